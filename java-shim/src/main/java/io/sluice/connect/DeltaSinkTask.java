@@ -1,0 +1,239 @@
+package io.sluice.connect;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigException;
+import org.apache.kafka.connect.errors.ConnectException;
+import org.apache.kafka.connect.errors.DataException;
+import org.apache.kafka.connect.errors.RetriableException;
+import org.apache.kafka.connect.sink.ErrantRecordReporter;
+import org.apache.kafka.connect.sink.SinkRecord;
+import org.apache.kafka.connect.sink.SinkTask;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Hands batches to the native core and carries out what its replies ask of Connect. docs/crossing.md has the contract. */
+public final class DeltaSinkTask extends SinkTask {
+  private static final Logger LOG = LoggerFactory.getLogger(DeltaSinkTask.class);
+  private static final int KEEP_PAUSED = 1;
+  private static final int REQUEST_COMMIT = 2;
+  private static final long RETRY_MS = 200;
+
+  private final Supplier<NativeCalls> library;
+  private final AtomicLong handle = new AtomicLong(); // 0: not started, or stopped
+  private final Partitions partitions = new Partitions();
+  private NativeCalls calls;
+  private Origin origin;
+  private SegmentEncoder encoder;
+  private ErrantReports errantReports; // null: bad records fail the task
+  private TaskMetrics metrics;
+  private boolean paused;
+  private boolean unreported; // the core took a batch whose bad records are not all reported
+
+  public DeltaSinkTask() {
+    this(NativeLibrary::load);
+  }
+
+  DeltaSinkTask(Supplier<NativeCalls> library) {
+    this.library = library;
+  }
+
+  @Override
+  public String version() {
+    return Version.CURRENT;
+  }
+
+  @Override
+  public void start(Map<String, String> settings) {
+    calls = library.get();
+    origin = Origin.ofThisWorker();
+    encoder = new SegmentEncoder(partitions, origin);
+    ErrantRecordReporter reporter = reporter();
+    errantReports = reporter == null ? null : new ErrantReports(reporter, origin);
+    Reply reply = new Reply(calls.start(Request.start(reporter != null, settings)));
+    if (reply.status() == Reply.CONFIG) {
+      throw new ConfigException(reply.error());
+    }
+    demandOk(reply);
+    handle.set(reply.i64());
+    metrics = TaskMetrics.register(settings.get("name"), settings.get(DeltaSinkConnector.TASK_ID), this::stats);
+  }
+
+  @Override
+  public void open(Collection<TopicPartition> opened) {
+    Reply reply = new Reply(calls.open(handle.get(), Request.open(opened, partitions)));
+    demandOk(reply);
+    carryOut(reply);
+  }
+
+  @Override
+  public void put(Collection<SinkRecord> records) {
+    encoder.encode(records);
+    if (errantReports == null && !encoder.refused().isEmpty()) {
+      throw new DataException(ErrantReports.notRaw(encoder.refused().get(0), origin));
+    }
+    Reply reply = new Reply(calls.put(handle.get(), encoder.meta(), encoder.buffers()));
+    if (reply.status() == Reply.RETRIABLE) {
+      context.timeout(RETRY_MS);
+      throw new RetriableException(reply.error());
+    }
+    demandOk(reply);
+    unreported = true;
+    int nextCallMs = carryOut(reply);
+    reportBadRecords(records, reply);
+    unreported = false;
+    context.timeout(nextCallMs);
+  }
+
+  /** Never throws: Connect would rewind and go on. The core keeps its error and gives it to the next {@link #put}. */
+  @Override
+  public Map<TopicPartition, OffsetAndMetadata> preCommit(Map<TopicPartition, OffsetAndMetadata> positions) {
+    try {
+      return durable(positions);
+    } catch (RuntimeException e) {
+      LOG.error("No offsets to commit", e);
+      return Map.of();
+    }
+  }
+
+  @Override
+  public void close(Collection<TopicPartition> closed) {
+    if (isDead()) {
+      return;
+    }
+    int[] ids = closed.stream().mapToInt(partitions::id).filter(id -> id != Partitions.UNKNOWN).toArray();
+    logError("close", calls.close(handle.get(), ids));
+  }
+
+  /** Also called after a failed start, and more than once. */
+  @Override
+  public void stop() {
+    if (metrics != null) {
+      metrics.unregister();
+      metrics = null;
+    }
+    long stopped = handle.getAndSet(0);
+    if (stopped != 0) {
+      logError("stop", calls.stop(stopped));
+    }
+  }
+
+  private Map<TopicPartition, OffsetAndMetadata> durable(Map<TopicPartition, OffsetAndMetadata> positions) {
+    if (isDead()) {
+      return Map.of();
+    }
+    int[] ids = new int[positions.size()];
+    long[] next = new long[positions.size()];
+    int count = 0;
+    for (Map.Entry<TopicPartition, OffsetAndMetadata> position : positions.entrySet()) {
+      int id = partitions.id(position.getKey());
+      if (id != Partitions.UNKNOWN) {
+        ids[count] = id;
+        next[count++] = position.getValue().offset();
+      }
+    }
+    Reply reply = new Reply(calls.preCommit(handle.get(), Arrays.copyOf(ids, count), Arrays.copyOf(next, count)));
+    if (reply.status() != Reply.OK) {
+      LOG.error("No offsets to commit: {}", reply.error());
+      return Map.of();
+    }
+    Map<TopicPartition, OffsetAndMetadata> durable = new HashMap<>();
+    for (int left = reply.count(); left > 0; left--) {
+      TopicPartition partition = partitions.byId(reply.i32());
+      durable.put(partition, new OffsetAndMetadata(reply.i64()));
+    }
+    durable.keySet().retainAll(positions.keySet());
+    return durable;
+  }
+
+  /** Not started, stopped, or failed with bad records unreported: then a further call could let their offsets pass. */
+  private boolean isDead() {
+    return handle.get() == 0 || unreported;
+  }
+
+  private static void demandOk(Reply reply) {
+    switch (reply.status()) {
+      case Reply.OK -> {}
+      case Reply.RETRIABLE -> throw new RetriableException(reply.error());
+      case Reply.RECORD -> throw new DataException(reply.error());
+      default -> throw new ConnectException(reply.error());
+    }
+  }
+
+  /** The milliseconds after which the next call is wanted. */
+  private int carryOut(Reply actions) {
+    int flags = actions.u8();
+    int nextCallMs = actions.i32();
+    Set<TopicPartition> assigned = context.assignment();
+    for (int left = actions.count(); left > 0; left--) {
+      TopicPartition partition = partitions.byId(actions.i32());
+      long offset = actions.i64();
+      if (assigned.contains(partition)) { // Connect refuses to seek or pause any other
+        context.offset(partition, offset);
+      }
+    }
+    TopicPartition[] all = assigned.toArray(new TopicPartition[0]);
+    if ((flags & KEEP_PAUSED) != 0) {
+      context.pause(all); // each time: partitions may have been added since
+      paused = true;
+    } else if (paused) {
+      context.resume(all);
+      paused = false;
+    }
+    if ((flags & REQUEST_COMMIT) != 0) {
+      context.requestCommit();
+    }
+    return nextCallMs;
+  }
+
+  private void reportBadRecords(Collection<SinkRecord> batch, Reply reply) {
+    int count = reply.count();
+    if (errantReports == null) {
+      if (count > 0) {
+        throw Reply.invalid("bad rows although there is no errant-record reporter");
+      }
+      return;
+    }
+    List<SinkRecord> records = batch instanceof List<SinkRecord> list ? list : new ArrayList<>(batch);
+    encoder.refused().forEach(errantReports::reportNotRaw);
+    for (; count > 0; count--) {
+      int seq = reply.i32();
+      if (seq < 0 || seq >= records.size()) {
+        throw Reply.invalid("bad row " + seq + " of " + records.size());
+      }
+      errantReports.report(records.get(seq), reply.str(), reply.str(), reply.str());
+    }
+    errantReports.await();
+  }
+
+  private ErrantRecordReporter reporter() {
+    try {
+      return context.errantRecordReporter();
+    } catch (NoSuchMethodError | NoClassDefFoundError e) {
+      LOG.info("This worker is older than Kafka 2.6 and has no errant-record reporter: a bad record fails the task");
+      return null;
+    }
+  }
+
+  /** Called by JMX, from any thread. */
+  private byte[] stats() {
+    return calls.stats(handle.get());
+  }
+
+  private static void logError(String call, byte[] bytes) {
+    try {
+      demandOk(new Reply(bytes));
+    } catch (RuntimeException e) {
+      LOG.error("Native {} failed", call, e);
+    }
+  }
+}

@@ -1,0 +1,189 @@
+// Generated from rust/core/src/error.rs by `cargo xtask generate`; do not edit.
+package io.sluice.connect;
+
+/** Why a record, a task or a connector was refused, and what to do about it. */
+public enum ErrorCode {
+  CONFIG_UNKNOWN_KEY(
+      ErrorClass.CONFIG,
+      "A delta.* setting that Sluice does not know.",
+      "Correct the spelling; the message names the nearest setting. All settings are in "
+          + "docs/configuration.md."),
+
+  CONFIG_INVALID(
+      ErrorClass.CONFIG,
+      "A setting's value cannot be used, or two settings contradict each other.",
+      "Correct the value; the message says what is allowed."),
+
+  CONFIG_MISSING(
+      ErrorClass.CONFIG,
+      "A setting that has no default is not given.",
+      "Add the setting that the message names."),
+
+  SCHEMA_INVALID(
+      ErrorClass.CONFIG,
+      "delta.schema.json or delta.schema.file is not a Delta schema, or has a type that raw JSON "
+          + "cannot fill.",
+      "Give the schema as Delta writes it (schemaString of the table's metaData action); see "
+          + "docs/json.md."),
+
+  SCHEMA_MISMATCH(
+      ErrorClass.FATAL,
+      "The schema in the settings does not fit the table's.",
+      "Change one of the two: each column of the settings must be in the table with the same "
+          + "type."),
+
+  TABLE_MISSING(
+      ErrorClass.FATAL,
+      "There is no Delta table at delta.table.uri.",
+      "Create the table, or set delta.table.auto.create=true and give delta.schema.json or "
+          + "delta.schema.file."),
+
+  TABLE_UNSUPPORTED(
+      ErrorClass.FATAL,
+      "The table uses a feature that Sluice cannot write correctly.",
+      "The message names the feature. Write to another table, or remove the feature."),
+
+  TABLE_REPLACED(
+      ErrorClass.FATAL,
+      "The table was dropped and created again, or its log went backwards, while a task was "
+          + "writing to it.",
+      "Make sure that this is the table you mean, then restart the task: it starts from the new "
+          + "table's offsets."),
+
+  TABLE_CHANGED(
+      ErrorClass.FATAL,
+      "Another writer changed the table's schema so that rows already converted no longer fit.",
+      "Restart the task: its rows are read from Kafka again and converted to the new schema."),
+
+  TABLE_CORRUPT(
+      ErrorClass.FATAL,
+      "The Delta log cannot be read.",
+      "The message names the file. Repair the table, then restart the task."),
+
+  STORE_DENIED(
+      ErrorClass.FATAL,
+      "The store refused access.",
+      "Give the worker's user the right to read, create and list under the table's folder, then "
+          + "restart the task."),
+
+  STORE_FULL(
+      ErrorClass.FATAL,
+      "The store has no space left.",
+      "Free or add space, then restart the task. No row is lost: Kafka still has those that are "
+          + "not in the table."),
+
+  STORE_IO(
+      ErrorClass.FATAL,
+      "The store failed, and went on failing when Sluice tried again.",
+      "Mend what the message says, then restart the task."),
+
+  RECORD_NOT_JSON(
+      ErrorClass.RECORD,
+      "The record's value is not one JSON object in UTF-8.",
+      "Mend the producer; with a dead-letter queue (errors.deadletterqueue.topic.name) such "
+          + "records go there."),
+
+  RECORD_TYPE(
+      ErrorClass.RECORD,
+      "A field's JSON type does not fit its column.",
+      "Mend the producer or change the column's type; see docs/json.md for what each type takes."),
+
+  RECORD_RANGE(
+      ErrorClass.RECORD,
+      "A field's value is outside what its column can hold exactly.",
+      "Mend the producer or widen the column; Sluice never rounds and never cuts."),
+
+  RECORD_NULL(
+      ErrorClass.RECORD,
+      "A column that is not nullable has no value in the record.",
+      "Mend the producer or make the column nullable."),
+
+  RECORD_UNKNOWN_FIELD(
+      ErrorClass.RECORD,
+      "The record has a field that the table has no column for, and "
+          + "delta.schema.unknown.fields=fail.",
+      "Add the column, or set delta.schema.unknown.fields=ignore to count such fields instead."),
+
+  RECORD_DUPLICATE_FIELD(
+      ErrorClass.RECORD,
+      "The record gives a field twice.",
+      "Mend the producer: only it knows which of the two is meant."),
+
+  RECORD_TOO_DEEP(
+      ErrorClass.RECORD,
+      "The record's JSON is nested deeper than 64 levels.",
+      "Mend the producer."),
+
+  RECORD_NOT_RAW(
+      ErrorClass.RECORD,
+      "In raw mode a record's value has to be bytes or a string, and this one is something else.",
+      "Set value.converter=org.apache.kafka.connect.converters.ByteArrayConverter."),
+
+  ERRANT_REPORT_FAILED(
+      ErrorClass.FATAL,
+      "A bad record could not be handed to the errant-record reporter.",
+      "See the cause, mend the dead-letter queue, then restart the task; the record is read "
+          + "again."),
+
+  BUSY(
+      ErrorClass.RETRIABLE,
+      "The task's buffers are full. Nothing of the batch was taken.",
+      "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the "
+          + "topic."),
+
+  NATIVE_UNAVAILABLE(
+      ErrorClass.FATAL,
+      "The native library could not be loaded on this worker.",
+      "The message names operating system, architecture, libc and every place that was tried."),
+
+  NATIVE_PANIC(
+      ErrorClass.FATAL,
+      "A defect in Sluice's native code. The task is stopped; the worker and its other tasks go "
+          + "on.",
+      "Please report it with the message, then restart the task."),
+
+  NATIVE_HANDLE(
+      ErrorClass.FATAL,
+      "A call for a task that was never started or is already stopped.",
+      "Restart the task; if it comes again, please report it."),
+
+  CROSSING_INVALID(
+      ErrorClass.FATAL,
+      "The Java and the native side of the plugin do not agree on a message between them.",
+      "Install one version of the plugin completely: the jar and the native library belong "
+          + "together.");
+
+  /** What Connect does with an error. */
+  public enum ErrorClass {
+    /** The same batch is delivered again. */
+    RETRIABLE,
+    /** The record goes to the errant-record reporter, or fails the task where there is none. */
+    RECORD,
+    /** The task fails until its operator restarts it. */
+    FATAL,
+    /** The connector's settings are refused. */
+    CONFIG
+  }
+
+  private final ErrorClass errorClass;
+  private final String meaning;
+  private final String remedy;
+
+  ErrorCode(ErrorClass errorClass, String meaning, String remedy) {
+    this.errorClass = errorClass;
+    this.meaning = meaning;
+    this.remedy = remedy;
+  }
+
+  public ErrorClass errorClass() {
+    return errorClass;
+  }
+
+  public String meaning() {
+    return meaning;
+  }
+
+  public String remedy() {
+    return remedy;
+  }
+}

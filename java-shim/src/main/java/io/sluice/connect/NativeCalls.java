@@ -1,0 +1,18 @@
+package io.sluice.connect;
+
+/** The native methods of a task, so that the task's logic can be tested without the native library. */
+interface NativeCalls {
+  byte[] start(byte[] request);
+
+  byte[] open(long task, byte[] partitions);
+
+  byte[] put(long task, int[] meta, Object[] buffers);
+
+  byte[] preCommit(long task, int[] partitions, long[] positions);
+
+  byte[] close(long task, int[] partitions);
+
+  byte[] stop(long task);
+
+  byte[] stats(long task);
+}

@@ -1,0 +1,37 @@
+package io.sluice.connect;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import org.junit.jupiter.api.Test;
+
+/** The same class files on the API of a worker that knows neither a record's original place nor plugin metrics. */
+class OldWorkerTest {
+  @Test
+  void a_task_runs_on_kafka_3_5() throws Exception {
+    try (PluginLoader loader = PluginLoader.withKafka(System.getProperty("sluice.old.worker"))) {
+      Object scenario = loader.loadClass("io.sluice.connect.OldWorkerTest$Scenario").getDeclaredConstructor().newInstance();
+      assertEquals("t-0@5", ((java.util.concurrent.Callable<?>) scenario).call());
+    }
+  }
+
+  /** Runs inside the old worker's class loader; Callable is the JDK's and so common to both. */
+  public static final class Scenario implements java.util.concurrent.Callable<String> {
+    @Override
+    public String call() {
+      if (Origin.ofThisWorker() != Origin.CURRENT) {
+        throw new AssertionError("this API has originalTopic: the test tests nothing");
+      }
+      org.apache.kafka.common.TopicPartition partition = new org.apache.kafka.common.TopicPartition("t", 0);
+      FakeNative core = new FakeNative();
+      DeltaSinkTask task = new DeltaSinkTask(() -> core);
+      FakeContext context = new FakeContext();
+      context.assigned.add(partition);
+      task.initialize(context);
+      task.start(java.util.Map.of("name", "old", "sluice.task.id", "0"));
+      task.open(java.util.List.of(partition));
+      task.put(java.util.List.of(new org.apache.kafka.connect.sink.SinkRecord("t", 0, null, null, null, "v", 5)));
+      task.stop();
+      return partition + "@" + ((long[]) core.buffers[2])[0];
+    }
+  }
+}

@@ -1,0 +1,436 @@
+//! One Arrow column as it grows.
+
+use std::sync::Arc;
+
+use arrow_array::types::{ArrowPrimitiveType, Date32Type, Decimal128Type, TimestampMicrosecondType};
+use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, StringArray, StructArray,
+};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, OffsetBuffer};
+use arrow_schema::{DataType as ArrowType, Field as ArrowField};
+
+use super::object::Object;
+use super::reader::{Parse, Reader};
+use super::{MAX_DEPTH, RowError, UnknownFieldCounts, scalar};
+use crate::schema::DataType;
+use crate::{Code, Error, Result};
+
+pub(super) struct Column {
+    /// For messages.
+    takes: Box<str>,
+    nullable: bool,
+    arrow: ArrowType,
+    /// Bytes that every row takes at least.
+    pub width: usize,
+    valid: NullBufferBuilder,
+    values: Values,
+}
+
+enum Values {
+    Boolean(BooleanBufferBuilder),
+    Byte(Vec<i8>),
+    Short(Vec<i16>),
+    Integer(Vec<i32>),
+    Long(Vec<i64>),
+    Float(Vec<f32>),
+    Double(Vec<f64>),
+    /// `limit` is 10^precision.
+    Decimal {
+        values: Vec<i128>,
+        scale: u8,
+        limit: i128,
+    },
+    String {
+        ends: Ends,
+        bytes: Vec<u8>,
+    },
+    Binary {
+        ends: Ends,
+        bytes: Vec<u8>,
+    },
+    Date(Vec<i32>),
+    Timestamp {
+        values: Vec<i64>,
+        zoned: bool,
+    },
+    Struct(Box<Object>),
+    List {
+        ends: Ends,
+        element: Box<Column>,
+    },
+    Map {
+        ends: Ends,
+        key_ends: Ends,
+        key_bytes: Vec<u8>,
+        value: Box<Column>,
+        order: Vec<usize>,
+    },
+}
+
+/// Arrow's offsets: row `i` of the column is from the `i`-th to the next one of its child.
+struct Ends(Vec<i32>);
+
+impl Ends {
+    fn new() -> Self {
+        Ends(vec![0])
+    }
+
+    /// [`super::JsonDecoder::push`] keeps every column below 2^31.
+    #[inline(always)]
+    fn push(&mut self, end: usize) {
+        self.0.push(i32::try_from(end).expect("a column has fewer than 2^31 bytes and elements"));
+    }
+
+    fn push_empty(&mut self) {
+        self.0.push(self.0[self.0.len() - 1]);
+    }
+
+    fn rows(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// Where `row` starts.
+    fn start(&self, row: usize) -> usize {
+        self.0[row] as usize
+    }
+
+    /// Leaves `rows` rows; returns what the child has to be cut to.
+    fn truncate(&mut self, rows: usize) -> usize {
+        self.0.truncate(rows + 1);
+        self.start(self.rows())
+    }
+
+    fn bytes(&self) -> usize {
+        4 * self.rows()
+    }
+
+    fn finish(&mut self) -> OffsetBuffer<i32> {
+        let ends = take(&mut self.0);
+        self.0.push(0);
+        OffsetBuffer::new(ends.into())
+    }
+}
+
+impl Column {
+    /// `path` without array positions; `depth` is the JSON level that the column's object or array is in.
+    pub fn new(data_type: &DataType, nullable: bool, path: &str, depth: usize) -> Result<Self> {
+        let refuse = |why: String| Err(Error::new(Code::SchemaInvalid, format!("column {path}: {why}")));
+        if depth > MAX_DEPTH {
+            return refuse(format!("deeper than {MAX_DEPTH} levels, which no record can fill"));
+        }
+        let values = match data_type {
+            DataType::Boolean => Values::Boolean(BooleanBufferBuilder::new(0)),
+            DataType::Byte => Values::Byte(Vec::new()),
+            DataType::Short => Values::Short(Vec::new()),
+            DataType::Integer => Values::Integer(Vec::new()),
+            DataType::Long => Values::Long(Vec::new()),
+            DataType::Float => Values::Float(Vec::new()),
+            DataType::Double => Values::Double(Vec::new()),
+            &DataType::Decimal { precision, scale } => {
+                Values::Decimal { values: Vec::new(), scale, limit: 10i128.pow(precision.into()) }
+            }
+            DataType::String => Values::String { ends: Ends::new(), bytes: Vec::new() },
+            DataType::Binary => Values::Binary { ends: Ends::new(), bytes: Vec::new() },
+            DataType::Date => Values::Date(Vec::new()),
+            DataType::Timestamp => Values::Timestamp { values: Vec::new(), zoned: true },
+            DataType::TimestampNtz => Values::Timestamp { values: Vec::new(), zoned: false },
+            DataType::Struct(fields) => Values::Struct(Box::new(Object::new(fields, path, depth + 1)?)),
+            DataType::Array { element, contains_null } => {
+                let element = Column::new(element, *contains_null, &format!("{path}[]"), depth + 1)?;
+                Values::List { ends: Ends::new(), element: Box::new(element) }
+            }
+            DataType::Map { key, .. } if **key != DataType::String => {
+                return refuse(format!("{data_type}: a JSON object has only string keys"));
+            }
+            DataType::Map { value, value_contains_null, .. } => Values::Map {
+                ends: Ends::new(),
+                key_ends: Ends::new(),
+                key_bytes: Vec::new(),
+                value: Box::new(Column::new(value, *value_contains_null, &format!("{path}[]"), depth + 1)?),
+                order: Vec::new(),
+            },
+        };
+        let arrow = data_type.arrow();
+        let width = match &values {
+            Values::Struct(object) => object.width,
+            Values::List { .. } | Values::Map { .. } | Values::String { .. } | Values::Binary { .. } => 4,
+            _ => arrow.primitive_width().unwrap_or(1),
+        };
+        Ok(Column {
+            takes: takes(data_type).into(),
+            nullable,
+            arrow,
+            // And at most a byte for the validity.
+            width: width + 1,
+            valid: NullBufferBuilder::new(0),
+            values,
+        })
+    }
+
+    #[inline(always)]
+    pub fn rows(&self) -> usize {
+        self.valid.len()
+    }
+
+    pub fn nullable(&self) -> bool {
+        self.nullable
+    }
+
+    /// Appends the value that comes next. After an error the column may hold parts of it: cut it with `truncate`.
+    pub fn read(&mut self, reader: &mut Reader<'_>) -> Parse {
+        if reader.byte() == b'n' {
+            return self.read_null(reader);
+        }
+        let takes = &*self.takes;
+        match &mut self.values {
+            Values::Boolean(values) => values.append(scalar::boolean(reader, takes)?),
+            Values::Byte(values) => values.push(scalar::integer(reader, takes)?),
+            Values::Short(values) => values.push(scalar::integer(reader, takes)?),
+            Values::Integer(values) => values.push(scalar::integer(reader, takes)?),
+            Values::Long(values) => values.push(scalar::integer(reader, takes)?),
+            Values::Float(values) => values.push(scalar::float(reader, takes)?),
+            Values::Double(values) => values.push(scalar::double(reader, takes)?),
+            Values::Decimal { values, scale, limit } => {
+                values.push(scalar::decimal(reader, takes, *scale, *limit)?);
+            }
+            Values::String { ends, bytes } => {
+                scalar::string(reader, takes, bytes)?;
+                ends.push(bytes.len());
+            }
+            Values::Binary { ends, bytes } => {
+                scalar::binary(reader, takes, bytes)?;
+                ends.push(bytes.len());
+            }
+            Values::Date(values) => values.push(scalar::date(reader, takes)?),
+            Values::Timestamp { values, zoned } => values.push(scalar::timestamp(reader, takes, *zoned)?),
+            Values::Struct(object) => {
+                expect_bracket(reader, b'{', takes)?;
+                object.read(reader, self.valid.len())?;
+            }
+            Values::List { ends, element } => {
+                expect_bracket(reader, b'[', takes)?;
+                read_list(reader, element)?;
+                ends.push(element.rows());
+            }
+            Values::Map { ends, key_ends, key_bytes, value, order } => {
+                expect_bracket(reader, b'{', takes)?;
+                let first = value.rows();
+                read_map(reader, key_ends, key_bytes, value)?;
+                refuse_duplicates(first, key_ends, key_bytes, order)?;
+                ends.push(value.rows());
+            }
+        }
+        self.valid.append_non_null();
+        Ok(())
+    }
+
+    fn read_null(&mut self, reader: &mut Reader<'_>) -> Parse {
+        reader.literal("null")?;
+        if !self.nullable {
+            let message = "column is not nullable, record has null";
+            return Err(RowError::boxed(Code::RecordNull, message.into()));
+        }
+        self.append_null();
+        Ok(())
+    }
+
+    pub fn append_null(&mut self) {
+        match &mut self.values {
+            Values::Boolean(values) => values.append(false),
+            Values::Byte(values) => values.push(0),
+            Values::Short(values) => values.push(0),
+            Values::Integer(values) | Values::Date(values) => values.push(0),
+            Values::Long(values) | Values::Timestamp { values, .. } => values.push(0),
+            Values::Float(values) => values.push(0.0),
+            Values::Double(values) => values.push(0.0),
+            Values::Decimal { values, .. } => values.push(0),
+            Values::String { ends, .. }
+            | Values::Binary { ends, .. }
+            | Values::List { ends, .. }
+            | Values::Map { ends, .. } => ends.push_empty(),
+            Values::Struct(object) => object.append_null(),
+        }
+        self.valid.append_null();
+    }
+
+    /// Leaves the first `rows` rows, also when the last one is half read.
+    pub fn truncate(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Boolean(values) => values.truncate(rows),
+            Values::Byte(values) => values.truncate(rows),
+            Values::Short(values) => values.truncate(rows),
+            Values::Integer(values) | Values::Date(values) => values.truncate(rows),
+            Values::Long(values) | Values::Timestamp { values, .. } => values.truncate(rows),
+            Values::Float(values) => values.truncate(rows),
+            Values::Double(values) => values.truncate(rows),
+            Values::Decimal { values, .. } => values.truncate(rows),
+            Values::String { ends, bytes } | Values::Binary { ends, bytes } => {
+                bytes.truncate(ends.truncate(rows));
+            }
+            Values::Struct(object) => object.truncate(rows),
+            Values::List { ends, element } => element.truncate(ends.truncate(rows)),
+            Values::Map { ends, key_ends, key_bytes, value, .. } => {
+                let entries = ends.truncate(rows);
+                key_bytes.truncate(key_ends.truncate(entries));
+                value.truncate(entries);
+            }
+        }
+        self.valid.truncate(rows);
+    }
+
+    pub fn bytes(&self) -> usize {
+        let values = match &self.values {
+            Values::String { ends, bytes } | Values::Binary { ends, bytes } => ends.bytes() + bytes.len(),
+            Values::Struct(object) => object.bytes(),
+            Values::List { ends, element } => ends.bytes() + element.bytes(),
+            Values::Map { ends, key_ends, key_bytes, value, .. } => {
+                ends.bytes() + key_ends.bytes() + key_bytes.len() + value.bytes()
+            }
+            _ => self.rows() * self.arrow.primitive_width().unwrap_or(1),
+        };
+        values + self.valid.as_slice().map_or(0, <[u8]>::len)
+    }
+
+    pub fn finish(&mut self) -> ArrayRef {
+        let nulls = self.valid.finish();
+        match &mut self.values {
+            Values::Boolean(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+            Values::Byte(values) => primitive::<Int8Type>(values, nulls, &self.arrow),
+            Values::Short(values) => primitive::<Int16Type>(values, nulls, &self.arrow),
+            Values::Integer(values) => primitive::<Int32Type>(values, nulls, &self.arrow),
+            Values::Long(values) => primitive::<Int64Type>(values, nulls, &self.arrow),
+            Values::Float(values) => primitive::<Float32Type>(values, nulls, &self.arrow),
+            Values::Double(values) => primitive::<Float64Type>(values, nulls, &self.arrow),
+            Values::Decimal { values, .. } => primitive::<Decimal128Type>(values, nulls, &self.arrow),
+            Values::Date(values) => primitive::<Date32Type>(values, nulls, &self.arrow),
+            Values::Timestamp { values, .. } => {
+                primitive::<TimestampMicrosecondType>(values, nulls, &self.arrow)
+            }
+            Values::String { ends, bytes } => {
+                Arc::new(StringArray::new(ends.finish(), Buffer::from_vec(take(bytes)), nulls))
+            }
+            Values::Binary { ends, bytes } => {
+                Arc::new(BinaryArray::new(ends.finish(), Buffer::from_vec(take(bytes)), nulls))
+            }
+            Values::Struct(object) => {
+                let ArrowType::Struct(fields) = &self.arrow else { unreachable!("a struct column") };
+                Arc::new(StructArray::new(fields.clone(), object.finish(), nulls))
+            }
+            Values::List { ends, element } => {
+                let ArrowType::List(field) = &self.arrow else { unreachable!("a list column") };
+                Arc::new(ListArray::new(field.clone(), ends.finish(), element.finish(), nulls))
+            }
+            Values::Map { ends, key_ends, key_bytes, value, .. } => {
+                let ArrowType::Map(field, _) = &self.arrow else { unreachable!("a map column") };
+                let keys = StringArray::new(key_ends.finish(), Buffer::from_vec(take(key_bytes)), None);
+                let entries = map_entries(field, Arc::new(keys), value.finish());
+                Arc::new(MapArray::new(field.clone(), ends.finish(), entries, nulls, false))
+            }
+        }
+    }
+
+    pub fn take_unknown(&mut self, counts: &mut UnknownFieldCounts) {
+        match &mut self.values {
+            Values::Struct(object) => object.take_unknown(counts),
+            Values::List { element: child, .. } | Values::Map { value: child, .. } => {
+                child.take_unknown(counts)
+            }
+            _ => {}
+        }
+    }
+}
+
+fn takes(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Binary => "binary (base64)".into(),
+        DataType::Date => "date (\"YYYY-MM-DD\")".into(),
+        DataType::Timestamp => "timestamp (\"YYYY-MM-DDThh:mm:ss.ffffffZ\")".into(),
+        DataType::TimestampNtz => "timestamp_ntz (\"YYYY-MM-DDThh:mm:ss.ffffff\")".into(),
+        DataType::Struct(_) => "struct (an object)".into(),
+        DataType::Array { .. } => "array".into(),
+        DataType::Map { .. } => "map (an object)".into(),
+        primitive => primitive.to_string(),
+    }
+}
+
+#[inline(always)]
+fn expect_bracket(reader: &mut Reader<'_>, bracket: u8, takes: &str) -> Parse {
+    if reader.byte() == bracket {
+        return Ok(());
+    }
+    Err(reader.misfit(reader.position(), Code::RecordType, takes, ""))
+}
+
+fn read_list(reader: &mut Reader<'_>, element: &mut Column) -> Parse {
+    let first = element.rows();
+    let width = element.width;
+    if reader.open(b']')? {
+        return Ok(());
+    }
+    loop {
+        reader.spend(width)?;
+        let index = element.rows() - first;
+        element.read(reader).map_err(|error| error.in_element(index))?;
+        if !reader.more(b']')? {
+            return Ok(());
+        }
+    }
+}
+
+fn read_map(
+    reader: &mut Reader<'_>,
+    key_ends: &mut Ends,
+    key_bytes: &mut Vec<u8>,
+    value: &mut Column,
+) -> Parse {
+    let width = value.width + 4;
+    if reader.open(b'}')? {
+        return Ok(());
+    }
+    loop {
+        reader.spend(width)?;
+        let start = key_bytes.len();
+        key_bytes.extend_from_slice(reader.key()?);
+        key_ends.push(key_bytes.len());
+        reader.colon()?;
+        value.read(reader).map_err(|error| error.in_field(&super::reader::excerpt(&key_bytes[start..])))?;
+        if !reader.more(b'}')? {
+            return Ok(());
+        }
+    }
+}
+
+/// Of the keys from the entry `first` on. `order` is only kept to be reused.
+fn refuse_duplicates(first: usize, ends: &Ends, bytes: &[u8], order: &mut Vec<usize>) -> Parse {
+    let key = |entry: usize| &bytes[ends.start(entry)..ends.start(entry + 1)];
+    order.clear();
+    order.extend(first..ends.rows());
+    order.sort_unstable_by_key(|&entry| key(entry));
+    match order.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
+        None => Ok(()),
+        Some(pair) => {
+            let error = RowError::boxed(Code::RecordDuplicateField, "the key is given twice".into());
+            Err(error.in_field(&super::reader::excerpt(key(pair[0]))))
+        }
+    }
+}
+
+fn map_entries(field: &ArrowField, keys: ArrayRef, values: ArrayRef) -> StructArray {
+    let ArrowType::Struct(fields) = field.data_type() else { unreachable!("entries are a struct") };
+    StructArray::new(fields.clone(), vec![keys, values], None)
+}
+
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+    arrow: &ArrowType,
+) -> ArrayRef {
+    Arc::new(PrimitiveArray::<T>::new(take(values).into(), nulls).with_data_type(arrow.clone()))
+}
+
+/// Leaves an empty one with room for as much again: the next batch is likely to be as large.
+fn take<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = values.len();
+    std::mem::replace(values, Vec::with_capacity(room))
+}

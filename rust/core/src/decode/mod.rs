@@ -1,0 +1,3 @@
+//! From the bytes of a record's value to a row of Arrow columns.
+
+pub mod json;

@@ -1,0 +1,176 @@
+//! One table of error codes. `docs/errors.md` and the Java enum are made from it (`cargo xtask generate`).
+//!
+//! Conflict, unknown outcome and fenced are outcomes of a commit, not errors; they have no code.
+
+use std::fmt;
+
+/// What Connect does with an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The same batch is delivered again.
+    Retriable,
+    /// The record goes to the errant-record reporter, or fails the task where there is none.
+    Record,
+    /// The task fails until its operator restarts it.
+    Fatal,
+    /// The connector's settings are refused.
+    Config,
+}
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Retriable => "RETRIABLE",
+            Class::Record => "RECORD",
+            Class::Fatal => "FATAL",
+            Class::Config => "CONFIG",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $class:ident $meaning:literal $remedy:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($variant,)* }
+
+        impl Code {
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            pub fn class(self) -> Class {
+                match self { $(Code::$variant => Class::$class,)* }
+            }
+
+            pub fn meaning(self) -> &'static str {
+                match self { $(Code::$variant => $meaning,)* }
+            }
+
+            pub fn remedy(self) -> &'static str {
+                match self { $(Code::$variant => $remedy,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    ConfigUnknownKey "CONFIG_UNKNOWN_KEY" Config
+        "A `delta.*` setting that Sluice does not know."
+        "Correct the spelling; the message names the nearest setting. All settings are in docs/configuration.md.";
+    ConfigInvalid "CONFIG_INVALID" Config
+        "A setting's value cannot be used, or two settings contradict each other."
+        "Correct the value; the message says what is allowed.";
+    ConfigMissing "CONFIG_MISSING" Config
+        "A setting that has no default is not given."
+        "Add the setting that the message names.";
+    SchemaInvalid "SCHEMA_INVALID" Config
+        "`delta.schema.json` or `delta.schema.file` is not a Delta schema, or has a type that raw JSON cannot fill."
+        "Give the schema as Delta writes it (`schemaString` of the table's metaData action); see docs/json.md.";
+    SchemaMismatch "SCHEMA_MISMATCH" Fatal
+        "The schema in the settings does not fit the table's."
+        "Change one of the two: each column of the settings must be in the table with the same type.";
+    TableMissing "TABLE_MISSING" Fatal
+        "There is no Delta table at `delta.table.uri`."
+        "Create the table, or set `delta.table.auto.create=true` and give `delta.schema.json` or `delta.schema.file`.";
+    TableUnsupported "TABLE_UNSUPPORTED" Fatal
+        "The table uses a feature that Sluice cannot write correctly."
+        "The message names the feature. Write to another table, or remove the feature.";
+    TableReplaced "TABLE_REPLACED" Fatal
+        "The table was dropped and created again, or its log went backwards, while a task was writing to it."
+        "Make sure that this is the table you mean, then restart the task: it starts from the new table's offsets.";
+    TableChanged "TABLE_CHANGED" Fatal
+        "Another writer changed the table's schema so that rows already converted no longer fit."
+        "Restart the task: its rows are read from Kafka again and converted to the new schema.";
+    TableCorrupt "TABLE_CORRUPT" Fatal
+        "The Delta log cannot be read."
+        "The message names the file. Repair the table, then restart the task.";
+    StoreDenied "STORE_DENIED" Fatal
+        "The store refused access."
+        "Give the worker's user the right to read, create and list under the table's folder, then restart the task.";
+    StoreFull "STORE_FULL" Fatal
+        "The store has no space left."
+        "Free or add space, then restart the task. No row is lost: Kafka still has those that are not in the table.";
+    StoreIo "STORE_IO" Fatal
+        "The store failed, and went on failing when Sluice tried again."
+        "Mend what the message says, then restart the task.";
+    RecordNotJson "RECORD_NOT_JSON" Record
+        "The record's value is not one JSON object in UTF-8."
+        "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";
+    RecordType "RECORD_TYPE" Record
+        "A field's JSON type does not fit its column."
+        "Mend the producer or change the column's type; see docs/json.md for what each type takes.";
+    RecordRange "RECORD_RANGE" Record
+        "A field's value is outside what its column can hold exactly."
+        "Mend the producer or widen the column; Sluice never rounds and never cuts.";
+    RecordNull "RECORD_NULL" Record
+        "A column that is not nullable has no value in the record."
+        "Mend the producer or make the column nullable.";
+    RecordUnknownField "RECORD_UNKNOWN_FIELD" Record
+        "The record has a field that the table has no column for, and `delta.schema.unknown.fields=fail`."
+        "Add the column, or set `delta.schema.unknown.fields=ignore` to count such fields instead.";
+    RecordDuplicateField "RECORD_DUPLICATE_FIELD" Record
+        "The record gives a field twice."
+        "Mend the producer: only it knows which of the two is meant.";
+    RecordTooDeep "RECORD_TOO_DEEP" Record
+        "The record's JSON is nested deeper than 64 levels."
+        "Mend the producer.";
+    RecordNotRaw "RECORD_NOT_RAW" Record
+        "In raw mode a record's value has to be bytes or a string, and this one is something else."
+        "Set `value.converter=org.apache.kafka.connect.converters.ByteArrayConverter`.";
+    ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
+        "A bad record could not be handed to the errant-record reporter."
+        "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";
+    Busy "BUSY" Retriable
+        "The task's buffers are full. Nothing of the batch was taken."
+        "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the topic.";
+    NativeUnavailable "NATIVE_UNAVAILABLE" Fatal
+        "The native library could not be loaded on this worker."
+        "The message names operating system, architecture, libc and every place that was tried.";
+    NativePanic "NATIVE_PANIC" Fatal
+        "A defect in Sluice's native code. The task is stopped; the worker and its other tasks go on."
+        "Please report it with the message, then restart the task.";
+    NativeHandle "NATIVE_HANDLE" Fatal
+        "A call for a task that was never started or is already stopped."
+        "Restart the task; if it comes again, please report it.";
+    CrossingInvalid "CROSSING_INVALID" Fatal
+        "The Java and the native side of the plugin do not agree on a message between them."
+        "Install one version of the plugin completely: the jar and the native library belong together.";
+}
+
+/// An error with what a user needs to mend it. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    pub code: Code,
+    pub message: String,
+}
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Error { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|c| c.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

@@ -1,0 +1,83 @@
+//! Kafka coordinates and the ids under which the Delta table keeps them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// First part of every `txn` app id of Sluice.
+pub const APP_ID_PREFIX: &str = "sluice/";
+
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A partition of a topic, always by its original name: transformations may rename topics (KIP-793).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    pub topic: Arc<str>,
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        TopicPartition { topic: topic.into(), partition }
+    }
+
+    /// `sluice/<connector>/<topic>/<partition>`, each part percent-encoded.
+    pub fn app_id(&self, connector: &str) -> String {
+        let part = |text| utf8_percent_encode(text, PART);
+        format!("{APP_ID_PREFIX}{}/{}/{}", part(connector), part(&self.topic), self.partition)
+    }
+
+    /// The connector and the partition of an app id that [`TopicPartition::app_id`] made.
+    pub fn from_app_id(app_id: &str) -> Option<(String, TopicPartition)> {
+        let mut parts = app_id.strip_prefix(APP_ID_PREFIX)?.split('/');
+        let mut text = || Some(percent_decode_str(parts.next()?).decode_utf8().ok()?.into_owned());
+        let (connector, topic, partition) = (text()?, text()?, text()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        Some((connector, TopicPartition::new(topic, partition.parse().ok()?)))
+    }
+}
+
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+/// What a staged unit covers of one partition: the offsets from `from` up to, not including, `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interval {
+    pub partition: TopicPartition,
+    pub app_id: String,
+    /// The `txn` version that the table has to hold for the unit to be committed; none: no `txn` yet.
+    pub expected: Option<i64>,
+    /// Equal to `expected`, or the first offset that was delivered where the table holds none.
+    pub from: i64,
+    pub to: i64,
+    /// Rows of the interval. Less than `to - from` where offsets have no record or make no row.
+    pub rows: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_ids_keep_every_name() {
+        for (connector, topic) in [("c", "t"), ("my sink/1", "a.b-c_d~e"), ("%2F", "ü%"), ("", "a/b")] {
+            let partition = TopicPartition::new(topic, 7);
+            let id = partition.app_id(connector);
+            assert_eq!(id.split('/').count(), 4, "{id}");
+            assert_eq!(TopicPartition::from_app_id(&id), Some((connector.to_owned(), partition)));
+        }
+    }
+
+    #[test]
+    fn foreign_app_ids_are_not_taken_for_ours() {
+        for id in ["", "sluice", "sluice/a/b", "sluice/a/b/x", "sluice/a/b/1/2", "other/a/b/1"] {
+            assert_eq!(TopicPartition::from_app_id(id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! `delta.table.uri`: which table the records of a topic go to.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// Stands for the record's original topic.
+pub const TOPIC: &str = "${topic}";
+
+/// What a path segment of a URL may hold as it is (RFC 3986, `pchar`). Braces are not in it, so an encoded text never
+/// holds [`TOPIC`].
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// The location of a table, or of one table for each topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableUriTemplate {
+    /// `file:///a/b/`, percent-encoded but for [`TOPIC`].
+    url: String,
+}
+
+impl TableUriTemplate {
+    /// The error says what is allowed. Java's `Settings.tableUriProblem` refuses the same texts.
+    pub fn parse(text: &str) -> Result<TableUriTemplate, String> {
+        if text.replace(TOPIC, "").contains("${") {
+            return Err("the only placeholder is ${topic}".into());
+        }
+        let (path, is_url) = match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => (path, true),
+            _ if text.starts_with("file:") => {
+                return Err("a file URL has three slashes, as in file:///data/events".into());
+            }
+            _ if has_scheme(text) => {
+                return Err(
+                    "only local file systems are supported so far: give an absolute path or a file:/// URL"
+                        .into(),
+                );
+            }
+            _ => (text, false),
+        };
+        if !path.starts_with('/') {
+            return Err("a relative path is refused: give an absolute path or a file:/// URL".into());
+        }
+        if is_url {
+            check_url_path(path)?;
+        }
+        let mut url = String::from("file:///");
+        for segment in path.split('/') {
+            let segment = if is_url { encode_url_segment(segment)? } else { encode_segment(segment)? };
+            match segment.as_str() {
+                "" | "." => {}
+                ".." => return Err("a path with .. is refused".into()),
+                segment => {
+                    url.push_str(segment);
+                    url.push('/');
+                }
+            }
+        }
+        if url == "file:///" {
+            return Err("the root of the file system cannot be a table".into());
+        }
+        Ok(TableUriTemplate { url })
+    }
+
+    /// The table for a record's original topic: an absolute, percent-encoded `file:///` URL that ends in a slash.
+    pub fn table_for(&self, topic: &str) -> String {
+        self.url.replace(TOPIC, &utf8_percent_encode(topic, ENCODED).to_string())
+    }
+
+    /// Whether topics have tables of their own.
+    pub fn is_per_topic(&self) -> bool {
+        self.url.contains(TOPIC)
+    }
+}
+
+/// RFC 3986: a letter, then letters, digits, `+`, `.` and `-` up to a colon.
+fn has_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
+    })
+}
+
+fn check_url_path(path: &str) -> Result<(), String> {
+    if path.contains(['?', '#']) {
+        return Err("a file URL has no ? and no #; in a file's name they are written %3F and %23".into());
+    }
+    let hex = |at: usize| path.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
+    for (at, _) in path.match_indices('%') {
+        if !(hex(at + 1) && hex(at + 2)) {
+            return Err(
+                "in a file URL, % stands before two hexadecimal digits; itself it is written %25".into()
+            );
+        }
+        if path[at + 1..at + 3].eq_ignore_ascii_case("2f") {
+            return Err("%2F is refused: a slash cannot be in a file's name".into());
+        }
+    }
+    Ok(())
+}
+
+fn encode_url_segment(segment: &str) -> Result<String, String> {
+    let literals: Vec<_> =
+        segment.split(TOPIC).map(|literal| percent_decode_str(literal).decode_utf8_lossy()).collect();
+    encode_literals(literals.iter().map(AsRef::as_ref))
+}
+
+fn encode_segment(segment: &str) -> Result<String, String> {
+    encode_literals(segment.split(TOPIC))
+}
+
+fn encode_literals<'a>(literals: impl Iterator<Item = &'a str>) -> Result<String, String> {
+    let mut encoded = Vec::new();
+    for literal in literals {
+        if literal.contains(['\0', char::REPLACEMENT_CHARACTER]) {
+            return Err("the path has to be UTF-8 without zero bytes".into());
+        }
+        encoded.push(utf8_percent_encode(literal, ENCODED).to_string());
+    }
+    Ok(encoded.join(TOPIC))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str, topic: &str) -> String {
+        TableUriTemplate::parse(text).unwrap().table_for(topic)
+    }
+
+    #[test]
+    fn paths_and_urls_of_the_same_place_are_the_same_table() {
+        for text in
+            ["/data/my table", "file:///data/my%20table", "/data//./my table//", "file:///data/my table/"]
+        {
+            assert_eq!(table(text, "t"), "file:///data/my%20table/", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_literal_and_a_url_is_decoded() {
+        assert_eq!(table("/data/100%25", "t"), "file:///data/100%2525/");
+        assert_eq!(table("file:///data/100%25", "t"), "file:///data/100%25/");
+        assert_eq!(table("/data/a?b#c", "t"), "file:///data/a%3Fb%23c/");
+        assert_eq!(table("file:///data/caf%C3%A9", "t"), table("/data/caf\u{e9}", "t"));
+    }
+
+    #[test]
+    fn topic_is_replaced_everywhere_and_encoded() {
+        let template = TableUriTemplate::parse("/data/${topic}/x-${topic}").unwrap();
+        assert!(template.is_per_topic());
+        assert_eq!(template.table_for("orders.v1_a-b"), "file:///data/orders.v1_a-b/x-orders.v1_a-b/");
+        assert_eq!(template.table_for("a b/${topic}"), {
+            let topic = "a%20b%2F$%7Btopic%7D";
+            format!("file:///data/{topic}/x-{topic}/")
+        });
+    }
+
+    #[test]
+    fn an_encoded_placeholder_is_not_one() {
+        let template = TableUriTemplate::parse("file:///data/%24%7Btopic%7D").unwrap();
+        assert!(!template.is_per_topic());
+        assert_eq!(template.table_for("orders"), "file:///data/$%7Btopic%7D/");
+    }
+
+    #[test]
+    fn refusals_say_why() {
+        for (text, why) in [
+            ("data/events", "relative"),
+            ("~/events", "relative"),
+            ("", "relative"),
+            ("s3://bucket/x", "only local"),
+            ("abfss://c@a/x", "only local"),
+            ("C:\\data", "only local"),
+            ("file:/data", "three slashes"),
+            ("file://host/data", "three slashes"),
+            ("file:data", "three slashes"),
+            ("/data/${env:HOME}/x", "placeholder"),
+            ("/data/${topic", "placeholder"),
+            ("/data/../x", ".."),
+            ("file:///data/%2E%2e/x", ".."),
+            ("file:///data/a%2fb", "%2F"),
+            ("file:///data/a%", "%25"),
+            ("file:///data/%zz", "%25"),
+            ("file:///data/%C3", "UTF-8"),
+            ("file:///data/%00", "UTF-8"),
+            ("file:///data?x=1", "%3F"),
+            ("/", "root"),
+            ("file:///./", "root"),
+        ] {
+            let message = TableUriTemplate::parse(text).unwrap_err();
+            assert!(message.contains(why), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_table_parses_to_itself() {
+        for text in ["/data/${topic}", "/a b/%41/\u{20ac}", "file:///x/%7B%7D/'(~)*", "/$/${topic}{}"] {
+            let url = table(text, "t%C3 \u{fc}");
+            assert_eq!(table(&url, "other"), url, "{text}");
+        }
+    }
+}

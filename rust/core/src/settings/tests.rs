@@ -1,0 +1,160 @@
+use super::*;
+use declare::{Default, Kind, SETTINGS};
+
+const SCHEMA: &str =
+    r#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":false,"metadata":{}}]}"#;
+
+fn with(more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut map = BTreeMap::from([
+        ("name".to_string(), "orders".to_string()),
+        ("connector.class".to_string(), "x".to_string()),
+        ("delta.table.uri".to_string(), "/data/orders".to_string()),
+    ]);
+    map.extend(more.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+    map
+}
+
+fn errors(more: &[(&str, &str)]) -> Vec<SettingError> {
+    Settings::parse(&with(more)).unwrap_err()
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let settings = Settings::parse(&with(&[])).unwrap();
+    assert_eq!(
+        settings,
+        Settings {
+            connector: "orders".into(),
+            task: "0".into(),
+            table_uri: TableUriTemplate::parse("/data/orders").unwrap(),
+            table_auto_create: false,
+            schema: SchemaSource::Table,
+            unknown_fields: UnknownFields::Ignore,
+            input_mode: InputMode::Raw,
+            raw_format: RawFormat::Json,
+            json_strings: JsonStrings::Strict,
+            commit_interval: Duration::from_secs(60),
+            commit_max_bytes: 256 << 20,
+            commit_max_records: None,
+            target_file_bytes: 128 << 20,
+            compression: Compression::Zstd,
+        }
+    );
+}
+
+#[test]
+fn every_default_given_in_full_changes_nothing() {
+    let all: Vec<_> = SETTINGS
+        .iter()
+        .filter_map(|s| match s.default {
+            Default::Value(value) => Some((s.name, value)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(Settings::parse(&with(&all)), Settings::parse(&with(&[])));
+}
+
+#[test]
+fn every_value_arrives_trimmed_at_its_field() {
+    let settings = Settings::parse(&with(&[
+        ("sluice.task.id", "3"),
+        ("delta.table.uri", " file:///x/${topic} "),
+        ("delta.table.auto.create", " TRUE"),
+        ("delta.schema.json", SCHEMA),
+        ("delta.schema.unknown.fields", "fail"),
+        ("delta.raw.json.strings", "lenient"),
+        ("delta.commit.interval.ms", " 100\n"),
+        ("delta.commit.max.bytes", "1048576"),
+        ("delta.commit.max.records", "7"),
+        ("delta.target.file.bytes", "+1048577"),
+        ("delta.parquet.compression", "lz4"),
+    ]))
+    .unwrap();
+    assert_eq!(settings.task, "3");
+    assert_eq!(settings.table_uri.table_for("t"), "file:///x/t/");
+    assert!(settings.table_auto_create);
+    assert_eq!(settings.schema, SchemaSource::Inline(SCHEMA.into()));
+    assert_eq!(settings.unknown_fields, UnknownFields::Fail);
+    assert_eq!(settings.json_strings, JsonStrings::Lenient);
+    assert_eq!(settings.commit_interval, Duration::from_millis(100));
+    assert_eq!(settings.commit_max_bytes, 1 << 20);
+    assert_eq!(settings.commit_max_records, NonZeroU64::new(7));
+    assert_eq!(settings.target_file_bytes, (1 << 20) + 1);
+    assert_eq!(settings.compression, Compression::Lz4);
+}
+
+#[test]
+fn a_schema_file_is_a_path_that_is_not_read() {
+    let settings = Settings::parse(&with(&[("delta.schema.file", "/nowhere/schema.json")])).unwrap();
+    assert_eq!(settings.schema, SchemaSource::File("/nowhere/schema.json".into()));
+}
+
+#[test]
+fn every_declared_setting_is_read() {
+    for setting in SETTINGS {
+        let wrong = match setting.kind {
+            Kind::Text(_) => "relative {",
+            _ => "?",
+        };
+        let errors = errors(&[(setting.name, wrong)]);
+        assert_eq!(errors.len(), 1, "{}: {errors:?}", setting.name);
+        assert_eq!(errors[0].key, setting.name);
+    }
+}
+
+#[test]
+fn every_bound_is_kept() {
+    for setting in SETTINGS {
+        if let Kind::Int(number) | Kind::Long(number) = setting.kind {
+            let min = number.min.to_string();
+            assert!(Settings::parse(&with(&[(setting.name, &min)])).is_ok(), "{}", setting.name);
+            let below = (number.min - 1).to_string();
+            let errors = errors(&[(setting.name, &below)]);
+            assert!(errors[0].message.contains(&format!("at least {min}")), "{errors:?}");
+        }
+    }
+}
+
+#[test]
+fn all_errors_are_found_at_once() {
+    let found = Settings::parse(&BTreeMap::from([
+        ("delta.commit.max.bytes".into(), "1".into()),
+        ("delta.table.url".into(), "/x".into()),
+        ("delta.table.auto.create".into(), "true".into()),
+        ("topics".into(), "".into()),
+    ]))
+    .unwrap_err();
+    let found: Vec<_> = found.iter().map(|e| (e.key.as_str(), e.code)).collect();
+    assert_eq!(
+        found,
+        [
+            ("name", Code::ConfigMissing),
+            ("delta.table.uri", Code::ConfigMissing),
+            ("delta.commit.max.bytes", Code::ConfigInvalid),
+            ("delta.table.url", Code::ConfigUnknownKey),
+            ("delta.table.auto.create", Code::ConfigInvalid),
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_setting_is_told_the_nearest() {
+    let errors = errors(&[("delta.commit.interval", "5")]);
+    assert_eq!(errors[0].code, Code::ConfigUnknownKey);
+    assert!(errors[0].message.ends_with("delta.commit.interval.ms"), "{}", errors[0]);
+}
+
+#[test]
+fn a_schema_that_is_not_deltas_keeps_its_code() {
+    for json in ["{", "[]", r#"{"type":"array"}"#] {
+        let errors = errors(&[("delta.schema.json", json)]);
+        assert_eq!((errors.len(), errors[0].code), (1, Code::SchemaInvalid), "{json}");
+    }
+}
+
+#[test]
+fn as_one_error_keeps_the_first_code_and_every_message() {
+    let error = as_one_error(&errors(&[("delta.input.mode", "x"), ("delta.nothing", "y")]));
+    assert_eq!(error.code, Code::ConfigInvalid);
+    assert!(error.message.contains("delta.input.mode") && error.message.contains("delta.nothing"), "{error}");
+}

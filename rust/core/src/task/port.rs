@@ -1,0 +1,52 @@
+//! What the state machine asks of the world. Every call returns at once; what comes of it is polled.
+
+use arrow_array::RecordBatch;
+
+use crate::error::Error;
+use crate::offsets::Interval;
+use crate::schema::Schema;
+
+/// Where a task's tables come from.
+pub trait Tables {
+    type Table: Table;
+
+    /// A handle for one task on the table at `uri`. Does no I/O.
+    fn open(&mut self, uri: &str) -> Self::Table;
+}
+
+/// One task's handle on one table. It collects rows into the *open* unit until that is put up for commit.
+pub trait Table {
+    /// Asks for the schema and for the offsets that the table holds under `app_ids`: [`Event::Loaded`].
+    fn load(&mut self, app_ids: Vec<String>);
+
+    /// Adds rows to the open unit.
+    fn write(&mut self, rows: RecordBatch);
+
+    /// Bytes that were handed to `write` and are not yet encoded.
+    fn backlog(&self) -> usize;
+
+    /// Puts the open unit up for commit and opens the next one. Ends with [`Event::Committed`], [`Event::Fenced`]
+    /// or [`Event::Failed`]. Never called while another unit of this handle is up for commit.
+    fn commit(&mut self, intervals: Vec<Interval>);
+
+    /// Drops the rows of the open unit.
+    fn discard(&mut self);
+
+    fn poll(&mut self) -> Option<Event>;
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Loaded {
+        schema: Schema,
+        /// The app ids of the request with the `txn` version that the table holds for each.
+        offsets: Vec<(String, Option<i64>)>,
+    },
+    /// The unit's rows and offsets are in the table, at this version.
+    Committed { version: u64 },
+    /// The table does not hold the offsets that the unit starts from. None of its rows is in the table, or all are
+    /// and somebody else moved on from there: what the table holds is what counts.
+    Fenced { reason: String },
+    /// The table cannot be loaded or written. Nothing further comes from this handle.
+    Failed(Error),
+}

@@ -1,0 +1,538 @@
+//! The state machine against a table in memory that does the real compare-and-swap and answers when it is told to.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+
+use super::*;
+use crate::crossing::{encode_raw, read_batch};
+use crate::offsets::Interval;
+use crate::schema::Schema;
+use arrow_array::RecordBatch;
+
+const SCHEMA: &str = r#"{"type":"struct","fields":[{"name":"v","type":"long","nullable":false,"metadata":{}}]}"#;
+
+#[derive(Default)]
+struct World {
+    held: HashMap<String, i64>,
+    rows: Vec<i64>,
+    intervals: BTreeMap<String, Vec<(i64, i64)>>,
+    versions: u64,
+    /// Asked for and not yet done, in order, each with where the answer goes.
+    pending: Vec<(usize, Ask)>,
+    events: Vec<VecDeque<Event>>,
+    fail_next: Option<Error>,
+    backlog: usize,
+}
+
+enum Ask {
+    Load(Vec<String>),
+    Commit(Vec<Interval>, Vec<i64>),
+}
+
+impl World {
+    /// Does the `n`th of what was asked.
+    fn answer(&mut self, n: usize) {
+        let (handle, ask) = self.pending.remove(n);
+        let event = match (self.fail_next.take(), ask) {
+            (Some(error), _) => Event::Failed(error),
+            (None, Ask::Load(app_ids)) => {
+                let held = |app_id: String| (app_id.clone(), self.held.get(&app_id).copied());
+                let offsets = app_ids.into_iter().map(held).collect();
+                Event::Loaded { schema: Schema::parse(SCHEMA).unwrap(), offsets }
+            }
+            (None, Ask::Commit(intervals, rows)) => self.commit(intervals, rows),
+        };
+        self.events[handle].push_back(event);
+    }
+
+    fn commit(&mut self, intervals: Vec<Interval>, rows: Vec<i64>) -> Event {
+        if intervals.iter().any(|interval| self.held.get(&interval.app_id).copied() != interval.expected) {
+            return Event::Fenced { reason: "test".into() };
+        }
+        assert_eq!(intervals.iter().map(|interval| interval.rows).sum::<u64>(), rows.len() as u64);
+        for interval in intervals {
+            self.held.insert(interval.app_id.clone(), interval.to);
+            self.intervals.entry(interval.app_id).or_default().push((interval.from, interval.to));
+        }
+        self.rows.extend(rows);
+        self.versions += 1;
+        Event::Committed { version: self.versions }
+    }
+
+    fn answer_all(&mut self) {
+        while !self.pending.is_empty() {
+            self.answer(0);
+        }
+    }
+}
+
+struct Fakes(Rc<RefCell<World>>);
+
+struct Fake {
+    world: Rc<RefCell<World>>,
+    handle: usize,
+    open: Vec<i64>,
+}
+
+impl Tables for Fakes {
+    type Table = Fake;
+
+    fn open(&mut self, _uri: &str) -> Fake {
+        let mut world = self.0.borrow_mut();
+        world.events.push(VecDeque::new());
+        Fake { world: self.0.clone(), handle: world.events.len() - 1, open: vec![] }
+    }
+}
+
+impl Table for Fake {
+    fn load(&mut self, app_ids: Vec<String>) {
+        self.world.borrow_mut().pending.push((self.handle, Ask::Load(app_ids)));
+    }
+
+    fn write(&mut self, rows: RecordBatch) {
+        self.open.extend(rows.column(0).as_primitive::<Int64Type>().values());
+    }
+
+    fn backlog(&self) -> usize {
+        self.world.borrow().backlog
+    }
+
+    fn commit(&mut self, intervals: Vec<Interval>) {
+        let mut world = self.world.borrow_mut();
+        let busy = world.pending.iter().any(|(h, ask)| *h == self.handle && matches!(ask, Ask::Commit(..)));
+        assert!(!busy, "one unit at a time");
+        world.pending.push((self.handle, Ask::Commit(intervals, std::mem::take(&mut self.open))));
+    }
+
+    fn discard(&mut self) {
+        self.open.clear();
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        self.world.borrow_mut().events[self.handle].pop_front()
+    }
+}
+
+fn settings(extra: &[(&str, &str)]) -> Settings {
+    let mut map: BTreeMap<String, String> =
+        [("name", "k"), ("delta.table.uri", "/t"), ("delta.commit.interval.ms", "1000")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+    map.extend(extra.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+    Settings::parse(&map).unwrap()
+}
+
+struct Rig {
+    world: Rc<RefCell<World>>,
+    task: Task<Fakes>,
+    now: u64,
+}
+
+impl Rig {
+    fn with(world: Rc<RefCell<World>>, reporter: bool, extra: &[(&str, &str)]) -> Rig {
+        let task = Task::new(settings(extra), reporter, Fakes(world.clone()));
+        Rig { world, task, now: 0 }
+    }
+
+    fn new(extra: &[(&str, &str)]) -> Rig {
+        Rig::with(Rc::default(), true, extra)
+    }
+
+    /// Open and loaded, with what Connect is told to rewind to.
+    fn opened(&mut self, ids: &[i32]) -> Vec<(i32, i64)> {
+        let assigned = ids.iter().map(|id| (*id, TopicPartition::new("t", *id))).collect();
+        let mut rewinds = self.task.open(self.now, assigned).unwrap().rewinds;
+        self.world.borrow_mut().answer_all();
+        rewinds.extend(self.task.tick(self.now).unwrap().rewinds);
+        rewinds
+    }
+
+    fn put_values(&mut self, rows: &[(i32, i64, Option<&str>)]) -> Result<(Actions, Vec<BadRow>)> {
+        let rows = rows.iter().map(|(id, offset, value)| (*id, *offset, value.map(str::as_bytes)));
+        let (meta, buffers) = encode_raw(rows);
+        let batch = read_batch(&meta, &mut &buffers[..]).unwrap();
+        self.task.put(self.now, &batch)
+    }
+
+    /// Rows that carry their coordinates.
+    fn put(&mut self, id: i32, offsets: std::ops::Range<i64>) -> Actions {
+        let values: Vec<_> = offsets.map(|offset| (offset, format!(r#"{{"v":{}}}"#, value(id, offset)))).collect();
+        let rows: Vec<_> = values.iter().map(|(offset, text)| (id, *offset, Some(text.as_str()))).collect();
+        self.put_values(&rows).unwrap().0
+    }
+
+    /// Lets a commit interval pass and everything be answered.
+    fn settle(&mut self) {
+        self.now += 2000;
+        self.task.tick(self.now).unwrap();
+        self.world.borrow_mut().answer_all();
+        self.task.tick(self.now).unwrap();
+    }
+
+    fn held(&self, id: i32) -> Option<i64> {
+        self.world.borrow().held.get(&TopicPartition::new("t", id).app_id("k")).copied()
+    }
+
+    fn hold(&self, id: i32, offset: i64) {
+        self.world.borrow_mut().held.insert(TopicPartition::new("t", id).app_id("k"), offset);
+    }
+
+    fn rows(&self) -> Vec<i64> {
+        self.world.borrow().rows.clone()
+    }
+}
+
+fn value(id: i32, offset: i64) -> i64 {
+    i64::from(id) * 1_000_000 + offset
+}
+
+#[test]
+fn rows_and_offset_arrive_together_and_connect_learns_it_afterwards() {
+    let mut rig = Rig::new(&[]);
+    assert_eq!(rig.opened(&[0]), []);
+    rig.put(0, 5..8);
+    assert_eq!(rig.task.pre_commit(&[(0, 8)]), [], "I2: nothing is in the table");
+    rig.now = 1000;
+    let actions = rig.put(0, 8..9);
+    assert!(!actions.request_commit);
+    assert_eq!(rig.task.pre_commit(&[(0, 9)]), [], "I2: the unit is only up for commit");
+    rig.world.borrow_mut().answer_all();
+    assert!(rig.task.tick(1001).unwrap().request_commit);
+    assert_eq!(rig.task.pre_commit(&[(0, 9)]), [(0, 8)]);
+    rig.settle();
+    assert_eq!((rig.rows(), rig.held(0)), ((5..9).collect(), Some(9)));
+    assert_eq!(rig.world.borrow().intervals["sluice/k/t/0"], [(5, 8), (8, 9)]);
+}
+
+#[test]
+fn the_table_says_where_to_start() {
+    let mut rig = Rig::new(&[]);
+    rig.hold(0, 100);
+    assert_eq!(rig.opened(&[0, 1]), [(0, 100)]);
+    rig.put(0, 98..103);
+    rig.settle();
+    assert_eq!(rig.rows(), [100, 101, 102]);
+}
+
+#[test]
+fn rows_that_come_before_the_offsets_are_read_again() {
+    let mut rig = Rig::new(&[]);
+    let actions = rig.task.open(0, vec![(0, TopicPartition::new("t", 0))]).unwrap();
+    assert!(actions.pause);
+    rig.put(0, 40..42);
+    rig.world.borrow_mut().answer_all();
+    // Connect has not been told to rewind when this batch comes: it must not be taken either.
+    let actions = rig.put(0, 42..44);
+    assert_eq!((actions.rewinds, actions.pause), (vec![(0, 40)], false));
+    rig.put(0, 40..44);
+    rig.settle();
+    assert_eq!(rig.rows(), [40, 41, 42, 43]);
+}
+
+/// Connect delivers a batch again after `RetriableException`, and rewinds when `preCommit` throws.
+#[test]
+fn what_is_delivered_twice_is_taken_once() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..5);
+    rig.put(0, 0..7);
+    rig.settle();
+    rig.put(0, 3..8);
+    rig.settle();
+    assert_eq!(rig.rows(), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_refused_batch_leaves_nothing() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..2);
+    rig.world.borrow_mut().backlog = BACKLOG_REFUSE + 1;
+    let refused = rig.put_values(&[(0, 2, Some(r#"{"v":2}"#))]).unwrap_err();
+    assert_eq!(refused.code, Code::Busy);
+    rig.world.borrow_mut().backlog = BACKLOG_PAUSE + 1;
+    assert!(rig.put(0, 2..3).pause);
+    rig.world.borrow_mut().backlog = 0;
+    assert!(!rig.put(0, 3..4).pause);
+    rig.settle();
+    assert_eq!(rig.rows(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn fenced_rows_are_dropped_and_read_again_from_where_the_table_is() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0, 1]);
+    rig.put(0, 0..4);
+    rig.put(1, 0..2);
+    rig.now = 1000;
+    rig.put(0, 4..6); // the first unit goes up for commit, and these rows wait for the next one
+    rig.hold(0, 3); // a zombie was quicker
+    rig.world.borrow_mut().answer_all();
+    let actions = rig.put(0, 6..8);
+    assert_eq!((actions.pause, actions.rewinds), (true, vec![]), "loading again");
+    rig.world.borrow_mut().answer_all();
+    let actions = rig.put(0, 8..9);
+    assert_eq!(actions.rewinds, [(0, 3), (1, 0)], "partition 1 was in the fenced unit, and the table has none of it");
+    rig.put(0, 3..9);
+    rig.put(1, 0..2);
+    rig.settle();
+    let partition_1 = (0..2).map(|offset| value(1, offset));
+    assert_eq!(rig.rows(), (3..9).chain(partition_1).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_failure_is_latched_and_offsets_stay_true() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..2);
+    rig.settle();
+    rig.put(0, 2..4);
+    rig.world.borrow_mut().fail_next = Some(Error::new(Code::StoreFull, "no space"));
+    rig.now += 1000;
+    rig.task.tick(rig.now).unwrap();
+    rig.world.borrow_mut().answer_all();
+    assert_eq!(rig.task.pre_commit(&[(0, 4)]), [(0, 2)], "never throws, never runs ahead (I2)");
+    assert_eq!(rig.put_values(&[]).unwrap_err().code, Code::StoreFull);
+    assert_eq!(rig.task.tick(rig.now).unwrap_err().code, Code::StoreFull);
+    assert!(rig.task.is_drained(), "nothing to wait for");
+}
+
+#[test]
+fn a_bad_row_is_reported_singly_and_its_offset_moves_only_after_the_call() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..1);
+    rig.now = 5000; // due: but what this very call brings must not go up for commit with it
+    let rows = [(0, 1, Some(r#"{"v":1}"#)), (0, 2, Some(r#"{"v":"x"}"#)), (0, 3, Some(r#"{"v":3}"#))];
+    let (_, bad) = rig.put_values(&rows).unwrap();
+    assert_eq!(bad.iter().map(|b| (b.seq, b.code, b.path.as_str())).collect::<Vec<_>>(), [(1, Code::RecordType, "v")]);
+    rig.world.borrow_mut().answer_all();
+    assert_eq!((rig.held(0), rig.rows()), (Some(1), vec![0]), "the report may not be safe yet");
+    rig.settle();
+    rig.settle();
+    assert_eq!((rig.held(0), rig.rows()), (Some(4), vec![0, 1, 3]));
+}
+
+#[test]
+fn without_a_reporter_a_bad_row_fails_the_batch_and_names_its_place() {
+    let mut rig = Rig::with(Rc::default(), false, &[]);
+    rig.opened(&[0]);
+    rig.put(0, 6..7);
+    let rows = [(0, 7, Some(r#"{"v":7}"#)), (0, 8, Some(r#"{"v":null}"#))];
+    let error = rig.put_values(&rows).unwrap_err();
+    assert_eq!(error.code, Code::RecordNull);
+    assert!(error.message.starts_with("topic t partition 0 offset 8, field v: "), "{error}");
+    rig.settle();
+    assert_eq!((rig.rows(), rig.held(0)), (vec![6], Some(7)), "nothing of the batch, all of the one before");
+}
+
+#[test]
+fn records_without_rows_move_the_offset() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put_values(&[(0, 10, None), (0, 11, None)]).unwrap();
+    rig.settle();
+    assert_eq!((rig.held(0), rig.rows()), (Some(12), vec![]));
+    // Connect consumed up to 20; no transformation let those through.
+    rig.task.pre_commit(&[(0, 20)]);
+    rig.task.tick(rig.now).unwrap();
+    rig.settle();
+    assert_eq!(rig.held(0), Some(20));
+    assert_eq!(rig.world.borrow().intervals["sluice/k/t/0"], [(10, 12), (12, 20)]);
+}
+
+#[test]
+fn limits_put_a_unit_up_before_its_time() {
+    for (extra, puts) in [(("delta.commit.max.records", "3"), 3), (("delta.commit.max.bytes", "1048576"), 2)] {
+        let mut rig = Rig::new(&[extra]);
+        rig.opened(&[0]);
+        let filler = format!(r#"{{"v":1,"w":"{}"}}"#, "x".repeat(600_000));
+        for offset in 0..puts {
+            rig.put_values(&[(0, offset, Some(&filler))]).unwrap();
+            assert!(rig.world.borrow().pending.is_empty(), "{extra:?}: decided at the start of a call");
+        }
+        rig.put_values(&[]).unwrap();
+        assert_eq!(rig.world.borrow().pending.len(), 1, "{extra:?}");
+    }
+}
+
+#[test]
+fn closing_drains_first() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0, 1]);
+    rig.put(0, 0..3);
+    rig.put(1, 0..3);
+    rig.task.drain(rig.now, &[0]).unwrap();
+    assert!(!rig.task.is_drained());
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(rig.now).unwrap();
+    assert!(rig.task.is_drained());
+    rig.task.close(&[0]);
+    assert_eq!(rig.task.pre_commit(&[(0, 3), (1, 3)]), [(1, 3)]);
+    rig.put(1, 3..5);
+    rig.put(0, 3..5); // rows of a revoked partition
+    rig.settle();
+    assert_eq!((rig.held(0), rig.held(1)), (Some(3), Some(5)));
+}
+
+/// A partition comes back while the unit with its rows is still up for commit: an answer from before that commit
+/// would make its rows be taken twice.
+#[test]
+fn a_partition_that_comes_back_waits_for_the_unit_in_flight() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..3);
+    rig.now = 1000;
+    rig.put(0, 3..5);
+    rig.task.close(&[0]);
+    rig.task.open(rig.now, vec![(0, TopicPartition::new("t", 0))]).unwrap();
+    assert_eq!(rig.world.borrow().pending.len(), 1, "the commit only, no load");
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(rig.now).unwrap();
+    rig.world.borrow_mut().answer_all();
+    assert_eq!(rig.task.tick(rig.now).unwrap().rewinds, [(0, 3)]);
+    rig.put(0, 3..5);
+    rig.settle();
+    assert_eq!(rig.rows(), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn each_topic_has_its_table() {
+    let mut rig = Rig::new(&[("delta.table.uri", "/tables/${topic}")]);
+    let assigned = vec![(0, TopicPartition::new("a", 0)), (1, TopicPartition::new("b", 0))];
+    rig.task.open(0, assigned).unwrap();
+    assert_eq!(rig.task.slots.iter().map(|s| s.uri.as_str()).collect::<Vec<_>>(), ["file:///tables/a/", "file:///tables/b/"]);
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(0).unwrap();
+    rig.put(0, 0..1);
+    rig.put(1, 0..1);
+    rig.settle();
+    assert_eq!(rig.world.borrow().versions, 2);
+}
+
+#[test]
+fn unknown_fields_are_counted() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put_values(&[(0, 0, Some(r#"{"v":1,"w":2,"x":{"y":1}}"#))]).unwrap();
+    let counted = rig.task.counters().into_iter().find(|(name, _)| *name == "unknown-fields");
+    assert_eq!(counted, Some(("unknown-fields", 2)));
+}
+
+/// Several tasks, one table, partitions that move with and without a close, late answers, re-deliveries, stale
+/// batches: every row is in the table once (I1), and the intervals join (I4).
+#[test]
+fn partitions_that_move_at_any_moment_lose_and_duplicate_nothing() {
+    for seed in 0..400 {
+        move_partitions_about(seed);
+    }
+}
+
+struct Random(u64);
+
+impl Random {
+    /// SplitMix64.
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % n as u64) as usize
+    }
+}
+
+fn move_partitions_about(seed: u64) {
+    const PARTITIONS: usize = 3;
+    const RECORDS: i64 = 60;
+    let mut random = Random(seed);
+    let world: Rc<RefCell<World>> = Rc::default();
+    // A zombie is a task that still has a partition that another one was given.
+    let mut tasks: Vec<Rig> = (0..3).map(|_| Rig::with(world.clone(), true, &[])).collect();
+    // For each task, where its consumer is, for the partitions that it thinks it has.
+    let mut consumers: Vec<HashMap<i32, i64>> = vec![HashMap::new(); tasks.len()];
+    let apply = |actions: Actions, consumer: &mut HashMap<i32, i64>| {
+        for (id, offset) in actions.rewinds {
+            if let Some(position) = consumer.get_mut(&id) {
+                *position = offset;
+            }
+        }
+    };
+    for step in 0..4000 {
+        let t = random.below(tasks.len());
+        let quiet = step > 2000;
+        let owner = |id: usize| id % 3;
+        match random.below(if quiet { 60 } else { 100 }) {
+            0..40 => {
+                // A few records of some of its partitions; sometimes some that were delivered before.
+                let rows: Vec<_> = consumers[t]
+                    .iter_mut()
+                    .flat_map(|(id, position)| {
+                        let from = (*position - random.below(3) as i64).max(0);
+                        let to = (*position + random.below(5) as i64).min(RECORDS);
+                        *position = to.max(*position);
+                        let id = *id;
+                        (from..to).map(move |offset| (id, offset, format!(r#"{{"v":{}}}"#, value(id, offset))))
+                    })
+                    .collect();
+                let rows: Vec<_> = rows.iter().map(|(id, offset, text)| (*id, *offset, Some(text.as_str()))).collect();
+                let (actions, _) = tasks[t].put_values(&rows).unwrap();
+                apply(actions, &mut consumers[t]);
+            }
+            40..50 => tasks[t].now += 700,
+            50..60 => {
+                let pending = world.borrow().pending.len();
+                if pending > 0 {
+                    world.borrow_mut().answer(random.below(pending));
+                }
+            }
+            60..75 => {
+                // Given a partition; whoever has it may not know yet.
+                let id = random.below(PARTITIONS) as i32;
+                if let std::collections::hash_map::Entry::Vacant(entry) = consumers[t].entry(id) {
+                    entry.insert(random.below(10) as i64 * i64::from(tasks[t].held(id).is_some()));
+                    let now = tasks[t].now;
+                    let actions = tasks[t].task.open(now, vec![(id, TopicPartition::new("t", id))]).unwrap();
+                    apply(actions, &mut consumers[t]);
+                }
+            }
+            _ => {
+                let ids: Vec<i32> = consumers[t].keys().copied().filter(|_| random.below(2) == 0).collect();
+                if random.below(2) == 0 {
+                    let now = tasks[t].now;
+                    tasks[t].task.drain(now, &ids).unwrap();
+                }
+                tasks[t].task.close(&ids);
+                consumers[t].retain(|id, _| !ids.contains(id));
+            }
+        }
+        if step == 2000 {
+            // The dust settles: each partition has one owner.
+            for (t, rig) in tasks.iter_mut().enumerate() {
+                let foreign: Vec<i32> = consumers[t].keys().copied().filter(|id| owner(*id as usize) != t).collect();
+                rig.task.close(&foreign);
+                consumers[t].retain(|id, _| !foreign.contains(id));
+                for id in (0..PARTITIONS).filter(|id| owner(*id) == t).map(|id| id as i32) {
+                    if !consumers[t].contains_key(&id) {
+                        consumers[t].insert(id, 0);
+                        let actions = rig.task.open(rig.now, vec![(id, TopicPartition::new("t", id))]).unwrap();
+                        apply(actions, &mut consumers[t]);
+                    }
+                }
+            }
+        }
+    }
+    let world = world.borrow();
+    let mut rows = world.rows.clone();
+    rows.sort_unstable();
+    let mut expected: Vec<i64> =
+        (0..PARTITIONS as i32).flat_map(|id| (0..RECORDS).map(move |offset| value(id, offset))).collect();
+    expected.sort_unstable();
+    assert_eq!(rows, expected, "seed {seed}");
+    for (app_id, intervals) in &world.intervals {
+        assert!(intervals.windows(2).all(|pair| pair[0].1 == pair[1].0), "seed {seed}: {app_id} {intervals:?}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The messages of `docs/crossing.md`, apart from the batch itself: little-endian, strings with a `u32` length.
+
+use crate::error::{Class, Code, Error, Result};
+
+/// Both sides of the crossing carry this number; `init` refuses another.
+pub const CROSSING_VERSION: i32 = 1;
+
+/// Longest list or string that a request may announce; a larger count is a broken message, not a request.
+const MAX_COUNT: u32 = 1 << 24;
+
+pub struct Request<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Request { rest: bytes }
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8]> {
+        if self.rest.len() < count {
+            return Err(Error::new(Code::CrossingInvalid, "message ends early"));
+        }
+        let (taken, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(self.take(N)?);
+        Ok(bytes)
+    }
+
+    pub fn u8(&mut self) -> Result<u8> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    pub fn i32(&mut self) -> Result<i32> {
+        Ok(i32::from_le_bytes(self.array()?))
+    }
+
+    pub fn count(&mut self) -> Result<usize> {
+        match u32::from_le_bytes(self.array()?) {
+            count if count <= MAX_COUNT => Ok(count as usize),
+            count => Err(Error::new(Code::CrossingInvalid, format!("a count of {count}"))),
+        }
+    }
+
+    pub fn str(&mut self) -> Result<&'a str> {
+        let length = self.count()?;
+        std::str::from_utf8(self.take(length)?)
+            .map_err(|_| Error::new(Code::CrossingInvalid, "a string that is not UTF-8"))
+    }
+
+    pub fn end(self) -> Result<()> {
+        match self.rest.len() {
+            0 => Ok(()),
+            n => Err(Error::new(Code::CrossingInvalid, format!("{n} bytes after the message's end"))),
+        }
+    }
+}
+
+/// A reply that starts with its status.
+pub struct Reply {
+    bytes: Vec<u8>,
+}
+
+impl Reply {
+    pub fn ok() -> Self {
+        Reply { bytes: vec![0] }
+    }
+
+    pub fn error(error: &Error) -> Self {
+        let status = match error.code.class() {
+            Class::Retriable => 1,
+            Class::Record => 2,
+            Class::Fatal => 3,
+            Class::Config => 4,
+        };
+        Reply { bytes: vec![status] }.str(error.code.name()).str(&error.message)
+    }
+
+    pub fn u8(mut self, value: u8) -> Self {
+        self.bytes.push(value);
+        self
+    }
+
+    pub fn i32(mut self, value: i32) -> Self {
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub fn i64(mut self, value: i64) -> Self {
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub fn str(self, text: &str) -> Self {
+        let mut reply = self.i32(text.len() as i32);
+        reply.bytes.extend(text.as_bytes());
+        reply
+    }
+
+    pub fn list<T>(self, items: impl ExactSizeIterator<Item = T>, put: impl Fn(Self, T) -> Self) -> Self {
+        let reply = self.i32(items.len() as i32);
+        items.fold(reply, put)
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let reply = Reply::ok().i32(-5).str("größe").list([1, 2].into_iter(), |r, v| r.i64(v)).into_bytes();
+        let mut request = Request::new(&reply);
+        assert_eq!(request.u8(), Ok(0));
+        assert_eq!(request.i32(), Ok(-5));
+        assert_eq!(request.str(), Ok("größe"));
+        assert_eq!(request.count(), Ok(2));
+        assert!(request.end().is_err(), "sixteen bytes are left");
+    }
+
+    #[test]
+    fn broken_requests_are_refused() {
+        assert!(Request::new(&[1, 0, 0]).i32().is_err());
+        assert!(Request::new(&[255, 255, 255, 255]).str().is_err());
+        assert!(Request::new(&[2, 0, 0, 0, 0xff, 0xfe]).str().is_err());
+    }
+
+    #[test]
+    fn an_error_carries_its_class() {
+        let bytes = Reply::error(&Error::new(Code::Busy, "full")).into_bytes();
+        let mut reply = Request::new(&bytes);
+        assert_eq!((reply.u8(), reply.str(), reply.str()), (Ok(1), Ok("BUSY"), Ok("full")));
+    }
+}

@@ -1,0 +1,294 @@
+//! Committing staged units: the compare-and-swap on their offsets, and what to do when a claim is lost or its outcome
+//! unknown. The rules are in `docs/exactly-once.md`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, StructArray, new_empty_array};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, Field, Fields, Schema as ArrowSchema};
+use buoyant_kernel as delta_kernel;
+use delta_kernel::engine::arrow_conversion::TryFromArrow;
+use delta_kernel::engine::arrow_data::ArrowEngineData;
+use delta_kernel::schema::StructType;
+use delta_kernel::transaction::CommitResult;
+use serde::Serialize;
+use sluice_core::schema::check_fits;
+use sluice_core::{Code, Error, Result};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::kernel::{ClaimCommitter, kernel_error};
+use crate::log::{IntervalOrigin, Origin, UnitOrigin};
+use crate::table::TableState;
+use crate::unit::{Outcome, StagedFile, StagedUnit};
+
+/// How often a commit is tried again after errors, not counting lost races.
+const MAX_ERRORS: u32 = 6;
+const BACKOFF_FIRST: Duration = Duration::from_millis(10);
+const BACKOFF_LONGEST: Duration = Duration::from_secs(2);
+
+const OPERATION: &str = "STREAMING UPDATE";
+
+/// A unit with the place where its outcome goes.
+pub struct Submission {
+    pub unit: StagedUnit,
+    pub outcome: Box<dyn FnOnce(Outcome) + Send>,
+}
+
+impl Submission {
+    fn end(self, outcome: Outcome) {
+        (self.outcome)(outcome);
+    }
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Landed(u64),
+    Lost,
+    /// The store or the kernel failed; the commit may be there.
+    Unknown(Error),
+}
+
+impl TableState {
+    /// Commits units, as many as can go together in one commit, in their order.
+    pub fn commit(&mut self, mut waiting: Vec<Submission>) {
+        while !waiting.is_empty() {
+            // A commit holds one `txn` for an app id: a second unit for it starts from the first one's end.
+            let mut app_ids = HashSet::new();
+            let (group, later) = waiting.into_iter().partition(|submission| {
+                let ids = || submission.unit.intervals.iter().map(|interval| interval.app_id.clone());
+                let free = ids().all(|id| !app_ids.contains(&id));
+                app_ids.extend(ids());
+                free
+            });
+            self.commit_group(group);
+            waiting = later;
+        }
+    }
+
+    fn commit_group(&mut self, mut group: Vec<Submission>) {
+        let id = Uuid::new_v4().to_string();
+        let (mut errors, mut races) = (0, 0);
+        loop {
+            group = self.refuse_stale(group);
+            if group.is_empty() {
+                return;
+            }
+            let attempt = self.attempt(&id, &group);
+            let failure = match attempt {
+                Attempt::Landed(version) => return end_all(group, version),
+                Attempt::Lost => {
+                    races += 1;
+                    None
+                }
+                Attempt::Unknown(error) => {
+                    warn!("commit to {}: outcome unknown, reading the log again: {error}", self.store.root());
+                    errors += 1;
+                    Some(error)
+                }
+            };
+            let failure = match self.advance(&id) {
+                Ok(advance) => match advance.landed {
+                    Some(version) => return end_all(group, version),
+                    None => failure,
+                },
+                Err(error) => {
+                    errors += 1;
+                    Some(error)
+                }
+            };
+            if let Some(error) = failure
+                && (errors >= MAX_ERRORS || error.code != Code::StoreIo)
+            {
+                group.into_iter().for_each(|submission| submission.end(Outcome::Failed(error.clone())));
+                return;
+            }
+            std::thread::sleep(backoff(errors + races));
+        }
+    }
+
+    /// The compare-and-swap: ends the units that do not start from what the table holds, or that no longer fit it.
+    fn refuse_stale(&mut self, group: Vec<Submission>) -> Vec<Submission> {
+        let mut fitting = Vec::with_capacity(group.len());
+        for submission in group {
+            match self.check(&submission.unit) {
+                Ok(None) => fitting.push(submission),
+                Ok(Some(reason)) => submission.end(Outcome::Fenced { reason }),
+                Err(error) => submission.end(Outcome::Failed(error)),
+            }
+        }
+        fitting
+    }
+
+    /// Why the unit is fenced, if it is.
+    fn check(&mut self, unit: &StagedUnit) -> Result<Option<String>> {
+        for interval in &unit.intervals {
+            let held = self.held(&interval.app_id)?;
+            if held != interval.expected {
+                let name = |offset: Option<i64>| offset.map_or("no offset".to_owned(), |o| format!("offset {o}"));
+                return Ok(Some(format!(
+                    "for {} the table holds {}, and these rows start from {}",
+                    interval.partition,
+                    name(held),
+                    name(interval.expected)
+                )));
+            }
+        }
+        let schema = &self.current()?.schema;
+        for file in unit.files.iter().filter(|file| file.schema != *schema) {
+            check_fits(&file.schema, schema).map_err(|e| Error::new(Code::TableChanged, e.message))?;
+        }
+        Ok(None)
+    }
+
+    fn attempt(&mut self, id: &str, group: &[Submission]) -> Attempt {
+        let units = || group.iter().map(|submission| &submission.unit);
+        let txns: Vec<(String, i64)> = units()
+            .flat_map(|unit| unit.intervals.iter().map(|interval| (interval.app_id.clone(), interval.to)))
+            .collect();
+        let files: Vec<&StagedFile> = units().flat_map(|unit| &unit.files).collect();
+        let committer = ClaimCommitter::new(self.store.clone());
+        let store_said = committer.error();
+        match self.try_commit(id, committer, units(), &files, &txns) {
+            Ok(CommitResult::CommittedTransaction(committed)) => {
+                let version = committed.commit_version();
+                if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), &txns) {
+                    warn!("after commit {version} to {}: {error}", self.store.root());
+                }
+                Attempt::Landed(version)
+            }
+            Ok(CommitResult::ConflictedTransaction(lost)) => {
+                info!("version {} of {} went to another writer", lost.conflict_version(), self.store.root());
+                Attempt::Lost
+            }
+            Ok(CommitResult::RetryableTransaction(failed)) => {
+                let said = store_said.lock().unwrap_or_else(|e| e.into_inner()).take();
+                Attempt::Unknown(said.unwrap_or_else(|| kernel_error("commit", &failed.error)))
+            }
+            Err(error) => Attempt::Unknown(error),
+        }
+    }
+
+    fn try_commit<'a>(
+        &self,
+        id: &str,
+        committer: ClaimCommitter,
+        units: impl Iterator<Item = &'a StagedUnit>,
+        files: &[&StagedFile],
+        txns: &[(String, i64)],
+    ) -> Result<CommitResult> {
+        let failed = |e: delta_kernel::Error| kernel_error(&format!("cannot commit to {}", self.store.root()), &e);
+        let (info, info_schema) = commit_info(id, units)?;
+        let mut transaction = self
+            .current()?
+            .snapshot
+            .clone()
+            .transaction(Box::new(committer), &self.engine)
+            .map_err(failed)?
+            .with_operation(OPERATION.to_owned())
+            .with_engine_info(crate::ENGINE_INFO)
+            .with_commit_info(Box::new(ArrowEngineData::new(info)), Arc::new(info_schema));
+        if !files.is_empty() {
+            // Without it, a concurrent MERGE or DELETE of Spark takes our rows for ones that it should have read.
+            transaction = transaction.with_blind_append();
+            transaction.add_files(Box::new(ArrowEngineData::new(add_actions(files)?)));
+        }
+        for (app_id, version) in txns {
+            transaction = transaction.with_transaction_id(app_id.clone(), *version);
+        }
+        transaction.commit(&self.engine).map_err(failed)
+    }
+}
+
+fn end_all(group: Vec<Submission>, version: u64) {
+    group.into_iter().for_each(|submission| submission.end(Outcome::Committed { version }));
+}
+
+/// Exponential, with jitter of a half to one and a half.
+fn backoff(tries: u32) -> Duration {
+    let longest = BACKOFF_FIRST.saturating_mul(1 << tries.min(10)).min(BACKOFF_LONGEST);
+    longest.mul_f64(rand::random_range(0.5..1.5))
+}
+
+/// `commitInfo.sluice`, which lets anybody check a table afterwards (I4).
+fn commit_info<'a>(id: &str, units: impl Iterator<Item = &'a StagedUnit>) -> Result<(RecordBatch, StructType)> {
+    #[derive(Serialize)]
+    struct Row {
+        sluice: Origin,
+    }
+    let units = units.map(|unit| UnitOrigin {
+        connector: unit.connector.clone(),
+        task: unit.task.clone(),
+        intervals: unit.intervals.iter().map(interval_origin).collect(),
+    });
+    let row = Row { sluice: Origin { commit: id.to_owned(), units: units.collect() } };
+    let schema = Arc::new(origin_schema());
+    let broken = |e: &dyn std::fmt::Display| Error::new(Code::NativePanic, format!("commitInfo: {e}"));
+    let mut decoder =
+        arrow_json::ReaderBuilder::new(schema.clone()).build_decoder().map_err(|e| broken(&e))?;
+    decoder.serialize(&[row]).map_err(|e| broken(&e))?;
+    let batch = decoder.flush().map_err(|e| broken(&e))?.ok_or_else(|| broken(&"no row"))?;
+    let kernel_schema = StructType::try_from_arrow(schema.as_ref()).map_err(|e| broken(&e))?;
+    Ok((batch, kernel_schema))
+}
+
+fn interval_origin(interval: &sluice_core::offsets::Interval) -> IntervalOrigin {
+    IntervalOrigin {
+        topic: interval.partition.topic.to_string(),
+        partition: interval.partition.partition,
+        from_offset: interval.from,
+        to_offset: interval.to,
+        rows: interval.rows as i64,
+    }
+}
+
+fn origin_schema() -> ArrowSchema {
+    let field = |name: &str, data_type| Field::new(name, data_type, true);
+    let list = |of| DataType::List(Arc::new(Field::new("element", DataType::Struct(of), true)));
+    let interval = Fields::from(vec![
+        field("topic", DataType::Utf8),
+        field("partition", DataType::Int32),
+        field("fromOffset", DataType::Int64),
+        field("toOffset", DataType::Int64),
+        field("rows", DataType::Int64),
+    ]);
+    let unit = Fields::from(vec![
+        field("connector", DataType::Utf8),
+        field("task", DataType::Utf8),
+        field("intervals", list(interval)),
+    ]);
+    let origin = Fields::from(vec![field("commit", DataType::Utf8), field("units", list(unit))]);
+    ArrowSchema::new(vec![field("sluice", DataType::Struct(origin))])
+}
+
+/// The kernel's input for `add` actions (its `BASE_ADD_FILES_SCHEMA`).
+fn add_actions(files: &[&StagedFile]) -> Result<RecordBatch> {
+    let strings = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
+    let entries = Fields::from(vec![strings("key", false), strings("value", true)]);
+    let entry = Arc::new(Field::new("key_value", DataType::Struct(entries.clone()), false));
+    let no_values = StructArray::new(
+        entries.clone(),
+        entries.iter().map(|field| new_empty_array(field.data_type())).collect(),
+        None,
+    );
+    let no_partitions =
+        MapArray::new(entry, OffsetBuffer::new_zeroed(files.len()), no_values, None, false);
+    let longs = |value: fn(&StagedFile) -> i64| -> ArrayRef {
+        Arc::new(files.iter().map(|file| value(file)).collect::<Int64Array>())
+    };
+    let stats = StructArray::from(vec![(
+        Arc::new(Field::new("numRecords", DataType::Int64, true)),
+        longs(|file| file.rows as i64),
+    )]);
+    let names: ArrayRef = Arc::new(files.iter().map(|file| Some(file.name.as_str())).collect::<StringArray>());
+    RecordBatch::try_from_iter_with_nullable([
+        ("path", names, false),
+        ("partitionValues", Arc::new(no_partitions) as ArrayRef, false),
+        ("size", longs(|file| file.size as i64), false),
+        ("modificationTime", longs(|file| file.modified), false),
+        ("stats", Arc::new(stats) as ArrayRef, true),
+    ])
+    .map_err(|e| Error::new(Code::NativePanic, format!("add actions: {e}")))
+}

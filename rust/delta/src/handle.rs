@@ -1,0 +1,262 @@
+//! One task's handle on a table: encodes its rows in the background and passes its units on.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc as std_mpsc};
+
+use arrow_array::RecordBatch;
+use sluice_core::error::{Code, Error, Result};
+use sluice_core::offsets::Interval;
+use sluice_core::schema::Schema;
+use sluice_core::settings::Compression;
+use sluice_core::task::{Event, Table};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::commit::Submission;
+use crate::hub::Request;
+use crate::store::Store;
+use crate::table::Spec;
+use crate::unit::{Outcome, StagedUnit};
+use crate::writer::UnitWriter;
+
+/// How a task writes its files.
+pub(crate) struct Writing {
+    pub store: Arc<dyn Store>,
+    pub compression: Compression,
+    pub target_bytes: u64,
+    pub connector: String,
+    pub task: String,
+}
+
+enum Order {
+    /// Rows after this one were converted to this schema.
+    Schema(Schema),
+    Write(RecordBatch),
+    Commit(Vec<Interval>),
+    Discard,
+}
+
+pub struct DeltaTable {
+    spec: Spec,
+    /// None where the table cannot be opened at all.
+    way: Option<Way>,
+    events: std_mpsc::Receiver<Event>,
+    backlog: Arc<AtomicUsize>,
+}
+
+struct Way {
+    requests: mpsc::UnboundedSender<Request>,
+    orders: mpsc::UnboundedSender<Order>,
+    replies: std_mpsc::Sender<Event>,
+}
+
+impl DeltaTable {
+    pub(crate) fn start(
+        runtime: &Handle,
+        encoders: Arc<Semaphore>,
+        writing: Writing,
+        spec: Spec,
+        requests: mpsc::UnboundedSender<Request>,
+    ) -> Self {
+        let (replies, events) = std_mpsc::channel();
+        let (orders, receiver) = mpsc::unbounded_channel();
+        let backlog = Arc::new(AtomicUsize::new(0));
+        let worker = Worker {
+            writing: Arc::new(writing),
+            requests: requests.clone(),
+            replies: replies.clone(),
+            backlog: backlog.clone(),
+        };
+        runtime.spawn(worker.run(encoders, receiver));
+        DeltaTable { spec, way: Some(Way { requests, orders, replies }), events, backlog }
+    }
+
+    pub(crate) fn failed(error: Error) -> Self {
+        let (replies, events) = std_mpsc::channel();
+        // The receiver is right here.
+        let _ = replies.send(Event::Failed(error));
+        let spec = Spec { schema: None, auto_create: false };
+        DeltaTable { spec, way: None, events, backlog: Arc::default() }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(way) = &self.way
+            && way.orders.send(order).is_err()
+        {
+            let _ = way.replies.send(Event::Failed(ended()));
+        }
+    }
+}
+
+impl Table for DeltaTable {
+    fn load(&mut self, app_ids: Vec<String>) {
+        let Some(way) = &self.way else { return };
+        let mut reply = Reply::new(&way.replies);
+        let orders = way.orders.clone();
+        let load = Request::Load {
+            spec: self.spec.clone(),
+            app_ids,
+            reply: Box::new(move |loaded| match loaded {
+                Ok((schema, offsets)) => {
+                    // Before the event: what the task writes after it follows this order.
+                    let _ = orders.send(Order::Schema(schema.clone()));
+                    reply.send(Event::Loaded { schema, offsets });
+                }
+                Err(error) => reply.send(Event::Failed(error)),
+            }),
+        };
+        // A request that cannot be sent is dropped, and its reply tells.
+        let _ = way.requests.send(load);
+    }
+
+    fn write(&mut self, rows: RecordBatch) {
+        self.backlog.fetch_add(rows.get_array_memory_size(), Ordering::Relaxed);
+        self.order(Order::Write(rows));
+    }
+
+    fn backlog(&self) -> usize {
+        self.backlog.load(Ordering::Relaxed)
+    }
+
+    fn commit(&mut self, intervals: Vec<Interval>) {
+        self.order(Order::Commit(intervals));
+    }
+
+    fn discard(&mut self) {
+        self.order(Order::Discard);
+    }
+
+    fn poll(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Code::NativePanic, "the table's background work ended; the worker's log has the reason")
+}
+
+/// A reply that is always given: when it is dropped unsent, its work died.
+struct Reply {
+    to: Option<std_mpsc::Sender<Event>>,
+}
+
+impl Reply {
+    fn new(to: &std_mpsc::Sender<Event>) -> Self {
+        Reply { to: Some(to.clone()) }
+    }
+
+    fn send(&mut self, event: Event) {
+        if let Some(to) = self.to.take() {
+            // The task may be gone.
+            let _ = to.send(event);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.send(Event::Failed(ended()));
+    }
+}
+
+/// Carries out a task's orders, in their order.
+struct Worker {
+    writing: Arc<Writing>,
+    requests: mpsc::UnboundedSender<Request>,
+    replies: std_mpsc::Sender<Event>,
+    backlog: Arc<AtomicUsize>,
+}
+
+/// The open unit. After a failed write nothing more is written until it is discarded.
+struct OpenUnit {
+    schema: Option<Schema>,
+    writer: Option<UnitWriter>,
+    failed: bool,
+}
+
+impl Worker {
+    async fn run(self, encoders: Arc<Semaphore>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let worker = Arc::new(self);
+        let mut open = OpenUnit { schema: None, writer: None, failed: false };
+        while let Some(first) = orders.recv().await {
+            let mut ready = VecDeque::from([first]);
+            while let Ok(order) = orders.try_recv() {
+                ready.push_back(order);
+            }
+            let Ok(permit) = encoders.clone().acquire_owned().await else { return };
+            let at_work = worker.clone();
+            let done = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                ready.into_iter().for_each(|order| at_work.carry_out(order, &mut open));
+                open
+            });
+            match done.await {
+                Ok(back) => open = back,
+                Err(_) => {
+                    let _ = worker.replies.send(Event::Failed(ended()));
+                    return;
+                }
+            }
+        }
+        if let Some(writer) = open.writer {
+            // The task is gone. What it had open is nobody's.
+            let _ = tokio::task::spawn_blocking(move || writer.discard()).await;
+        }
+    }
+
+    fn carry_out(&self, order: Order, open: &mut OpenUnit) {
+        let failed = match order {
+            Order::Schema(schema) => {
+                open.schema = Some(schema);
+                Ok(())
+            }
+            Order::Write(rows) => {
+                let bytes = rows.get_array_memory_size();
+                let written = if open.failed { Ok(()) } else { self.write(open, &rows) };
+                self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+                written
+            }
+            Order::Commit(intervals) if !open.failed => self.submit(open, intervals),
+            Order::Commit(_) => Ok(()),
+            Order::Discard => {
+                open.failed = false;
+                open.writer.take().into_iter().for_each(UnitWriter::discard);
+                Ok(())
+            }
+        };
+        if let Err(error) = failed {
+            open.failed = true;
+            open.writer.take().into_iter().for_each(UnitWriter::discard);
+            let _ = self.replies.send(Event::Failed(error));
+        }
+    }
+
+    fn write(&self, open: &mut OpenUnit, rows: &RecordBatch) -> Result<()> {
+        let schema = open.schema.as_ref().ok_or_else(|| Error::new(Code::NativePanic, "rows without a schema"))?;
+        let writing = &self.writing;
+        let new = || UnitWriter::new(writing.store.clone(), writing.compression, writing.target_bytes);
+        open.writer.get_or_insert_with(new).write(schema, rows)
+    }
+
+    fn submit(&self, open: &mut OpenUnit, intervals: Vec<Interval>) -> Result<()> {
+        let files = open.writer.take().map_or(Ok(vec![]), UnitWriter::finish)?;
+        let unit = StagedUnit {
+            connector: self.writing.connector.clone(),
+            task: self.writing.task.clone(),
+            files,
+            intervals,
+        };
+        let mut reply = Reply::new(&self.replies);
+        let outcome = Box::new(move |outcome| {
+            reply.send(match outcome {
+                Outcome::Committed { version } => Event::Committed { version },
+                Outcome::Fenced { reason } => Event::Fenced { reason },
+                Outcome::Failed(error) => Event::Failed(error),
+            });
+        });
+        // A submission that cannot be sent is dropped, and its reply tells.
+        let _ = self.requests.send(Request::Commit(Submission { unit, outcome }));
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! All tables of a process. The tasks that write one table share its state, and their units meet in one commit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sluice_core::error::Result;
+use sluice_core::schema::Schema;
+use sluice_core::settings::Settings;
+use sluice_core::task::Tables;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::commit::Submission;
+use crate::handle::{DeltaTable, Writing};
+use crate::store;
+use crate::table::{Spec, TableState};
+
+/// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
+const GROUP_LINGER: Duration = Duration::from_millis(10);
+
+pub(crate) type LoadReply = Box<dyn FnOnce(Result<(Schema, Vec<(String, Option<i64>)>)>) + Send>;
+
+pub(crate) enum Request {
+    Load { spec: Spec, app_ids: Vec<String>, reply: LoadReply },
+    Commit(Submission),
+}
+
+pub struct Hub {
+    runtime: Handle,
+    tables: Mutex<HashMap<String, mpsc::WeakUnboundedSender<Request>>>,
+    /// Bounds how many threads encode at once.
+    encoders: Arc<Semaphore>,
+}
+
+impl Hub {
+    pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
+        Arc::new(Hub { runtime, tables: Mutex::default(), encoders: Arc::new(Semaphore::new(encoders)) })
+    }
+
+    /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
+    fn requests(&self, uri: &str) -> Result<mpsc::UnboundedSender<Request>> {
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = tables.get(uri).and_then(|weak| weak.upgrade()).filter(|open| !open.is_closed()) {
+            return Ok(open);
+        }
+        let state = TableState::new(store::open(uri)?, self.runtime.clone());
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.runtime.spawn(serve(state, receiver));
+        tables.retain(|_, weak| weak.strong_count() > 0);
+        tables.insert(uri.to_owned(), sender.downgrade());
+        Ok(sender)
+    }
+
+    /// The tables of one task. `schema` is the one that the settings give.
+    pub fn tables_for(self: &Arc<Self>, settings: &Settings, schema: Option<Schema>) -> TaskTables {
+        TaskTables {
+            hub: self.clone(),
+            spec: Spec { schema, auto_create: settings.table_auto_create },
+            settings: settings.clone(),
+        }
+    }
+}
+
+/// [`Tables`] on a [`Hub`].
+pub struct TaskTables {
+    hub: Arc<Hub>,
+    spec: Spec,
+    settings: Settings,
+}
+
+impl Tables for TaskTables {
+    type Table = DeltaTable;
+
+    fn open(&mut self, uri: &str) -> DeltaTable {
+        let opened = store::open(uri).and_then(|store| {
+            let writing = Writing {
+                store,
+                compression: self.settings.compression,
+                target_bytes: self.settings.target_file_bytes,
+                connector: self.settings.connector.clone(),
+                task: self.settings.task.clone(),
+            };
+            Ok((writing, self.hub.requests(uri)?))
+        });
+        match opened {
+            Ok((writing, requests)) => DeltaTable::start(
+                &self.hub.runtime,
+                self.hub.encoders.clone(),
+                writing,
+                self.spec.clone(),
+                requests,
+            ),
+            Err(error) => DeltaTable::failed(error),
+        }
+    }
+}
+
+/// Serves one table, one request after the other, on blocking threads; units that are ready together go together.
+async fn serve(mut state: TableState, mut requests: mpsc::UnboundedReceiver<Request>) {
+    while let Some(first) = requests.recv().await {
+        if matches!(first, Request::Commit(_)) {
+            tokio::time::sleep(GROUP_LINGER).await;
+        }
+        let mut ready = vec![first];
+        while let Ok(request) = requests.try_recv() {
+            ready.push(request);
+        }
+        let served = tokio::task::spawn_blocking(move || {
+            let mut units = Vec::new();
+            for request in ready {
+                match request {
+                    Request::Load { spec, app_ids, reply } => reply(state.load(&spec, app_ids)),
+                    Request::Commit(submission) => units.push(submission),
+                }
+            }
+            state.commit(units);
+            state
+        });
+        match served.await {
+            Ok(back) => state = back,
+            // The panic hook has reported it; tasks learn it from their replies being dropped.
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The seam to the Delta kernel: its engine on our stores, its commits through our claims, its errors as ours.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use buoyant_kernel as delta_kernel;
+use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
+use buoyant_kernel_engine::{DefaultEngine, DefaultEngineBuilder};
+use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
+use delta_kernel::engine::arrow_utils::to_json_bytes;
+use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData};
+use sluice_core::{Code, Error};
+use tokio::runtime::Handle;
+
+use crate::store::{Claim, Store, store_error};
+
+pub type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
+
+pub fn engine(store: &dyn Store, runtime: &Handle) -> KernelEngine {
+    DefaultEngineBuilder::new(store.objects())
+        .with_task_executor(Arc::new(TokioMultiThreadExecutor::new(runtime.clone())))
+        .build()
+}
+
+/// Commits by claiming the version at our store. The store's own error is kept for the caller: the kernel's
+/// error type cannot hold it.
+pub struct ClaimCommitter {
+    store: Arc<dyn Store>,
+    error: Arc<Mutex<Option<Error>>>,
+}
+
+impl ClaimCommitter {
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        ClaimCommitter { store, error: Arc::default() }
+    }
+
+    pub fn error(&self) -> Arc<Mutex<Option<Error>>> {
+        self.error.clone()
+    }
+}
+
+impl Committer for ClaimCommitter {
+    fn commit(
+        &self,
+        _engine: &dyn Engine,
+        actions: DeltaResultIterator<'_, FilteredEngineData>,
+        metadata: CommitMetadata,
+    ) -> DeltaResult<CommitResponse> {
+        let commit = to_json_bytes(actions)?;
+        match self.store.claim(metadata.version(), &commit) {
+            Ok(Claim::Won) => Ok(CommitResponse::Committed {
+                file_meta: FileMeta::new(
+                    metadata.published_commit_path()?,
+                    metadata.in_commit_timestamp(),
+                    commit.len() as u64,
+                ),
+            }),
+            Ok(Claim::Taken) => Ok(CommitResponse::Conflict { version: metadata.version() }),
+            Err(error) => {
+                let text = error.to_string();
+                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(delta_kernel::Error::IOError(io::Error::other(text)))
+            }
+        }
+    }
+
+    fn is_catalog_committer(&self) -> bool {
+        false
+    }
+
+    fn publish(&self, _engine: &dyn Engine, _metadata: PublishMetadata) -> DeltaResult<()> {
+        Ok(())
+    }
+}
+
+pub fn kernel_error(doing: &str, error: &delta_kernel::Error) -> Error {
+    use delta_kernel::Error as Kernel;
+    match error {
+        Kernel::Backtraced { source, .. } => kernel_error(doing, source),
+        Kernel::IOError(source) => store_error(doing, source),
+        Kernel::ObjectStore(source) => store_error(doing, source),
+        Kernel::Unsupported(_) | Kernel::InvalidProtocol(_) | Kernel::InvalidTransactionState(_) => {
+            Error::new(Code::TableUnsupported, format!("{doing}: {error}"))
+        }
+        Kernel::MalformedJson(_)
+        | Kernel::MissingMetadata
+        | Kernel::MissingProtocol
+        | Kernel::MissingMetadataAndProtocol
+        | Kernel::MissingVersion
+        | Kernel::FileNotFound(_)
+        | Kernel::InvalidLogPath(_) => Error::new(Code::TableCorrupt, format!("{doing}: {error}")),
+        other => store_error(doing, other),
+    }
+}

@@ -1,0 +1,17 @@
+//! Object stores, Parquet files and the Delta log.
+
+pub mod audit;
+mod commit;
+mod handle;
+mod hub;
+mod kernel;
+mod log;
+pub mod store;
+mod table;
+mod unit;
+mod writer;
+
+pub use hub::{Hub, TaskTables};
+
+/// Written into each commit and file.
+pub const ENGINE_INFO: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,127 @@
+//! Reading single commits of the Delta log, and what Sluice writes into their `commitInfo`.
+
+use object_store::{ObjectStoreExt, path::Path};
+use serde::{Deserialize, Serialize};
+use sluice_core::{Code, Error, Result};
+use tokio::runtime::Handle;
+
+use crate::store::{Store, commit_name, store_error};
+
+/// `commitInfo.sluice`: who committed which intervals (I4). Public: `docs/exactly-once.md` describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Unique for each group of units that is put up for commit together.
+    pub commit: String,
+    pub units: Vec<UnitOrigin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitOrigin {
+    pub connector: String,
+    pub task: String,
+    pub intervals: Vec<IntervalOrigin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntervalOrigin {
+    pub topic: String,
+    pub partition: i32,
+    pub from_offset: i64,
+    /// The next offset to read.
+    pub to_offset: i64,
+    pub rows: i64,
+}
+
+/// The actions of one commit, as far as Sluice looks at them.
+#[derive(Debug, Default)]
+pub struct Commit {
+    pub origin: Option<Origin>,
+    pub txns: Vec<Txn>,
+    pub metadata_id: Option<String>,
+    pub adds: Vec<Add>,
+    pub removes: Vec<Remove>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Txn {
+    pub app_id: String,
+    pub version: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Add {
+    pub path: String,
+    pub size: u64,
+    #[serde(default)]
+    pub stats: Option<String>,
+    #[serde(default)]
+    pub data_change: bool,
+}
+
+impl Add {
+    pub fn num_records(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Stats {
+            num_records: u64,
+        }
+        Some(serde_json::from_str::<Stats>(self.stats.as_deref()?).ok()?.num_records)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Remove {
+    pub path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action {
+    commit_info: Option<CommitInfo>,
+    txn: Option<Txn>,
+    meta_data: Option<Metadata>,
+    add: Option<Add>,
+    remove: Option<Remove>,
+}
+
+#[derive(Deserialize)]
+struct CommitInfo {
+    #[serde(default)]
+    sluice: Option<Origin>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    id: String,
+}
+
+impl Commit {
+    pub fn parse(version: u64, text: &[u8]) -> Result<Commit> {
+        let mut commit = Commit::default();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            let action: Action = serde_json::from_slice(line).map_err(|e| {
+                Error::new(Code::TableCorrupt, format!("{} is not a Delta commit: {e}", commit_name(version)))
+            })?;
+            commit.origin = commit.origin.or(action.commit_info.and_then(|info| info.sluice));
+            commit.metadata_id = commit.metadata_id.or(action.meta_data.map(|metadata| metadata.id));
+            commit.txns.extend(action.txn);
+            commit.adds.extend(action.add);
+            commit.removes.extend(action.remove);
+        }
+        Ok(commit)
+    }
+}
+
+/// Reads the commit of a version that exists. Blocks; not for threads of the runtime.
+pub fn read_commit(store: &dyn Store, runtime: &Handle, version: u64) -> Result<Commit> {
+    let name = commit_name(version);
+    let doing = || format!("cannot read {name}");
+    let url = store.root().join(&name).map_err(|e| store_error(&doing(), &e))?;
+    let path = Path::from_url_path(url.path()).map_err(|e| store_error(&doing(), &e))?;
+    let objects = store.objects();
+    let bytes = runtime.block_on(async { objects.get(&path).await?.bytes().await });
+    Commit::parse(version, &bytes.map_err(|e| store_error(&doing(), &e))?)
+}

@@ -1,0 +1,101 @@
+//! Where a table lives: a folder of objects, with files that are durable once finished and versions that are
+//! claimed once.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use sluice_core::{Code, Error, Result};
+use url::Url;
+
+mod local;
+
+pub use local::LocalStore;
+
+/// The way to one table's storage.
+pub trait Store: Send + Sync {
+    /// The table's root, ending with a slash.
+    fn root(&self) -> &Url;
+
+    /// Reads, for the Delta kernel and the audit. Rooted where URLs of `root`'s scheme are.
+    fn objects(&self) -> Arc<dyn ObjectStore>;
+
+    /// Makes the place for a table that is about to be created.
+    fn prepare(&self) -> Result<()>;
+
+    /// A new data file. `name` is relative to the root and unique.
+    fn create(&self, name: &str) -> Result<Box<dyn DataFile>>;
+
+    /// Deletes a data file that no commit refers to.
+    fn delete(&self, name: &str) -> Result<()>;
+
+    /// Claims a version of the log by writing its commit. Either the whole commit is there, for every reader and
+    /// after a power failure, or nothing is.
+    fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim>;
+}
+
+/// What came of a claim. An error says nothing: the version may be claimed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    Won,
+    /// Somebody has the version; after a lost reply that may be ourselves.
+    Taken,
+}
+
+/// A file that is being written. Dropped before it is finished, it leaves nothing behind.
+pub trait DataFile: io::Write + Send {
+    /// Durable when this returns.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// The name of a commit below the table's root.
+pub fn commit_name(version: u64) -> String {
+    format!("_delta_log/{version:020}.json")
+}
+
+/// The store of a table, by the URL's scheme.
+pub fn open(uri: &str) -> Result<Arc<dyn Store>> {
+    let url = Url::parse(uri)
+        .map_err(|e| Error::new(Code::ConfigInvalid, format!("table URI {uri} is not a URL: {e}")))?;
+    match url.scheme() {
+        "file" => Ok(Arc::new(LocalStore::new(url)?)),
+        other => Err(Error::new(
+            Code::ConfigInvalid,
+            format!("table URI {uri}: this version writes to local file systems only, not to {other}:"),
+        )),
+    }
+}
+
+/// Our error for a failure of the store or of the kernel on top of it, by the types in its chain of sources.
+pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
+    let mut code = Code::StoreIo;
+    let mut text = format!("{doing}: {error}");
+    let mut source = Some(error);
+    while let Some(error) = source {
+        if let Some(known) = code_of(error) {
+            code = known;
+        }
+        if !text.contains(&error.to_string()) {
+            text = format!("{text}: {error}");
+        }
+        source = error.source();
+    }
+    Error::new(code, text)
+}
+
+fn code_of(error: &(dyn StdError + 'static)) -> Option<Code> {
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        return match io.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Code::StoreDenied),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Code::StoreFull),
+            _ => io.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(|inner| inner.code),
+        };
+    }
+    match error.downcast_ref::<object_store::Error>()? {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            Some(Code::StoreDenied)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,202 @@
+//! A local file system, or a mounted one with hard links (not FUSE, SMB or exFAT without them).
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use sluice_core::{Code, Error, Result};
+use url::Url;
+use uuid::Uuid;
+
+use super::{Claim, DataFile, Store, commit_name, store_error};
+
+pub struct LocalStore {
+    url: Url,
+    root: PathBuf,
+    objects: Arc<LocalFileSystem>,
+}
+
+impl LocalStore {
+    pub fn new(url: Url) -> Result<Self> {
+        let root = url.to_file_path().map_err(|()| {
+            Error::new(Code::ConfigInvalid, format!("table URI {url} does not name a local folder"))
+        })?;
+        Ok(LocalStore { url, root, objects: Arc::new(LocalFileSystem::new()) })
+    }
+
+    fn failed(&self, doing: &str, path: &Path, error: &io::Error) -> Error {
+        store_error(&format!("{doing} {}", path.display()), error)
+    }
+
+    /// Makes a folder and what is missing above it, and syncs each parent that gets a new entry.
+    fn make_folder(&self, folder: &Path) -> Result<()> {
+        let missing: Vec<_> = folder.ancestors().take_while(|path| !path.exists()).collect();
+        fs::create_dir_all(folder).map_err(|e| self.failed("cannot create the folder", folder, &e))?;
+        missing.iter().filter_map(|path| path.parent()).try_for_each(|parent| self.sync_folder(parent))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> Result<()> {
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|e| self.failed("cannot sync the folder", folder, &e))
+    }
+}
+
+impl Store for LocalStore {
+    fn root(&self) -> &Url {
+        &self.url
+    }
+
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        self.objects.clone()
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.make_folder(&self.root)
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        let path = self.root.join(name);
+        if let Some(folder) = path.parent() {
+            self.make_folder(folder)?;
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|e| self.failed("cannot create the data file", &path, &e))?;
+        Ok(Box::new(LocalFile { path, file: Some(BufWriter::with_capacity(1 << 18, file)) }))
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        let path = self.root.join(name);
+        fs::remove_file(&path).map_err(|e| self.failed("cannot delete", &path, &e))
+    }
+
+    /// Links a finished and synced file to the version's name: `link` fails when the name is there, and a crash
+    /// before it leaves only a file in `_delta_log/.tmp` that nobody reads.
+    fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        let target = self.root.join(commit_name(version));
+        let log = self.root.join("_delta_log");
+        let folder = log.join(".tmp");
+        self.make_folder(&folder)?;
+        let finished = folder.join(format!("{version:020}.{}", Uuid::new_v4()));
+        let written = File::create_new(&finished).and_then(|mut file| {
+            file.write_all(commit)?;
+            file.sync_all()
+        });
+        let linked = written.and_then(|()| fs::hard_link(&finished, &target));
+        let claim = match linked {
+            Ok(()) => self.sync_folder(&log).map(|()| Claim::Won),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Claim::Taken),
+            Err(e) => Err(self.failed("cannot write the commit", &target, &e)),
+        };
+        // Left behind it does no harm: nobody reads `.tmp`.
+        let _ = fs::remove_file(&finished);
+        claim
+    }
+}
+
+struct LocalFile {
+    path: PathBuf,
+    /// None once finished.
+    file: Option<BufWriter<File>>,
+}
+
+impl LocalFile {
+    fn file(&mut self) -> io::Result<&mut BufWriter<File>> {
+        self.file.as_mut().ok_or_else(|| io::Error::other("the file is finished"))
+    }
+}
+
+impl Write for LocalFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file()?.flush()
+    }
+}
+
+impl DataFile for LocalFile {
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        let folder = self.path.parent().map(Path::to_owned);
+        let synced = self.file().and_then(|file| {
+            file.flush()?;
+            file.get_ref().sync_all()?;
+            folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        });
+        synced.map_err(|e| store_error(&format!("cannot write {}", self.path.display()), &e))?;
+        self.file = None;
+        Ok(())
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        if self.file.take().is_some() {
+            // Best effort: a file that no commit refers to is never read (I3), and VACUUM takes it away.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, LocalStore) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path().join("deep/table")).unwrap();
+        (folder, LocalStore::new(url).unwrap())
+    }
+
+    #[test]
+    fn of_many_claims_one_wins_and_its_bytes_are_there() {
+        let (_folder, store) = store();
+        for version in 0..20 {
+            let won: Vec<usize> = std::thread::scope(|scope| {
+                let claims: Vec<_> = (0..8)
+                    .map(|n| {
+                        let store = &store;
+                        scope.spawn(move || store.claim(version, format!("writer {n}").as_bytes()).unwrap())
+                    })
+                    .collect();
+                let won = claims.into_iter().map(|claim| claim.join().unwrap()).enumerate();
+                won.filter(|(_, claim)| *claim == Claim::Won).map(|(n, _)| n).collect()
+            });
+            assert_eq!(won.len(), 1, "version {version}");
+            let text = fs::read_to_string(store.root.join(commit_name(version))).unwrap();
+            assert_eq!(text, format!("writer {}", won[0]));
+        }
+        let leftovers = fs::read_dir(store.root.join("_delta_log/.tmp")).unwrap().count();
+        assert_eq!(leftovers, 0);
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing_and_a_finished_one_stays() {
+        let (_folder, store) = store();
+        let mut dropped = store.create("a.parquet").unwrap();
+        dropped.write_all(b"half").unwrap();
+        drop(dropped);
+        let mut finished = store.create("b.parquet").unwrap();
+        finished.write_all(b"whole").unwrap();
+        finished.finish().unwrap();
+        assert!(!store.root.join("a.parquet").exists());
+        assert_eq!(fs::read(store.root.join("b.parquet")).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn a_full_disk_is_named_as_such() {
+        let error = io::Error::from_raw_os_error(28);
+        assert_eq!(store_error("writing", &error).code, Code::StoreFull);
+        let wrapped = object_store::Error::Generic { store: "x", source: Box::new(error) };
+        assert_eq!(store_error("writing", &wrapped).code, Code::StoreFull);
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(store_error("writing", &denied).code, Code::StoreDenied);
+    }
+}

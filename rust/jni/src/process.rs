@@ -1,0 +1,227 @@
+//! What one loaded copy of the library holds: a runtime, the tables, and the tasks by handle. No JNI here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use once_cell::sync::Lazy;
+use sluice_core::crossing::{Buffers, read_batch};
+use sluice_core::decode::json::{JsonDecoder, JsonOptions};
+use sluice_core::offsets::TopicPartition;
+use sluice_core::schema::Schema;
+use sluice_core::settings::{SchemaSource, Settings, as_one_error};
+use sluice_core::task::{Actions, Task};
+use sluice_core::wire::{CROSSING_VERSION, Reply, Request};
+use sluice_core::{Code, Error, Result};
+use sluice_delta::{Hub, TaskTables};
+use tokio::runtime::Runtime;
+
+use crate::logs;
+
+/// How long `open` waits for a table's offsets. After that it goes on, and the partitions stay paused.
+const OPEN_WAIT: Duration = Duration::from_secs(1);
+/// How long `close` waits for the rows of partitions that go away. Connect gives a worker 5 s to stop.
+const CLOSE_WAIT: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(2);
+
+struct Process {
+    /// Keeps the threads; never shut down, since the library is never unloaded.
+    _runtime: Runtime,
+    hub: Arc<Hub>,
+    clock: Instant,
+    tasks: Mutex<Tasks>,
+}
+
+static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.min(4))
+        .thread_name("sluice")
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(Code::NativeUnavailable, format!("cannot start threads: {e}")))?;
+    let hub = Hub::new(runtime.handle().clone(), cores);
+    Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
+});
+
+fn process() -> Result<&'static Process> {
+    PROCESS.as_ref().map_err(Error::clone)
+}
+
+impl Process {
+    /// Milliseconds since the library was loaded.
+    fn now(&self) -> u64 {
+        self.clock.elapsed().as_millis() as u64
+    }
+}
+
+struct Entry {
+    /// The task's name in the worker's log.
+    context: String,
+    /// A panic while it is locked poisons it, and with it the task.
+    task: Mutex<Task<TaskTables>>,
+}
+
+/// Tasks by slot. A handle holds the slot and how often the slot was used, so that a stale one finds nothing.
+#[derive(Default)]
+struct Tasks {
+    slots: Vec<(u32, Option<Arc<Entry>>)>,
+}
+
+impl Tasks {
+    fn insert(&mut self, entry: Entry) -> i64 {
+        let free = self.slots.iter().position(|(_, entry)| entry.is_none());
+        let slot = free.unwrap_or_else(|| {
+            self.slots.push((0, None));
+            self.slots.len() - 1
+        });
+        let (generation, place) = &mut self.slots[slot];
+        *generation = (*generation + 1) & 0x7FFF_FFFF;
+        *place = Some(Arc::new(entry));
+        i64::from(*generation) << 32 | (slot as i64 + 1)
+    }
+
+    fn place(&mut self, handle: i64) -> Option<&mut Option<Arc<Entry>>> {
+        let slot = usize::try_from((handle & 0xFFFF_FFFF) - 1).ok()?;
+        let (generation, place) = self.slots.get_mut(slot)?;
+        (i64::from(*generation) == handle >> 32).then_some(place)
+    }
+}
+
+fn entry(handle: i64) -> Result<Arc<Entry>> {
+    let mut tasks = process()?.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = tasks.place(handle).and_then(|place| place.clone());
+    entry.ok_or_else(|| Error::new(Code::NativeHandle, format!("there is no task {handle:#x}")))
+}
+
+/// Calls the task behind a handle.
+fn with_task<T>(handle: i64, call: impl FnOnce(&mut Task<TaskTables>, &Process) -> Result<T>) -> Result<T> {
+    let entry = entry(handle)?;
+    let process = process()?;
+    logs::within(&entry.context, || match entry.task.lock() {
+        Ok(mut task) => call(&mut task, process),
+        Err(_) => Err(Error::new(Code::NativePanic, "the task was stopped by a defect before; see the worker's log")),
+    })
+}
+
+pub fn init(crossing_version: i32) -> Result<Reply> {
+    if crossing_version != CROSSING_VERSION {
+        return Err(Error::new(
+            Code::CrossingInvalid,
+            format!("the jar speaks version {crossing_version} of the crossing, the library {CROSSING_VERSION}"),
+        ));
+    }
+    logs::start();
+    process()?;
+    Ok(Reply::ok().str(env!("CARGO_PKG_VERSION")))
+}
+
+pub fn start(request: &[u8]) -> Result<Reply> {
+    let mut request = Request::new(request);
+    let has_reporter = request.u8()? == 1;
+    let given = (0..request.count()?)
+        .map(|_| Ok((request.str()?.to_owned(), request.str()?.to_owned())))
+        .collect::<Result<_>>()?;
+    request.end()?;
+    let settings = Settings::parse(&given).map_err(|errors| as_one_error(&errors))?;
+    let schema = schema(&settings)?;
+    let process = process()?;
+    let tables = process.hub.tables_for(&settings, schema);
+    let context = format!("[{}|task-{}] ", settings.connector, settings.task);
+    let task = Mutex::new(Task::new(settings, has_reporter, tables));
+    let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(Reply::ok().i64(tasks.insert(Entry { context, task })))
+}
+
+/// The schema that the settings give, checked for what JSON can fill.
+fn schema(settings: &Settings) -> Result<Option<Schema>> {
+    let text = match &settings.schema {
+        SchemaSource::Table => return Ok(None),
+        SchemaSource::Inline(json) => json.clone(),
+        SchemaSource::File(path) => std::fs::read_to_string(path).map_err(|e| {
+            Error::new(Code::ConfigInvalid, format!("cannot read delta.schema.file {}: {e}", path.display()))
+        })?,
+    };
+    let schema = Schema::parse(&text)?;
+    JsonDecoder::new(&schema, JsonOptions::default())?;
+    Ok(Some(schema))
+}
+
+pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {
+    let mut request = Request::new(request);
+    let assigned = (0..request.count()?)
+        .map(|_| {
+            let id = request.i32()?;
+            Ok((id, TopicPartition::new(request.str()?, request.i32()?)))
+        })
+        .collect::<Result<_>>()?;
+    request.end()?;
+    with_task(handle, |task, process| {
+        let mut actions = task.open(process.now(), assigned)?;
+        let deadline = Instant::now() + OPEN_WAIT;
+        while actions.pause && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+            let later = task.tick(process.now())?;
+            let rewinds = std::mem::take(&mut actions.rewinds);
+            actions = Actions { rewinds: rewinds.into_iter().chain(later.rewinds).collect(), ..later };
+        }
+        Ok(put_actions(Reply::ok(), actions))
+    })
+}
+
+fn put_actions(reply: Reply, actions: Actions) -> Reply {
+    reply
+        .u8(u8::from(actions.pause) | u8::from(actions.request_commit) << 1)
+        .i32(i32::try_from(actions.tick_ms).unwrap_or(i32::MAX))
+        .list(actions.rewinds.into_iter(), |reply, (id, offset)| reply.i32(id).i64(offset))
+}
+
+pub fn put(handle: i64, meta: &[i32], buffers: &mut impl Buffers) -> Result<Reply> {
+    let batch = read_batch(meta, buffers)?;
+    with_task(handle, |task, process| {
+        let (actions, bad) = task.put(process.now(), &batch)?;
+        Ok(put_actions(Reply::ok(), actions).list(bad.into_iter(), |reply, bad| {
+            reply.i32(bad.seq).str(bad.code.name()).str(&bad.path).str(&bad.message)
+        }))
+    })
+}
+
+pub fn pre_commit(handle: i64, ids: &[i32], positions: &[i64]) -> Result<Reply> {
+    if ids.len() != positions.len() {
+        return Err(Error::new(Code::CrossingInvalid, "as many positions as partitions are expected"));
+    }
+    let asked: Vec<_> = ids.iter().copied().zip(positions.iter().copied()).collect();
+    with_task(handle, |task, _| {
+        let offsets = task.pre_commit(&asked);
+        Ok(Reply::ok().list(offsets.into_iter(), |reply, (id, offset)| reply.i32(id).i64(offset)))
+    })
+}
+
+pub fn close(handle: i64, ids: &[i32]) -> Result<Reply> {
+    with_task(handle, |task, process| {
+        let deadline = Instant::now() + CLOSE_WAIT;
+        // A task that has failed drains nothing; its error is thrown by `put`.
+        let mut draining = task.drain(process.now(), ids).is_ok();
+        while draining && !task.is_drained() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+            draining = task.tick(process.now()).is_ok();
+        }
+        task.close(ids);
+        Ok(Reply::ok())
+    })
+}
+
+pub fn stop(handle: i64) -> Result<Reply> {
+    let mut tasks = process()?.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    let gone = tasks.place(handle).and_then(Option::take);
+    drop(tasks);
+    // A call that is still under way keeps its task until it ends.
+    drop(gone);
+    Ok(Reply::ok())
+}
+
+pub fn stats(handle: i64) -> Result<Reply> {
+    with_task(handle, |task, _| {
+        let counters = task.counters();
+        Ok(Reply::ok().list(counters.into_iter(), |reply, (name, value)| reply.str(name).i64(value)))
+    })
+}

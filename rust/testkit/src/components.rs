@@ -1,0 +1,70 @@
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Where the parts that `cargo xtask install` fetches and builds are.
+#[derive(Debug, Clone)]
+pub struct Components {
+    /// Holds `kafka/libs`, `kafka/plugins/file`, `kernel/libs` and `tools` (the compiled programs of `tests/tools`).
+    pub folder: PathBuf,
+    /// The packaged plugin's parent: `plugin.path` of a worker that is to run Sluice.
+    pub plugins: PathBuf,
+    /// The `sluice` command line program.
+    pub sluice: PathBuf,
+}
+
+impl Components {
+    /// In the cache folder, and in the checkout that this crate was built from.
+    pub fn find() -> Result<Self> {
+        let cache = cache_folder()?;
+        let checkout = checkout();
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache.join("target"), PathBuf::from);
+        let components = Components {
+            folder: cache.join("components"),
+            plugins: checkout.join("target/plugin"),
+            sluice: target.join("release/sluice"),
+        };
+        for part in [components.kafka_libs(), components.kernel_libs(), components.tools()] {
+            if !part.is_dir() {
+                return Err(Error::new(format!(
+                    "there is no {}; run `cargo xtask install` first",
+                    part.display()
+                )));
+            }
+        }
+        Ok(components)
+    }
+
+    pub fn kafka_libs(&self) -> PathBuf {
+        self.folder.join("kafka/libs")
+    }
+
+    /// `plugin.path` for Kafka's own file connectors, to try a broker and a worker without Sluice.
+    pub fn file_plugins(&self) -> PathBuf {
+        self.folder.join("kafka/plugins")
+    }
+
+    pub fn kernel_libs(&self) -> PathBuf {
+        self.folder.join("kernel/libs")
+    }
+
+    pub fn tools(&self) -> PathBuf {
+        self.folder.join("tools")
+    }
+}
+
+/// `$SLUICE_CACHE`, or `~/.cache/sluice`.
+pub fn cache_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("SLUICE_CACHE") {
+        return Ok(PathBuf::from(folder));
+    }
+    let home = std::env::var_os("HOME").ok_or_else(|| Error::new("neither SLUICE_CACHE nor HOME is set"))?;
+    Ok(Path::new(&home).join(".cache/sluice"))
+}
+
+fn checkout() -> PathBuf {
+    // Cargo sets the variable for what it runs; the path of the build serves a program that was started by hand.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(&manifest).to_owned()
+}

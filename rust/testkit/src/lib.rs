@@ -1,0 +1,54 @@
+//! Real components for tests and for `cargo xtask demo`: a Kafka broker, Connect workers, a producer and an independent Delta
+//! reader, each a process of its own on 127.0.0.1 that cannot outlive whoever started it.
+//!
+//! ```no_run
+//! # use sluice_testkit::{Broker, Components, Worker, WorkerOptions};
+//! # use std::path::Path;
+//! # fn main() -> sluice_testkit::Result<()> {
+//! let components = Components::find()?;
+//! let folder = Path::new("/tmp/example");
+//! let broker = Broker::start(&components, &folder.join("broker"))?;
+//! broker.create_topic("events", 4, &[])?;
+//! let worker = Worker::start(&components, &broker.bootstrap(), &folder.join("worker"), &WorkerOptions::default())?;
+//! # Ok(()) }
+//! ```
+
+mod broker;
+mod components;
+mod connect;
+mod error;
+mod java;
+mod leash;
+mod ports;
+mod produce;
+mod read;
+mod table_log;
+mod worker;
+
+pub use broker::Broker;
+pub use components::{Components, cache_folder};
+pub use connect::{Connect, ConnectorStatus, State};
+pub use error::{Context, Error, Result};
+pub use java::{java_home_tool, tail};
+pub use leash::{Leashed, cpu_seconds};
+pub use ports::free_ports;
+pub use produce::{Produce, Producer};
+pub use read::{Expected, TableRead, read_rows, read_table};
+pub use table_log::TableLog;
+pub use worker::{Worker, WorkerOptions};
+
+use std::time::{Duration, Instant};
+
+/// Asks every 100 ms until there is an answer; an error naming `what` after `patience`.
+pub fn wait_for<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    let end = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if Instant::now() > end {
+            return Err(Error::new(format!("waited {} s in vain for {what}", patience.as_secs())));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,102 @@
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::components::Components;
+use crate::error::{Context, Error, Result};
+use crate::java::{kafka_jvm, tail, write_logging};
+use crate::leash::Leashed;
+
+/// What to send. Records go to the partitions in turn.
+#[derive(Debug, Clone)]
+pub enum Produce {
+    /// Generated events of about 350 bytes, with `demo_id` from `first` on.
+    Generate { first: u64, count: u64 },
+    /// The lines of a JSON-lines file, each given a first field `demo_id` counted from 0.
+    Numbered(PathBuf),
+    /// The lines of a file as they are; an empty line is a tombstone.
+    Lines(PathBuf),
+}
+
+/// A running producer (`tests/tools/Produce.java`). Dropping it kills it.
+pub struct Producer {
+    process: Leashed,
+    acknowledged: Arc<AtomicU64>,
+    done: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Producer {
+    /// `rate` is in records per second; `None` as fast as it goes. Logs into `folder`.
+    pub fn start(
+        components: &Components,
+        bootstrap: &str,
+        folder: &Path,
+        topic: &str,
+        what: &Produce,
+        rate: Option<u64>,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(folder).at(folder)?;
+        let logging = folder.join("log4j2.properties");
+        write_logging(&logging, "error")?;
+        let mut java = kafka_jvm(components, &logging, "384m");
+        java.args(["Produce", bootstrap, topic]);
+        match what {
+            Produce::Generate { first, count } => {
+                java.args(["generate", &first.to_string(), &count.to_string()]);
+            }
+            Produce::Numbered(file) => {
+                java.arg("numbered").arg(file);
+            }
+            Produce::Lines(file) => {
+                java.arg("lines").arg(file);
+            }
+        }
+        java.args(rate.map(|rate| rate.to_string()));
+        let (process, output) = Leashed::spawn_piped(&java, &folder.join("producer.log"))?;
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        let done = Arc::new(AtomicBool::new(false));
+        let reader = {
+            let (acknowledged, done) = (acknowledged.clone(), done.clone());
+            std::thread::spawn(move || {
+                for line in output.lines().map_while(|line| line.ok()) {
+                    if let Some((word, count)) = line.split_once(' ')
+                        && let Ok(count) = count.parse()
+                    {
+                        acknowledged.store(count, Ordering::Relaxed);
+                        done.store(word == "done", Ordering::Relaxed);
+                    }
+                }
+            })
+        };
+        Ok(Producer { process, acknowledged, done, reader: Some(reader) })
+    }
+
+    /// Records that the broker has acknowledged so far; at most half a second old.
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// The number of all records once the producer has ended well; `None` while it runs.
+    pub fn finished(&mut self) -> Result<Option<u64>> {
+        if self.process.is_running() {
+            return Ok(None);
+        }
+        if let Some(reader) = self.reader.take() {
+            reader.join().map_err(|_| Error::new("the producer's output could not be read"))?;
+        }
+        if self.done.load(Ordering::Relaxed) {
+            return Ok(Some(self.acknowledged()));
+        }
+        let log = self.process.log();
+        Err(Error::new(format!("the producer failed; {}:\n{}", log.display(), tail(log, 20))))
+    }
+
+    /// Waits for the end and gives the number of records.
+    pub fn wait(&mut self, patience: Duration) -> Result<u64> {
+        crate::wait_for("the producer", patience, || self.finished())
+    }
+}

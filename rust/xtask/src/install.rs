@@ -1,0 +1,146 @@
+//! What building and testing needs, fetched when it is missing. Says what and why before anything is installed.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+
+use sluice_testkit::{Context, Error, Result, java_home_tool};
+
+use crate::checkout::{Checkout, shown};
+use crate::stamp::Stamp;
+use crate::step;
+
+/// The programs and the jars.
+pub fn install(checkout: &Checkout) -> Result<()> {
+    programs(checkout)?;
+    components(checkout)?;
+    println!("    all there, in {}", shown(&checkout.cache));
+    Ok(())
+}
+
+/// A JDK and Gradle, from the system's packages.
+pub fn programs(checkout: &Checkout) -> Result<()> {
+    let mut packages = Vec::new();
+    match javac_version() {
+        Some(version) if version >= 17 => {}
+        Some(version) => {
+            println!("    the JDK here is {version}; the plugin is compiled for Java 17 and up");
+            packages.push("openjdk-17-jdk-headless");
+        }
+        None => {
+            println!("    no JDK (javac) here; it compiles the plugin and runs Kafka");
+            packages.push("openjdk-17-jdk-headless");
+        }
+    }
+    if !on_path("gradle") {
+        println!("    no Gradle here; it builds the plugin's jar and fetches Kafka's");
+        packages.push("gradle");
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let command =
+        format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
+    let user = std::fs::metadata("/proc/self").at(Path::new("/proc/self"))?.uid();
+    if user != 0 || !on_path("apt-get") {
+        return Err(Error::new(format!(
+            "missing programs. As root run: {command}\n(or install them in another way)"
+        )));
+    }
+    let mut apt = checkout.command("sh", &["-c", &command]);
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    let what = format!("installing {} with apt-get", packages.join(" and "));
+    step::run(&what, "needed to build; about a minute", &apt, &checkout.log("apt"), step::nothing)?;
+    Ok(())
+}
+
+/// Kafka, Delta Kernel for Java, and the programs of `tests/tools`, compiled.
+pub fn components(checkout: &Checkout) -> Result<()> {
+    let components = checkout.components();
+    std::fs::create_dir_all(&components.folder).at(&components.folder)?;
+    // Several checkouts may share the cache.
+    let lock = components.folder.join("lock");
+    let lock = File::create(&lock).at(&lock)?;
+    lock.lock().context(|| "cannot lock the components".into())?;
+
+    let versions =
+        ["tests/components/build.gradle", "tests/components/settings.gradle", "gradle/versions.gradle"];
+    let stamp = Stamp::over(components.folder.join("jars.stamp"), &checkout.root, &versions)?;
+    if !stamp.is_fresh() || !components.kafka_libs().is_dir() || !components.kernel_libs().is_dir() {
+        stamp.clear();
+        let install = format!("-PinstallDir={}", components.folder.display());
+        let gradle = checkout.gradle(&["-p", "tests/components", "kafkaLibs", "kernelReaderLibs", &install]);
+        let why = "130 MB of jars for real tests; one to three minutes, once";
+        step::run(
+            "fetching Kafka and Delta Kernel",
+            why,
+            &gradle,
+            &checkout.log("components"),
+            step::nothing,
+        )?;
+        stamp.set()?;
+    }
+
+    let sources = ["tests/tools", "gradle/versions.gradle"];
+    let stamp = Stamp::over(components.folder.join("tools.stamp"), &checkout.root, &sources)?;
+    if !stamp.is_fresh() || !components.tools().is_dir() {
+        stamp.clear();
+        let _ = std::fs::remove_dir_all(components.tools());
+        let mut javac = checkout.command(java_home_tool("javac"), &["--release", "17", "-encoding", "UTF-8"]);
+        javac.args(["-Xlint:all,-classfile,-path", "-Werror", "-d"]).arg(components.tools()).arg("-cp");
+        javac.arg(format!(
+            "{}/*:{}/*",
+            components.kernel_libs().display(),
+            components.kafka_libs().display()
+        ));
+        javac.args(java_sources(&checkout.root.join("tests/tools"))?);
+        let why = "producer and reader; a few seconds";
+        step::run("compiling tests/tools", why, &javac, &checkout.log("tools"), step::nothing)?;
+        stamp.set()?;
+    }
+    Ok(())
+}
+
+fn java_sources(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let entries = std::fs::read_dir(folder).at(folder)?.collect::<std::io::Result<Vec<_>>>().at(folder)?;
+    Ok(entries
+        .iter()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "java"))
+        .collect())
+}
+
+fn javac_version() -> Option<u32> {
+    let output = Command::new(java_home_tool("javac")).arg("-version").output().ok()?;
+    // `javac 17.0.15`, on standard output since Java 9, before on standard error.
+    parse_javac(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn parse_javac(text: &str) -> Option<u32> {
+    text.trim().strip_prefix("javac ")?.split(['.', '-']).next()?.parse().ok()
+}
+
+pub fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_javac_are_understood() {
+        assert_eq!(parse_javac("javac 17.0.15\n"), Some(17));
+        assert_eq!(parse_javac("javac 25-ea\n"), Some(25));
+        assert_eq!(parse_javac("javac 1.8.0_402\n"), Some(1));
+        assert_eq!(parse_javac(""), None);
+    }
+
+    #[test]
+    fn programs_are_found_on_the_path_only() {
+        assert!(on_path("sh"));
+        assert!(!on_path("no-such-program-anywhere"));
+    }
+}

@@ -1,0 +1,64 @@
+//! `cargo xtask`: installs what is missing, builds, packages, shows and tests. See [`USAGE`].
+
+mod args;
+mod checkout;
+mod counts;
+mod demo;
+mod install;
+mod package;
+mod stamp;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use args::Args;
+use checkout::Checkout;
+use sluice_testkit::{Error, Result};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  install                  fetch what building and testing needs: JDK 17, Gradle, Kafka's and Delta Kernel's jars
+  package                  build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
+  demo [OPTIONS]           run it: a broker, a Connect worker that is killed half way, a table that is checked row by row
+      --records N          generated events to send (default 1000000)
+      --input FILE         send the lines of a JSON-lines file instead
+      --partitions P       partitions of the topic (default 4)
+      --tasks T            tasks of the connector (default 2)
+      --keep               leave broker and worker running at the end
+  test                     everything: static checks, unit tests of both languages, end-to-end tests
+  lint                     the static checks only
+  generate                 rewrite the generated and the golden files from their sources
+
+Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.
+";
+
+fn main() -> ExitCode {
+    run(std::env::args().skip(1)).unwrap_or_else(|e| {
+        eprintln!("xtask: {e}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
+    let mut args = Args::new(words);
+    let command = args.command().unwrap_or_else(|| "help".into());
+    if command == "help" {
+        print!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let checkout = Checkout::find()?;
+    let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
+    args.end()?;
+    match (command.as_str(), options) {
+        ("demo", Some(options)) => demo::run(&checkout, &options)?,
+        ("install", _) => install::install(&checkout)?,
+        ("package", _) => package::package(&checkout)?,
+        ("test", _) => return Ok(test::test(&checkout)),
+        ("lint", _) => test::lint(&checkout)?,
+        ("generate", _) => test::generate(&checkout)?,
+        _ => return Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
+    }
+    Ok(ExitCode::SUCCESS)
+}

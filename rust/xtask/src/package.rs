@@ -1,0 +1,85 @@
+//! The plugin's folder, as a worker's `plugin.path` takes it, and the same as a zip.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sluice_testkit::{Context, Error, Result, java_home_tool};
+
+use crate::checkout::{Checkout, shown};
+use crate::stamp::Stamp;
+use crate::{install, step};
+
+/// `target/plugin/sluice/` and the zip.
+pub fn package(checkout: &Checkout) -> Result<()> {
+    plugin(checkout)?;
+    let zip = checkout.target().join(format!("sluice-{}.zip", checkout.version));
+    let _ = fs::remove_file(&zip);
+    let mut jar = checkout.command(java_home_tool("jar"), &["cfM"]);
+    jar.arg(&zip).arg("-C").arg(checkout.target().join("plugin")).arg("sluice");
+    step::run("packing the zip", "a few seconds", &jar, &checkout.log("zip"), step::nothing)?;
+    println!("plugin folder: {}\nzip:           {}", shown(&checkout.plugin()), shown(&zip));
+    Ok(())
+}
+
+/// `target/plugin/sluice/`, and the `sluice` program in the Cargo target folder. Does only what has changed.
+pub fn plugin(checkout: &Checkout) -> Result<()> {
+    install::programs(checkout)?;
+    let build = ["build", "--release", "--locked", "-p", "sluice-jni", "-p", "sluice-cli"];
+    let why = "Rust; up to ten minutes when nothing is compiled yet, seconds after that";
+    let native_log = checkout.log("native");
+    step::run("building the native library", why, &checkout.cargo(&build), &native_log, step::cargo_lines)?;
+    jar(checkout)?;
+    let plugin = checkout.plugin();
+    let native = plugin.join("native").join(platform());
+    fs::create_dir_all(&native).at(&native)?;
+    strip(checkout, &built_library(checkout), &native.join("libsluice.so"))?;
+    for file in ["LICENSE", "README.md"] {
+        let source = checkout.root.join(file);
+        fs::copy(&source, plugin.join(file)).at(&source)?;
+    }
+    Ok(())
+}
+
+/// The native library as Cargo built it, with line tables for readable backtraces.
+pub fn built_library(checkout: &Checkout) -> PathBuf {
+    checkout.cargo_target.join("release/libsluice.so")
+}
+
+fn jar(checkout: &Checkout) -> Result<()> {
+    let sources = ["java-shim", "gradle", "settings.gradle", "Cargo.toml"];
+    let stamp = Stamp::over(checkout.target().join("xtask/jar.stamp"), &checkout.root, &sources)?;
+    let plugin = checkout.plugin();
+    let built = fs::read_dir(&plugin).is_ok_and(|mut files| {
+        files.any(|file| file.is_ok_and(|file| file.path().extension().is_some_and(|e| e == "jar")))
+    });
+    if stamp.is_fresh() && built {
+        return Ok(());
+    }
+    stamp.clear();
+    let why = "Gradle; half a minute, only when its sources have changed";
+    step::run("building the jar", why, &checkout.gradle(&["plugin"]), &checkout.log("jar"), step::nothing)?;
+    stamp.set()
+}
+
+/// A copy without symbols: a tenth of the size. Not in place, as a running worker may have the file open.
+fn strip(checkout: &Checkout, library: &Path, to: &Path) -> Result<()> {
+    let partial = to.with_extension("partial");
+    if install::on_path("strip") {
+        let mut strip = checkout.command("strip", &["--strip-unneeded", "-o"]);
+        strip.arg(&partial).arg(library);
+        let output = strip.output().context(|| "cannot run strip".into())?;
+        if !output.status.success() {
+            return Err(Error::new(format!("strip: {}", String::from_utf8_lossy(&output.stderr).trim())));
+        }
+    } else {
+        println!("    no `strip` here: the library keeps its symbols and is larger than need be");
+        fs::copy(library, &partial).at(library)?;
+    }
+    fs::rename(&partial, to).at(to)
+}
+
+/// The folder under `native/` in which the plugin looks on a machine like this one.
+fn platform() -> String {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    format!("{}-{}-{libc}", std::env::consts::OS, std::env::consts::ARCH)
+}

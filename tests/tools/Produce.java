@@ -1,0 +1,100 @@
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/**
+ * Sends records, spread evenly over the topic's partitions.
+ *
+ * <pre>
+ * Produce BOOTSTRAP TOPIC generate FIRST COUNT [RATE]   events number FIRST to FIRST+COUNT-1
+ * Produce BOOTSTRAP TOPIC numbered FILE [RATE]          the lines of a JSON-lines file, each given a first field demo_id (0, 1, ...)
+ * Produce BOOTSTRAP TOPIC lines FILE [RATE]             the lines as they are; an empty line is a tombstone
+ * </pre>
+ *
+ * RATE is records per second. Prints {@code produced N} twice a second, N being acknowledged records, and {@code done N}.
+ */
+final class Produce {
+    private interface Source {
+        /** Value of the record number {@code i}, or {@link #END}. */
+        byte[] value(long i) throws IOException;
+    }
+
+    private static final byte[] END = new byte[0];
+    private static final long PROGRESS_NANOS = 500_000_000;
+
+    public static void main(String[] args) throws Exception {
+        String topic = args[1];
+        switch (args[2]) {
+            case "generate" -> {
+                long first = Long.parseLong(args[3]);
+                long count = Long.parseLong(args[4]);
+                send(args[0], topic, rate(args, 5),
+                    i -> i < count ? DemoEvent.json(first + i).getBytes(StandardCharsets.UTF_8) : END);
+            }
+            case "numbered" -> {
+                try (InputLines lines = new InputLines(args[3])) {
+                    send(args[0], topic, rate(args, 4), i -> orEnd(lines.nextNumbered(i)));
+                }
+            }
+            case "lines" -> {
+                try (InputLines lines = new InputLines(args[3])) {
+                    send(args[0], topic, rate(args, 4), i -> {
+                        byte[] line = orEnd(lines.next());
+                        return line != END && line.length == 0 ? null : line;
+                    });
+                }
+            }
+            default -> throw new IllegalArgumentException("unknown mode " + args[2]);
+        }
+    }
+
+    private static byte[] orEnd(byte[] line) {
+        return line == null ? END : line;
+    }
+
+    private static long rate(String[] args, int at) {
+        return args.length > at ? Long.parseLong(args[at]) : Long.MAX_VALUE;
+    }
+
+    private static void send(String bootstrap, String topic, long rate, Source source) throws Exception {
+        AtomicLong acknowledged = new AtomicLong();
+        AtomicReference<Exception> failure = new AtomicReference<>();
+        Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4",
+            "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20);
+        try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
+            int partitions = producer.partitionsFor(topic).size();
+            long start = System.nanoTime();
+            long nextReport = start + PROGRESS_NANOS;
+            long i = 0;
+            for (byte[] value = source.value(i); value != END && failure.get() == null; value = source.value(++i)) {
+                int partition = (int) (i % partitions);
+                producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, error) -> {
+                    if (error == null) {
+                        acknowledged.incrementAndGet();
+                    } else {
+                        failure.compareAndSet(null, error);
+                    }
+                });
+                long now = System.nanoTime();
+                while (rate != Long.MAX_VALUE && i >= (now - start) / 1e9 * rate) {
+                    Thread.sleep(1);
+                    now = System.nanoTime();
+                }
+                if (now >= nextReport) {
+                    System.out.println("produced " + acknowledged);
+                    nextReport = now + PROGRESS_NANOS;
+                }
+            }
+            producer.flush();
+        }
+        if (failure.get() != null) {
+            throw failure.get();
+        }
+        System.out.println("done " + acknowledged);
+    }
+}
