@@ -45,8 +45,8 @@ pub enum Claim {
 
 /// A file that is being written. Dropped before it is finished, it leaves nothing behind.
 pub trait DataFile: io::Write + Send {
-    /// Durable when this returns.
-    fn finish(self: Box<Self>) -> Result<()>;
+    /// The file's size in bytes. Durable when this returns; nothing is written afterwards.
+    fn finish(&mut self) -> Result<u64>;
 }
 
 /// The name of a commit below the table's root.

@@ -88,8 +88,7 @@ impl UnitWriter {
     fn finish_file(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         open.parquet.finish().map_err(|e| parquet_error(&open.name, e))?;
-        let size = open.parquet.bytes_written() as u64;
-        open.parquet.into_inner().map_err(|e| parquet_error(&open.name, e))?.finish()?;
+        let size = open.parquet.inner_mut().finish()?;
         self.finished.push(StagedFile {
             name: open.name,
             size,

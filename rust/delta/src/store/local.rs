@@ -123,16 +123,18 @@ impl Write for LocalFile {
 }
 
 impl DataFile for LocalFile {
-    fn finish(mut self: Box<Self>) -> Result<()> {
+    fn finish(&mut self) -> Result<u64> {
         let folder = self.path.parent().map(Path::to_owned);
         let synced = self.file().and_then(|file| {
             file.flush()?;
             file.get_ref().sync_all()?;
-            folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+            let size = file.get_ref().metadata()?.len();
+            folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+            Ok(size)
         });
-        synced.map_err(|e| store_error(&format!("cannot write {}", self.path.display()), &e))?;
+        let size = synced.map_err(|e| store_error(&format!("cannot write {}", self.path.display()), &e))?;
         self.file = None;
-        Ok(())
+        Ok(size)
     }
 }
 
