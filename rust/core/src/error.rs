@@ -79,7 +79,8 @@ codes! {
         "The message names the feature. Write to another table, or remove the feature.";
     TableReplaced "TABLE_REPLACED" Fatal
         "The table was dropped and created again, or its log went backwards, while a task was writing to it."
-        "Make sure that this is the table you mean, then restart the task: it starts from the new table's offsets.";
+        "Make sure that this is the table you mean, then restart the task: it starts from the new table's offsets, and \
+         where that holds none, from the consumer group's.";
     TableChanged "TABLE_CHANGED" Fatal
         "Another writer changed the table's schema so that rows already converted no longer fit."
         "Restart the task: its rows are read from Kafka again and converted to the new schema.";
@@ -93,7 +94,7 @@ codes! {
         "The store has no space left."
         "Free or add space, then restart the task. No row is lost: Kafka still has those that are not in the table.";
     StoreIo "STORE_IO" Fatal
-        "The store failed, and went on failing when Sluice tried again."
+        "The store failed. A commit was tried again before; the write of a data file is not."
         "Mend what the message says, then restart the task.";
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."

@@ -96,7 +96,8 @@ impl TableState {
                 },
                 Err(error) => {
                     errors += 1;
-                    Some(error)
+                    // What the store said of the claim is nearer to the cause, where it said more than "failed".
+                    Some(failure.filter(|failure| failure.code != Code::StoreIo).unwrap_or(error))
                 }
             };
             if let Some(error) = failure

@@ -13,8 +13,11 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::commit::Submission;
 use crate::handle::{DeltaTable, Writing};
-use crate::store;
+use crate::store::{self, Store};
 use crate::table::{Spec, TableState};
+
+/// How many tables of a process are loaded or committed to at once.
+const TABLES_AT_WORK: usize = 16;
 
 /// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
 const GROUP_LINGER: Duration = Duration::from_millis(10);
@@ -26,16 +29,32 @@ pub(crate) enum Request {
     Commit(Submission),
 }
 
+/// The store of a table, by its URI.
+pub type Stores = Box<dyn Fn(&str) -> Result<Arc<dyn Store>> + Send + Sync>;
+
 pub struct Hub {
     runtime: Handle,
+    stores: Stores,
     tables: Mutex<HashMap<String, mpsc::WeakUnboundedSender<Request>>>,
     /// Bounds how many threads encode at once.
     encoders: Arc<Semaphore>,
+    /// Bounds how many threads wait for stores at once.
+    tables_at_work: Arc<Semaphore>,
 }
 
 impl Hub {
     pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
-        Arc::new(Hub { runtime, tables: Mutex::default(), encoders: Arc::new(Semaphore::new(encoders)) })
+        Hub::with_stores(runtime, encoders, Box::new(store::open))
+    }
+
+    pub fn with_stores(runtime: Handle, encoders: usize, stores: Stores) -> Arc<Self> {
+        Arc::new(Hub {
+            runtime,
+            stores,
+            tables: Mutex::default(),
+            encoders: Arc::new(Semaphore::new(encoders)),
+            tables_at_work: Arc::new(Semaphore::new(TABLES_AT_WORK)),
+        })
     }
 
     /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
@@ -44,9 +63,9 @@ impl Hub {
         if let Some(open) = tables.get(uri).and_then(|weak| weak.upgrade()).filter(|open| !open.is_closed()) {
             return Ok(open);
         }
-        let state = TableState::new(store::open(uri)?, self.runtime.clone());
+        let state = TableState::new((self.stores)(uri)?, self.runtime.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.runtime.spawn(serve(state, receiver));
+        self.runtime.spawn(serve(state, receiver, self.tables_at_work.clone()));
         tables.retain(|_, weak| weak.strong_count() > 0);
         tables.insert(uri.to_owned(), sender.downgrade());
         Ok(sender)
@@ -73,7 +92,7 @@ impl Tables for TaskTables {
     type Table = DeltaTable;
 
     fn open(&mut self, uri: &str) -> DeltaTable {
-        let opened = store::open(uri).and_then(|store| {
+        let opened = (self.hub.stores)(uri).and_then(|store| {
             let writing = Writing {
                 store,
                 compression: self.settings.compression,
@@ -97,16 +116,22 @@ impl Tables for TaskTables {
 }
 
 /// Serves one table, one request after the other, on blocking threads; units that are ready together go together.
-async fn serve(mut state: TableState, mut requests: mpsc::UnboundedReceiver<Request>) {
+async fn serve(
+    mut state: TableState,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    at_work: Arc<Semaphore>,
+) {
     while let Some(first) = requests.recv().await {
         if matches!(first, Request::Commit(_)) {
             tokio::time::sleep(GROUP_LINGER).await;
         }
+        let Ok(permit) = at_work.clone().acquire_owned().await else { return };
         let mut ready = vec![first];
         while let Ok(request) = requests.try_recv() {
             ready.push(request);
         }
         let served = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let mut units = Vec::new();
             for request in ready {
                 match request {

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod commit;
+mod dictionary;
 mod handle;
 mod hub;
 mod kernel;
@@ -11,7 +12,9 @@ mod table;
 mod unit;
 mod writer;
 
-pub use hub::{Hub, TaskTables};
+pub use hub::{Hub, Stores, TaskTables};
+pub use unit::StagedFile;
+pub use writer::UnitWriter;
 
 /// Written into each commit and file.
 pub const ENGINE_INFO: &str = concat!("sluice/", env!("CARGO_PKG_VERSION"));

@@ -15,6 +15,7 @@ use sluice_core::settings::Compression;
 use sluice_core::{Code, Error, Result};
 use uuid::Uuid;
 
+use crate::dictionary::columns_of_many_values;
 use crate::store::{DataFile, Store, store_error};
 use crate::unit::StagedFile;
 
@@ -72,13 +73,15 @@ impl UnitWriter {
             Compression::None => (Codec::UNCOMPRESSED, ""),
         };
         let name = format!("part-{:05}-{}-c000{label}.parquet", self.finished.len(), self.unit);
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_created_by(crate::ENGINE_INFO.to_owned())
             .set_compression(codec)
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .build();
-        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+        for column in columns_of_many_values(rows) {
+            properties = properties.set_column_dictionary_enabled(column, false);
+        }
+        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
         let file = self.store.create(&name)?;
         let parquet = ArrowWriter::try_new_with_options(file, rows.schema(), options)
             .map_err(|e| parquet_error(&name, e))?;

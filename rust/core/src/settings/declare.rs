@@ -162,8 +162,9 @@ pub const SETTINGS: &[Setting] = &[
         title: "Schema",
         doc: "The table's schema as Delta itself writes it (`schemaString` of the table's metaData action), for \
               example `{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":false,\
-              \"metadata\":{}}]}`. Each of its columns must be in the table with the same type. Without a \
-              schema in the settings, the table's own is used. Not together with `delta.schema.file`.",
+              \"metadata\":{}}]}`. It is needed to create a table. A table that is there is checked against it: \
+              each of its columns must be in the table with the same type. Rows are always made for the table's \
+              own schema. Not together with `delta.schema.file`.",
     },
     Setting {
         name: SCHEMA_FILE,
@@ -227,8 +228,7 @@ pub const SETTINGS: &[Setting] = &[
         title: "Commit interval",
         doc: "The longest time, in milliseconds, that a record waits before its rows are put up for commit. It is \
               also how late readers of the table see new rows. Each commit adds a version to the table and at \
-              least one file for each partition that it writes, so a shorter interval means more and smaller \
-              files. Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is \
+              least one file for each task that has rows, so a shorter interval means more and smaller files. Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is \
               reached.",
     },
     Setting {

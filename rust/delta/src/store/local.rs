@@ -77,11 +77,18 @@ impl Store for LocalStore {
     }
 
     /// Links a finished and synced file to the version's name: `link` fails when the name is there, and a crash
-    /// before it leaves only a file in `_delta_log/.tmp` that nobody reads.
+    /// before it leaves only a file in `.sluice`, which readers and VACUUM pass over. Not below `_delta_log`: a file
+    /// there makes the kernel take a folder for a table.
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        if version > 0 && !self.root.join(commit_name(version - 1)).exists() {
+            let table = self.url.as_str();
+            let message = format!("table {table} has no version {} any more", version - 1);
+            return Err(Error::new(Code::TableReplaced, message));
+        }
         let target = self.root.join(commit_name(version));
         let log = self.root.join("_delta_log");
-        let folder = log.join(".tmp");
+        let folder = self.root.join(".sluice");
+        self.make_folder(&log)?;
         self.make_folder(&folder)?;
         let finished = folder.join(format!("{version:020}.{}", Uuid::new_v4()));
         let written = File::create_new(&finished).and_then(|mut file| {
@@ -94,7 +101,7 @@ impl Store for LocalStore {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Claim::Taken),
             Err(e) => Err(self.failed("cannot write the commit", &target, &e)),
         };
-        // Left behind it does no harm: nobody reads `.tmp`.
+        // Left behind it does no harm.
         let _ = fs::remove_file(&finished);
         claim
     }
@@ -175,8 +182,16 @@ mod tests {
             let text = fs::read_to_string(store.root.join(commit_name(version))).unwrap();
             assert_eq!(text, format!("writer {}", won[0]));
         }
-        let leftovers = fs::read_dir(store.root.join("_delta_log/.tmp")).unwrap().count();
+        let leftovers = fs::read_dir(store.root.join(".sluice")).unwrap().count();
         assert_eq!(leftovers, 0);
+    }
+
+    /// Claiming on top of a version that is gone would leave a hole in the log of the table that took its place.
+    #[test]
+    fn a_version_without_its_predecessor_is_not_claimed() {
+        let (_folder, store) = store();
+        assert_eq!(store.claim(0, b"{}"), Ok(Claim::Won));
+        assert_eq!(store.claim(2, b"{}").unwrap_err().code, Code::TableReplaced);
     }
 
     #[test]

@@ -48,7 +48,7 @@ public enum ErrorCode {
       "The table was dropped and created again, or its log went backwards, while a task was "
           + "writing to it.",
       "Make sure that this is the table you mean, then restart the task: it starts from the new "
-          + "table's offsets."),
+          + "table's offsets, and where that holds none, from the consumer group's."),
 
   TABLE_CHANGED(
       ErrorClass.FATAL,
@@ -74,7 +74,7 @@ public enum ErrorCode {
 
   STORE_IO(
       ErrorClass.FATAL,
-      "The store failed, and went on failing when Sluice tried again.",
+      "The store failed. A commit was tried again before; the write of a data file is not.",
       "Mend what the message says, then restart the task."),
 
   RECORD_NOT_JSON(

@@ -1,0 +1,194 @@
+//! What the documents name exists: linked files and headings, paths in the checkout, settings, counters, error codes.
+
+use sluice_core::Code;
+use sluice_core::settings::Settings;
+use sluice_core::settings::declare::{PREFIX, SETTINGS};
+use sluice_core::task::Counters;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Properties of Delta tables: they share the prefix with our settings and are not ours.
+const TABLE_PROPERTIES: [&str; 1] = ["delta.setTransactionRetentionDuration"];
+
+/// Named in documents, look like an error code and are not.
+const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
+
+/// Folders at the root whose files documents name by path.
+const FOLDERS: [&str; 6] = ["connect-config/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
+
+fn root() -> PathBuf {
+    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap()
+}
+
+/// Every Markdown file of the checkout with its text.
+fn documents() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = entry.file_name().unwrap().to_string_lossy();
+            if entry.is_dir() && !name.starts_with('.') && !["target", "build"].contains(&&*name) {
+                walk(&entry, found);
+            } else if name.ends_with(".md") {
+                found.push((entry.clone(), fs::read_to_string(&entry).unwrap()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root(), &mut found);
+    assert!(
+        found.iter().any(|(path, _)| path.ends_with("docs/exactly-once.md")),
+        "the walk misses documents"
+    );
+    found
+}
+
+/// The targets of `[text](target)`.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+}
+
+/// As GitHub makes anchors of headings.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+        .map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+fn inline_code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.starts_with("    ")).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Dotted names that start with the prefix of our settings.
+fn settings_named_in(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(PREFIX).filter_map(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let name = text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).next()?;
+        let name = name.trim_end_matches('.');
+        let inside = before.is_some_and(|c| c.is_alphanumeric() || c == '.');
+        (!inside && name.len() > PREFIX.len()).then_some(name)
+    })
+}
+
+fn assert_none(what: &str, wrong: Vec<String>) {
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn relative_links_lead_to_files_and_headings() {
+    let documents = documents();
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for (path, text) in &documents {
+        for link in links(text).filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => path.clone(),
+                file => path.parent().unwrap().join(file),
+            };
+            checked += 1;
+            let anchor_is_there =
+                || fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor));
+            if !target.exists() || (!anchor.is_empty() && !anchor_is_there()) {
+                wrong.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert_none("links that lead nowhere", wrong);
+    assert!(checked > 40, "only {checked} links were seen");
+}
+
+#[test]
+fn paths_in_the_checkout_exist() {
+    let root = root();
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for named in inline_code(&text).filter(|code| FOLDERS.iter().any(|folder| code.starts_with(folder))) {
+            // Patterns are named by their folder.
+            let plain = named.split(['*', '<']).next().unwrap_or_default();
+            let plain =
+                if plain == named { plain } else { plain.rsplit_once('/').map_or("", |(folder, _)| folder) };
+            checked += 1;
+            if !root.join(plain).exists() {
+                wrong.push(format!("{}: {named}", path.display()));
+            }
+        }
+    }
+    assert_none("paths that are not there", wrong);
+    assert!(checked > 20, "only {checked} paths were seen");
+}
+
+#[test]
+fn settings_that_documents_name_exist() {
+    let known: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).chain(TABLE_PROPERTIES).collect();
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (path, text) in documents() {
+        for name in settings_named_in(&text) {
+            seen.insert(name.to_owned());
+            if !known.contains(name) {
+                wrong.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert_none("settings that do not exist", wrong);
+    assert!(
+        SETTINGS.iter().all(|setting| seen.contains(setting.name)),
+        "not every setting is documented: {seen:?}"
+    );
+}
+
+#[test]
+fn error_codes_that_documents_name_exist() {
+    let known: BTreeSet<_> = Code::ALL.iter().map(|code| code.name()).chain(CONSTANTS).collect();
+    let families: BTreeSet<_> =
+        known.iter().filter_map(|name| name.split_once('_')).map(|(family, _)| family).collect();
+    let mut wrong = Vec::new();
+    for (path, text) in documents() {
+        for code in inline_code(&text) {
+            let is_code = code.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+                && code.split_once('_').is_some_and(|(family, _)| families.contains(family));
+            if is_code && !known.contains(code) {
+                wrong.push(format!("{}: {code}", path.display()));
+            }
+        }
+    }
+    assert_none("error codes that do not exist", wrong);
+}
+
+#[test]
+fn every_counter_is_explained_and_no_other() {
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let section = text.split("## Metrics").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let explained: Vec<_> = rows.map(|(name, _)| name).collect();
+    let counters: Vec<_> = Counters::default().named(0).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(explained, counters);
+}
+
+/// A connector that is pasted from a document has to be accepted.
+#[test]
+fn connectors_in_documents_are_accepted() {
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for block in text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            if !block.contains("connector.class") {
+                continue;
+            }
+            let connector: serde_json::Value = serde_json::from_str(block).unwrap();
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let config = connector["config"].as_object().unwrap();
+            let mut config: BTreeMap<_, _> =
+                config.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+            config.insert("name".into(), text(&connector["name"]));
+            if let Err(errors) = Settings::parse(&config) {
+                panic!("{}: {errors:?}", path.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "README.md has a connector");
+}

@@ -1,0 +1,338 @@
+//! Committing to real tables: races, lost replies, other writers, damage. I1–I5 as in `docs/exactly-once.md`.
+
+mod common;
+
+use common::{Fault, Rig, value};
+use sluice_core::Code;
+
+#[test]
+fn rows_and_offsets_land_together() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0, 1]).unwrap();
+    task.put(0, 0..100).unwrap();
+    task.put(1, 5..8).unwrap();
+    task.until_committed(0, 100).unwrap();
+    task.until_committed(1, 8).unwrap();
+    let audit = rig.audit();
+    assert!(audit.is_clean(), "{:?}", audit.findings);
+    assert_eq!(audit.rows, 103);
+    let expected: Vec<i64> = (0..100).chain((5..8).map(|offset| value(1, offset))).collect();
+    assert_eq!(rig.values(), expected);
+    let commit = rig.log().pop().unwrap();
+    assert!(commit.contains(r#""operation":"STREAMING UPDATE""#), "{commit}");
+    assert!(commit.contains(r#""isBlindAppend":true"#) && commit.contains(r#""lastUpdated""#), "{commit}");
+    assert!(commit.contains(r#""engineInfo":"sluice/"#), "{commit}");
+}
+
+#[test]
+fn a_restarted_task_goes_on_from_the_table() {
+    let rig = Rig::new();
+    let mut first = rig.task(&rig.process(), &[]);
+    first.open(&[0]).unwrap();
+    first.put(0, 0..10).unwrap();
+    first.until_committed(0, 10).unwrap();
+    first.put(0, 10..20).unwrap(); // dies with it
+    drop(first);
+    let mut second = rig.task(&rig.process(), &[]);
+    second.open(&[0]).unwrap();
+    assert_eq!(second.rewinds, [(0, 10)]);
+    second.put(0, 10..15).unwrap();
+    second.until_committed(0, 15).unwrap();
+    assert_eq!(rig.values(), (0..15).collect::<Vec<_>>());
+}
+
+/// I5: tasks of several processes commit at once, and each process's tasks share commits.
+#[test]
+fn racing_processes_lose_nothing_and_share_commits() {
+    let rig = Rig::new();
+    const UNITS: i64 = 8;
+    std::thread::scope(|scope| {
+        for worker in 0..3 {
+            let rig = &rig;
+            scope.spawn(move || {
+                let process = rig.process();
+                let mut tasks: Vec<_> = (0..3).map(|_| rig.task(&process, &[])).collect();
+                for (n, task) in tasks.iter_mut().enumerate() {
+                    task.open(&[worker * 3 + n as i32]).unwrap();
+                }
+                for unit in 0..UNITS {
+                    for (n, task) in tasks.iter_mut().enumerate() {
+                        task.put(worker * 3 + n as i32, unit * 10..unit * 10 + 10).unwrap();
+                    }
+                    // The tasks of a process are due together; each waits for its own unit.
+                    for (n, task) in tasks.iter_mut().enumerate() {
+                        task.until_committed(worker * 3 + n as i32, unit * 10 + 10).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let audit = rig.audit();
+    assert!(audit.is_clean(), "{:?}", audit.findings);
+    assert_eq!(audit.rows, 9 * UNITS * 10);
+    let mut expected: Vec<i64> =
+        (0..9).flat_map(|id| (0..UNITS * 10).map(move |offset| value(id, offset))).collect();
+    expected.sort_unstable();
+    assert_eq!(rig.values(), expected);
+}
+
+#[test]
+fn units_of_one_process_meet_in_one_commit() {
+    let rig = Rig::new();
+    let process = rig.process();
+    let mut tasks: Vec<_> = (0..4).map(|_| rig.task(&process, &[("delta.commit.interval.ms", "1000")])).collect();
+    for (id, task) in tasks.iter_mut().enumerate() {
+        task.open(&[id as i32]).unwrap();
+        task.put(id as i32, 0..5).unwrap();
+        task.task.drain(0, &[id as i32]).unwrap();
+    }
+    for (id, task) in tasks.iter_mut().enumerate() {
+        task.until_committed(id as i32, 5).unwrap();
+    }
+    let commits = rig.audit().commits;
+    assert!(commits < 4, "{commits} commits for 4 units that were ready together");
+}
+
+/// A claim's reply says nothing when it is lost: the log does (I1, I4).
+#[test]
+fn a_commit_with_a_lost_reply_is_neither_lost_nor_repeated() {
+    for fault in [Fault::ClaimLandsAndFails, Fault::ClaimLandsAndLooksTaken, Fault::ClaimFails] {
+        let rig = Rig::new();
+        let mut task = rig.task(&rig.process(), &[]);
+        task.open(&[0]).unwrap();
+        rig.faults.lock().unwrap().extend([fault; 3]);
+        for unit in 0..4 {
+            task.put(0, unit * 10..unit * 10 + 10).unwrap();
+            task.until_committed(0, unit * 10 + 10).unwrap();
+        }
+        assert!(rig.faults.lock().unwrap().is_empty(), "{fault:?}");
+        assert_eq!(rig.values(), (0..40).collect::<Vec<_>>(), "{fault:?}");
+        assert_eq!(task.rewinds, [], "{fault:?}: nothing is read again");
+        assert!(rig.audit().is_clean(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_store_that_goes_on_failing_fails_the_task_and_loses_nothing() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    task.put(0, 0..10).unwrap();
+    task.until_committed(0, 10).unwrap();
+    rig.faults.lock().unwrap().extend([Fault::ClaimFails; 50]);
+    task.put(0, 10..20).unwrap();
+    let error = task.until_failed();
+    assert_eq!(error.code, Code::StoreIo);
+    assert!(error.message.contains("did not answer in time"), "{error}");
+    assert_eq!(task.committed(0), Some(10));
+    rig.faults.lock().unwrap().clear();
+    let mut again = rig.task(&rig.process(), &[]);
+    again.open(&[0]).unwrap();
+    again.put(0, 10..20).unwrap();
+    again.until_committed(0, 20).unwrap();
+    assert_eq!(rig.values(), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_fails_the_task_with_its_name_and_leaves_no_file() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    rig.faults.lock().unwrap().push_back(Fault::DiskFull);
+    task.put(0, 0..10).unwrap();
+    assert_eq!(task.until_failed().code, Code::StoreFull);
+    assert_eq!((task.committed(0), rig.data_files()), (None, 0));
+}
+
+/// A zombie's unit starts from an offset that the table no longer holds.
+#[test]
+fn a_zombie_is_fenced() {
+    let rig = Rig::new();
+    let mut zombie = rig.task(&rig.process(), &[("delta.commit.interval.ms", "1500")]);
+    zombie.open(&[0]).unwrap();
+    zombie.put(0, 0..10).unwrap();
+    let mut owner = rig.task(&rig.process(), &[]);
+    owner.open(&[0]).unwrap();
+    owner.put(0, 0..7).unwrap();
+    owner.until_committed(0, 7).unwrap();
+    assert_eq!(zombie.until_rewound(), Ok((0, 7)));
+    zombie.put(0, 7..10).unwrap();
+    zombie.until_committed(0, 10).unwrap();
+    assert_eq!(rig.values(), (0..10).collect::<Vec<_>>());
+    assert!(rig.audit().is_clean());
+}
+
+/// Another writer adds a column: files that were converted before still fit, and Kafka is not read again.
+#[test]
+fn a_column_that_another_writer_adds_is_taken_in() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    task.put(0, 0..10).unwrap();
+    change_schema(&rig, |fields| fields.push_str(r#",{"name":"new","type":"long","nullable":true,"metadata":{}}"#));
+    task.until_committed(0, 10).unwrap();
+    assert_eq!((rig.values(), task.rewinds.len()), ((0..10).collect(), 0));
+}
+
+#[test]
+fn a_column_that_another_writer_changes_stops_the_task() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    task.put(0, 0..10).unwrap();
+    change_schema(&rig, |fields| *fields = fields.replace(r#""w","type":"string""#, r#""w","type":"long""#));
+    let error = task.until_failed();
+    assert_eq!(error.code, Code::TableChanged);
+    assert!(error.message.contains('w'), "{error}");
+    assert_eq!(rig.values(), [0; 0]);
+}
+
+/// Commits the table's own metaData with other fields.
+fn change_schema(rig: &Rig, change: impl FnOnce(&mut String)) {
+    let create = rig.log().remove(0);
+    let line = create.lines().find(|line| line.contains("metaData")).unwrap();
+    let mut metadata: serde_json::Value = serde_json::from_str(line).unwrap();
+    let schema = metadata["metaData"]["schemaString"].as_str().unwrap();
+    let mut fields = schema.strip_suffix("]}").unwrap().to_owned();
+    change(&mut fields);
+    metadata["metaData"]["schemaString"] = format!("{fields}]}}").into();
+    rig.commit_by_hand(&format!("{metadata}\n"));
+}
+
+#[test]
+fn a_table_that_takes_another_ones_place_is_not_written_to() {
+    let rig = Rig::new();
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    for unit in 0..3 {
+        task.put(0, unit * 10..unit * 10 + 10).unwrap();
+        task.until_committed(0, unit * 10 + 10).unwrap();
+    }
+    std::fs::remove_dir_all(rig.table()).unwrap();
+    let mut other = rig.task(&rig.process(), &[("name", "other")]);
+    other.open(&[0]).unwrap();
+    other.put(0, 0..2).unwrap();
+    other.until_committed(0, 2).unwrap();
+    task.put(0, 30..40).unwrap();
+    assert_eq!(task.until_failed().code, Code::TableReplaced);
+    assert_eq!(rig.values(), [0, 1]);
+    assert!(rig.audit().is_clean());
+}
+
+#[test]
+fn processes_that_create_a_table_at_once_end_with_one() {
+    for _ in 0..10 {
+        let rig = Rig::new();
+        std::thread::scope(|scope| {
+            for id in 0..4 {
+                let rig = &rig;
+                scope.spawn(move || {
+                    let mut task = rig.task(&rig.process(), &[]);
+                    task.open(&[id]).unwrap();
+                    task.put(id, 0..3).unwrap();
+                    task.until_committed(id, 3).unwrap();
+                });
+            }
+        });
+        assert_eq!(rig.log().iter().filter(|commit| commit.contains("metaData")).count(), 1);
+        assert_eq!((rig.values().len(), rig.audit().is_clean()), (12, true));
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_at_the_start() {
+    let schema = SCHEMA_TEXT;
+    let tables = [
+        ("partitioned", r#""partitionColumns":["v"],"configuration":{}"#),
+        (
+            "delta.setTransactionRetentionDuration",
+            r#""partitionColumns":[],"configuration":{"delta.setTransactionRetentionDuration":"interval 7 days"}"#,
+        ),
+    ];
+    for (named, extra) in tables {
+        let rig = Rig::new();
+        std::fs::create_dir_all(rig.table()).unwrap();
+        rig_log(&rig, r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}"#, extra, schema);
+        let error = rig.task(&rig.process(), &[]).open(&[0]).unwrap_err();
+        assert_eq!(error.code, Code::TableUnsupported, "{error}");
+        assert!(error.message.contains(named), "{error}");
+    }
+    for (feature, configuration) in [("checkConstraints", "delta.constraints.c"), ("changeDataFeed", "x")] {
+        let rig = Rig::new();
+        std::fs::create_dir_all(rig.table()).unwrap();
+        let protocol = format!(
+            r#"{{"protocol":{{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["{feature}"]}}}}"#
+        );
+        let extra = format!(r#""partitionColumns":[],"configuration":{{"{configuration}":"v > 0"}}"#);
+        rig_log(&rig, &protocol, &extra, schema);
+        let opened = rig.task(&rig.process(), &[]).open(&[0]);
+        match feature {
+            "changeDataFeed" => assert_eq!(opened, Ok(()), "appends need no change data files"),
+            _ => {
+                let error = opened.unwrap_err();
+                assert_eq!(error.code, Code::TableUnsupported, "{error}");
+                assert!(error.message.to_lowercase().contains("constraint"), "{error}");
+            }
+        }
+    }
+}
+
+const SCHEMA_TEXT: &str = r#"{\"type\":\"struct\",\"fields\":[{\"name\":\"v\",\"type\":\"long\",\"nullable\":false,\"metadata\":{}},{\"name\":\"w\",\"type\":\"string\",\"nullable\":true,\"metadata\":{}}]}"#;
+
+fn rig_log(rig: &Rig, protocol: &str, extra: &str, schema: &str) {
+    std::fs::create_dir_all(rig.table().join("_delta_log")).unwrap();
+    rig.commit_by_hand(&format!(
+        "{protocol}\n{{\"metaData\":{{\"id\":\"1\",\"format\":{{\"provider\":\"parquet\",\"options\":{{}}}},\
+         \"schemaString\":\"{schema}\",{extra},\"createdTime\":0}}}}\n"
+    ));
+}
+
+#[test]
+fn a_missing_table_and_an_unfitting_one_are_named() {
+    let rig = Rig::new();
+    let error = rig.task(&rig.process(), &[("delta.table.auto.create", "false")]).open(&[0]).unwrap_err();
+    assert_eq!(error.code, Code::TableMissing);
+    let mut task = rig.task(&rig.process(), &[]);
+    task.open(&[0]).unwrap();
+    let other = common::SCHEMA.replace(r#""w","type":"string""#, r#""w","type":"double""#);
+    let error = rig.task(&rig.process(), &[("delta.schema.json", &other)]).open(&[0]).unwrap_err();
+    assert_eq!(error.code, Code::SchemaMismatch);
+    assert!(error.message.contains("double") && error.message.contains("string"), "{error}");
+}
+
+#[test]
+fn files_end_at_their_size_and_dropped_rows_leave_none() {
+    let rig = Rig::new();
+    let process = rig.process();
+    let mut task = rig.task(&process, &[("delta.target.file.bytes", "1048576"), ("delta.parquet.compression", "none")]);
+    task.open(&[0]).unwrap();
+    let mut random = 1u64;
+    for portion in 0..6 {
+        let texts: Vec<_> = (portion * 500..portion * 500 + 500)
+            .map(|offset| {
+                let noise: String = (0..64)
+                    .map(|_| {
+                        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        format!("{:016x}", random)
+                    })
+                    .collect();
+                (offset, format!(r#"{{"v":{offset},"w":"{noise}"}}"#))
+            })
+            .collect();
+        let rows: Vec<_> = texts.iter().map(|(offset, text)| (0, *offset, text.as_str())).collect();
+        task.put_json(&rows).unwrap();
+    }
+    task.until_committed(0, 3000).unwrap();
+    let files = rig.data_files();
+    assert!((2..=4).contains(&files), "{files} files for 3 MB");
+    assert_eq!(rig.values(), (0..3000).collect::<Vec<_>>());
+    let mut abandoned = rig.task(&process, &[("delta.commit.interval.ms", "60000")]);
+    abandoned.open(&[1]).unwrap();
+    abandoned.put(1, 0..10).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    abandoned.task.close(&[1]);
+    drop(abandoned);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(rig.data_files(), files);
+}

@@ -1,0 +1,327 @@
+//! Drives real tasks on real tables in a temporary folder, without a JVM, with faults where a test wants them.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sluice_core::crossing::{encode_raw, read_batch};
+use sluice_core::offsets::TopicPartition;
+use sluice_core::schema::Schema;
+use sluice_core::settings::{SchemaSource, Settings};
+use sluice_core::task::{Actions, BadRow, Task};
+use sluice_core::{Error, Result};
+use sluice_delta::audit::{Audit, audit};
+use sluice_delta::store::{Claim, DataFile, LocalStore, Store};
+use sluice_delta::{Hub, TaskTables};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use url::Url;
+
+pub const SCHEMA: &str = r#"{"type":"struct","fields":[
+    {"name":"v","type":"long","nullable":false,"metadata":{}},
+    {"name":"w","type":"string","nullable":true,"metadata":{}}]}"#;
+
+/// What a store does instead of what it should, once each, in this order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// The commit lands and the reply is lost.
+    ClaimLandsAndFails,
+    /// The commit lands, and a retry inside the store's client makes it look as if somebody else had won.
+    ClaimLandsAndLooksTaken,
+    /// Nothing happens.
+    ClaimFails,
+    DiskFull,
+}
+
+pub type Faults = Arc<Mutex<VecDeque<Fault>>>;
+
+struct FaultyStore {
+    inner: LocalStore,
+    faults: Faults,
+}
+
+impl FaultyStore {
+    fn next(&self, applies: impl Fn(Fault) -> bool) -> Option<Fault> {
+        let mut faults = self.faults.lock().unwrap();
+        faults.pop_front_if(|fault| applies(*fault))
+    }
+}
+
+fn timeout() -> Error {
+    Error::new(sluice_core::Code::StoreIo, "the store did not answer in time")
+}
+
+impl Store for FaultyStore {
+    fn root(&self) -> &Url {
+        self.inner.root()
+    }
+
+    fn objects(&self) -> Arc<dyn object_store::ObjectStore> {
+        self.inner.objects()
+    }
+
+    fn prepare(&self) -> Result<()> {
+        self.inner.prepare()
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        let file = self.inner.create(name)?;
+        Ok(match self.next(|fault| fault == Fault::DiskFull) {
+            Some(_) => Box::new(FullFile(file)),
+            None => file,
+        })
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        self.inner.delete(name)
+    }
+
+    fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        match self.next(|fault| fault != Fault::DiskFull) {
+            None | Some(Fault::DiskFull) => self.inner.claim(version, commit),
+            Some(Fault::ClaimFails) => Err(timeout()),
+            Some(Fault::ClaimLandsAndFails) => self.inner.claim(version, commit).and(Err(timeout())),
+            Some(Fault::ClaimLandsAndLooksTaken) => self.inner.claim(version, commit).and(Ok(Claim::Taken)),
+        }
+    }
+}
+
+struct FullFile(Box<dyn DataFile>);
+
+impl std::io::Write for FullFile {
+    fn write(&mut self, _bytes: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl DataFile for FullFile {
+    fn finish(&mut self) -> Result<u64> {
+        self.0.finish()
+    }
+}
+
+/// One table in a temporary folder, and the processes that write to it.
+pub struct Rig {
+    pub folder: TempDir,
+    pub runtime: Runtime,
+    pub faults: Faults,
+}
+
+impl Rig {
+    pub fn new() -> Rig {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        Rig { folder: tempfile::tempdir().unwrap(), runtime, faults: Faults::default() }
+    }
+
+    pub fn table(&self) -> PathBuf {
+        self.folder.path().join("table")
+    }
+
+    pub fn store(&self) -> LocalStore {
+        LocalStore::new(Url::from_directory_path(self.table()).unwrap()).unwrap()
+    }
+
+    /// The tables of one worker process.
+    pub fn process(&self) -> Arc<Hub> {
+        let faults = self.faults.clone();
+        let open = move |uri: &str| -> Result<Arc<dyn Store>> {
+            let inner = LocalStore::new(Url::parse(uri).unwrap())?;
+            Ok(Arc::new(FaultyStore { inner, faults: faults.clone() }))
+        };
+        Hub::with_stores(self.runtime.handle().clone(), 2, Box::new(open))
+    }
+
+    pub fn settings(&self, extra: &[(&str, &str)]) -> Settings {
+        let table = self.table();
+        let mut map: BTreeMap<String, String> = [
+            ("name", "k"),
+            ("delta.table.uri", table.to_str().unwrap()),
+            ("delta.table.auto.create", "true"),
+            ("delta.schema.json", SCHEMA),
+            ("delta.commit.interval.ms", "100"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        for (key, value) in extra {
+            match value.is_empty() {
+                true => map.remove(*key),
+                false => map.insert(key.to_string(), value.to_string()),
+            };
+        }
+        Settings::parse(&map).unwrap()
+    }
+
+    pub fn task(&self, process: &Arc<Hub>, extra: &[(&str, &str)]) -> Driver {
+        let settings = self.settings(extra);
+        let schema = match &settings.schema {
+            SchemaSource::Inline(json) => Some(Schema::parse(json).unwrap()),
+            _ => None,
+        };
+        let tables = process.tables_for(&settings, schema);
+        Driver { task: Task::new(settings, true, tables), clock: Instant::now(), rewinds: vec![], consumed: BTreeMap::new() }
+    }
+
+    pub fn audit(&self) -> Audit {
+        audit(&self.store(), self.runtime.handle()).unwrap()
+    }
+
+    /// Adds an action line as another writer would, as the next version.
+    pub fn commit_by_hand(&self, actions: &str) {
+        let log = self.table().join("_delta_log");
+        let versions = std::fs::read_dir(&log).unwrap().flatten();
+        let versions = versions.filter(|entry| entry.file_name().to_string_lossy().ends_with(".json")).count();
+        assert_eq!(self.store().claim(versions as u64, actions.as_bytes()), Ok(Claim::Won));
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        let log = self.table().join("_delta_log");
+        let mut files: Vec<_> = std::fs::read_dir(&log)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "json"))
+            .collect();
+        files.sort();
+        files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
+    }
+
+    /// All rows of all files that the log refers to, in the log's order.
+    pub fn read(&self) -> Vec<RecordBatch> {
+        let mut batches = Vec::new();
+        for line in self.log().iter().flat_map(|commit| commit.lines()) {
+            let action: serde_json::Value = serde_json::from_str(line).unwrap();
+            if let Some(path) = action["add"]["path"].as_str() {
+                let file = std::fs::File::open(self.table().join(path)).unwrap();
+                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+                batches.extend(reader.map(|batch| batch.unwrap()));
+            }
+        }
+        batches
+    }
+
+    /// Column `v` of all rows, sorted.
+    pub fn values(&self) -> Vec<i64> {
+        let column = |batch: &RecordBatch| batch["v"].as_primitive::<Int64Type>().values().to_vec();
+        let mut values: Vec<i64> = self.read().iter().flat_map(column).collect();
+        values.sort_unstable();
+        values
+    }
+
+    pub fn data_files(&self) -> usize {
+        let files = std::fs::read_dir(self.table()).unwrap().flatten();
+        files.filter(|entry| entry.path().extension().is_some_and(|e| e == "parquet")).count()
+    }
+}
+
+/// A task and the part of Connect's worker that matters.
+pub struct Driver {
+    pub task: Task<TaskTables>,
+    clock: Instant,
+    /// Rewinds that Connect was asked for, all of them.
+    pub rewinds: Vec<(i32, i64)>,
+    /// By partition: where Connect's consumer is.
+    consumed: BTreeMap<i32, i64>,
+}
+
+impl Driver {
+    fn now(&self) -> u64 {
+        self.clock.elapsed().as_millis() as u64
+    }
+
+    fn see(&mut self, actions: Actions) -> Actions {
+        self.consumed.extend(actions.rewinds.iter().copied());
+        self.rewinds.extend(&actions.rewinds);
+        actions
+    }
+
+    pub fn tick(&mut self) -> Result<Actions> {
+        let actions = self.task.tick(self.now())?;
+        Ok(self.see(actions))
+    }
+
+    /// Opens partitions of topic `t` and waits until they run.
+    pub fn open(&mut self, ids: &[i32]) -> Result<()> {
+        let assigned = ids.iter().map(|id| (*id, TopicPartition::new("t", *id))).collect();
+        let actions = self.task.open(self.now(), assigned)?;
+        let mut pause = self.see(actions).pause;
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while pause {
+            assert!(Instant::now() < deadline, "the table's offsets do not come");
+            std::thread::sleep(Duration::from_millis(2));
+            pause = self.tick()?.pause;
+        }
+        Ok(())
+    }
+
+    pub fn put_json(&mut self, rows: &[(i32, i64, &str)]) -> Result<Vec<BadRow>> {
+        let (meta, buffers) = encode_raw(rows.iter().map(|(id, o, text)| (*id, *o, Some(text.as_bytes()))));
+        let batch = read_batch(&meta, &mut &buffers[..])?;
+        let (actions, bad) = self.task.put(self.now(), &batch)?;
+        self.consumed.extend(rows.iter().map(|(id, offset, _)| (*id, offset + 1)));
+        self.see(actions);
+        Ok(bad)
+    }
+
+    /// Rows whose value names partition and offset.
+    pub fn put(&mut self, id: i32, offsets: std::ops::Range<i64>) -> Result<()> {
+        let texts: Vec<_> =
+            offsets.map(|offset| (offset, format!(r#"{{"v":{},"w":"x"}}"#, value(id, offset)))).collect();
+        let rows: Vec<_> = texts.iter().map(|(offset, text)| (id, *offset, text.as_str())).collect();
+        self.put_json(&rows).map(|bad| assert_eq!(bad, []))
+    }
+
+    pub fn committed(&mut self, id: i32) -> Option<i64> {
+        let consumed = *self.consumed.get(&id)?;
+        self.task.pre_commit(&[(id, consumed)]).first().map(|(_, offset)| *offset)
+    }
+
+    /// Ticks until the table holds the offset.
+    pub fn until_committed(&mut self, id: i32, offset: i64) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.committed(id) != Some(offset) {
+            assert!(Instant::now() < deadline, "offset {offset} is not committed: {:?}", self.committed(id));
+            self.tick()?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    /// Ticks until the task fails.
+    pub fn until_failed(&mut self) -> Error {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            assert!(Instant::now() < deadline, "the task does not fail");
+            if let Err(error) = self.tick() {
+                return error;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ticks until Connect is asked for another rewind.
+    pub fn until_rewound(&mut self) -> Result<(i32, i64)> {
+        let seen = self.rewinds.len();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.rewinds.len() == seen {
+            assert!(Instant::now() < deadline, "no rewind");
+            self.tick()?;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(self.rewinds[seen])
+    }
+}
+
+pub fn value(id: i32, offset: i64) -> i64 {
+    i64::from(id) * 1_000_000 + offset
+}
