@@ -1,3 +1,7 @@
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -6,7 +10,10 @@ import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * <pre>
@@ -14,6 +21,7 @@ import org.apache.kafka.common.TopicPartition;
  * Topics BOOTSTRAP delete TOPIC
  * Topics BOOTSTRAP ends TOPIC        JSON: {"partition": end offset}
  * Topics BOOTSTRAP group GROUP       JSON: {"topic-partition": committed offset}
+ * Topics BOOTSTRAP records TOPIC     each record up to the present end, a line of JSON: {"value": hexadecimal or null, "headers": {...}}
  * </pre>
  */
 final class Topics {
@@ -39,7 +47,30 @@ final class Topics {
                     print(offsets.entrySet().stream().filter(e -> e.getValue() != null)
                         .collect(Collectors.toMap(e -> e.getKey().toString(), e -> e.getValue().offset())));
                 }
+                case "records" -> printRecords(args[0], args[2]);
                 default -> throw new IllegalArgumentException("unknown command " + args[1]);
+            }
+        }
+    }
+
+    private static void printRecords(String bootstrap, String topic) throws Exception {
+        ObjectMapper json = new ObjectMapper();
+        try (var consumer = new KafkaConsumer<>(
+            Map.<String, Object>of("bootstrap.servers", bootstrap), new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            List<TopicPartition> partitions =
+                consumer.partitionsFor(topic).stream().map(p -> new TopicPartition(topic, p.partition())).toList();
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+            while (partitions.stream().anyMatch(p -> consumer.position(p) < ends.get(p))) {
+                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(200))) {
+                    Map<String, String> headers = new TreeMap<>();
+                    record.headers().forEach(header -> headers.put(header.key(), new String(header.value(), StandardCharsets.UTF_8)));
+                    Map<String, Object> shown = new TreeMap<>();
+                    shown.put("headers", headers);
+                    shown.put("value", record.value() == null ? null : HexFormat.of().formatHex(record.value()));
+                    System.out.println(json.writeValueAsString(shown));
+                }
             }
         }
     }

@@ -55,7 +55,9 @@ fn load(table: &str) -> Result<Audit, Box<dyn std::error::Error>> {
         true => format!("{}/", table.trim_end_matches('/')),
         false => {
             let folder = std::path::absolute(Path::new(table))?;
-            url::Url::from_directory_path(&folder).map_err(|()| format!("{table} is not a folder's name"))?.into()
+            url::Url::from_directory_path(&folder)
+                .map_err(|()| format!("{table} is not a folder's name"))?
+                .into()
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -64,7 +66,10 @@ fn load(table: &str) -> Result<Audit, Box<dyn std::error::Error>> {
 
 fn print(audit: &Audit) {
     println!("table    {}", audit.table);
-    println!("versions {} to {}, {} of them by Sluice", audit.first_version, audit.last_version, audit.commits);
+    println!(
+        "versions {} to {}, {} of them by Sluice",
+        audit.first_version, audit.last_version, audit.commits
+    );
     for progress in audit.app_ids.values() {
         println!(
             "  {} {}-{}: offsets {} to {} in {} intervals, {} rows",

@@ -37,7 +37,11 @@ pub struct Segment {
 pub enum Values {
     /// Java refused these rows and reports them itself.
     Refused,
-    Raw { validity: Option<Vec<i64>>, ends: Vec<i32>, data: Vec<u8> },
+    Raw {
+        validity: Option<Vec<i64>>,
+        ends: Vec<i32>,
+        data: Vec<u8>,
+    },
 }
 
 impl Segment {
@@ -66,7 +70,10 @@ pub fn read_batch(meta: &[i32], buffers: &mut impl Buffers) -> Result<Vec<Segmen
         return Err(invalid(format!("meta starts with {magic:#x} version {version}")));
     }
     let count = |value: i32, what: &str| {
-        usize::try_from(value).ok().filter(|n| *n <= MAX_ROWS).ok_or_else(|| invalid(format!("{value} {what}")))
+        usize::try_from(value)
+            .ok()
+            .filter(|n| *n <= MAX_ROWS)
+            .ok_or_else(|| invalid(format!("{value} {what}")))
     };
     let (segments, records) = (count(segments, "segments")?, count(records, "records")?);
     if meta.len() != HEADER + segments * SEGMENT_HEADER {
@@ -82,8 +89,15 @@ pub fn read_batch(meta: &[i32], buffers: &mut impl Buffers) -> Result<Vec<Segmen
         {
             return Err(invalid(format!("a segment of kind {header:?}")));
         }
+        if flags == FLAG_REFUSED && read.len() + 1 < segments {
+            return Err(invalid("refused rows before the last segment"));
+        }
         if buffers.slots() < slot + BUFFERS {
-            return Err(invalid(format!("{} buffers, at least {} expected", buffers.slots(), slot + BUFFERS)));
+            return Err(invalid(format!(
+                "{} buffers, at least {} expected",
+                buffers.slots(),
+                slot + BUFFERS
+            )));
         }
         let segment = read_segment(buffers, slot, count(rows, "rows")?, flags == FLAG_REFUSED)?;
         for seq in &segment.seq {
@@ -172,11 +186,15 @@ impl Buffers for &[Buffer] {
 }
 
 fn head<T: Clone>(all: &[T], len: usize) -> Result<Vec<T>> {
-    all.get(..len).map(<[T]>::to_vec).ok_or_else(|| invalid(format!("{} elements, {len} expected", all.len())))
+    all.get(..len)
+        .map(<[T]>::to_vec)
+        .ok_or_else(|| invalid(format!("{} elements, {len} expected", all.len())))
 }
 
 /// Buffers of one raw segment, as Java encodes it: for drivers without a JVM.
-pub fn encode_raw<'a>(rows: impl IntoIterator<Item = (i32, i64, Option<&'a [u8]>)>) -> (Vec<i32>, Vec<Buffer>) {
+pub fn encode_raw<'a>(
+    rows: impl IntoIterator<Item = (i32, i64, Option<&'a [u8]>)>,
+) -> (Vec<i32>, Vec<Buffer>) {
     let (mut partitions, mut offsets, mut ends, mut data) = (vec![], vec![], vec![0], vec![]);
     let mut validity = Vec::new();
     for (row, (partition, offset, value)) in rows.into_iter().enumerate() {
@@ -192,7 +210,8 @@ pub fn encode_raw<'a>(rows: impl IntoIterator<Item = (i32, i64, Option<&'a [u8]>
         ends.push(data.len() as i32);
     }
     let rows = partitions.len() as i32;
-    let meta = vec![MAGIC, CROSSING_VERSION, 1, rows, SCHEMA_ABSENT, SCHEMA_RAW_BYTES, rows, BUFFERS as i32, 0];
+    let meta =
+        vec![MAGIC, CROSSING_VERSION, 1, rows, SCHEMA_ABSENT, SCHEMA_RAW_BYTES, rows, BUFFERS as i32, 0];
     let buffers = vec![
         Buffer::Ints((0..rows).collect()),
         Buffer::Ints(partitions),
@@ -278,5 +297,12 @@ mod tests {
         let segments = read(&meta, &buffers).unwrap();
         assert_eq!(segments[0].values, Values::Refused);
         assert_eq!(segments[0].value(0), None);
+
+        // Only the last segment may be of that kind.
+        meta.extend_from_within(HEADER..);
+        (meta[2], meta[3]) = (2, 2);
+        buffers.extend_from_within(..);
+        buffers[BUFFERS] = Buffer::Ints(vec![1]);
+        assert!(read(&meta, &buffers).is_err());
     }
 }

@@ -84,6 +84,11 @@ codes! {
     TableChanged "TABLE_CHANGED" Fatal
         "Another writer changed the table's schema so that rows already converted no longer fit."
         "Restart the task: its rows are read from Kafka again and converted to the new schema.";
+    OffsetBelowTable "OFFSET_BELOW_TABLE" Fatal
+        "Kafka delivers records below the offset that the table holds, and Connect was told to go on from there. The \
+         topic was deleted and created again, or lost its end."
+        "If the topic is a new one, give the connector another name: its offsets then start anew, and the rows of the old \
+         topic stay. If the topic lost records that are in the table, wait until it has grown past the table's offset.";
     TableCorrupt "TABLE_CORRUPT" Fatal
         "The Delta log cannot be read."
         "The message names the file. Repair the table, then restart the task.";

@@ -1,6 +1,9 @@
 //! The messages of `docs/crossing.md`, apart from the batch itself: little-endian, strings with a `u32` length.
 
+use std::collections::BTreeMap;
+
 use crate::error::{Class, Code, Error, Result};
+use crate::offsets::TopicPartition;
 
 /// Both sides of the crossing carry this number; `init` refuses another.
 pub const CROSSING_VERSION: i32 = 1;
@@ -59,6 +62,36 @@ impl<'a> Request<'a> {
             n => Err(Error::new(Code::CrossingInvalid, format!("{n} bytes after the message's end"))),
         }
     }
+}
+
+/// What `start` is told.
+#[derive(Debug, PartialEq)]
+pub struct Start {
+    pub has_reporter: bool,
+    pub settings: BTreeMap<String, String>,
+}
+
+pub fn read_start(bytes: &[u8]) -> Result<Start> {
+    let mut request = Request::new(bytes);
+    let has_reporter = match request.u8()? {
+        flag @ (0 | 1) => flag == 1,
+        flag => return Err(Error::new(Code::CrossingInvalid, format!("{flag} for yes or no"))),
+    };
+    let settings = (0..request.count()?)
+        .map(|_| Ok((request.str()?.to_owned(), request.str()?.to_owned())))
+        .collect::<Result<_>>()?;
+    request.end()?;
+    Ok(Start { has_reporter, settings })
+}
+
+/// The newly assigned partitions of an `open`, each with the id that Java gave it.
+pub fn read_open(bytes: &[u8]) -> Result<Vec<(i32, TopicPartition)>> {
+    let mut request = Request::new(bytes);
+    let assigned = (0..request.count()?)
+        .map(|_| Ok((request.i32()?, TopicPartition::new(request.str()?, request.i32()?))))
+        .collect::<Result<_>>()?;
+    request.end()?;
+    Ok(assigned)
 }
 
 /// A reply that starts with its status.

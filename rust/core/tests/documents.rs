@@ -1,4 +1,5 @@
 //! What the documents name exists: linked files and headings, paths in the checkout, settings, counters, error codes.
+#![allow(clippy::unwrap_used)]
 
 use sluice_core::Code;
 use sluice_core::settings::Settings;

@@ -95,7 +95,11 @@ impl Audit {
             let app_id = partition.app_id(&unit.connector);
             let (from, to) = (interval.from_offset, interval.to_offset);
             if txns.remove(app_id.as_str()) != Some(to) {
-                self.finding(version, "txn", format!("{app_id}: the interval ends at {to}, the txn does not"));
+                self.finding(
+                    version,
+                    "txn",
+                    format!("{app_id}: the interval ends at {to}, the txn does not"),
+                );
             }
             if from > to || interval.rows > to - from {
                 let rows = interval.rows;
@@ -177,7 +181,11 @@ async fn walk(store: &dyn Store) -> Result<Audit> {
             match sizes.get(name.as_ref()) {
                 Some(size) if *size == add.size => {}
                 Some(size) => {
-                    audit.finding(*version, "file", format!("{} has {size} bytes, not {}", add.path, add.size));
+                    audit.finding(
+                        *version,
+                        "file",
+                        format!("{} has {size} bytes, not {}", add.path, add.size),
+                    );
                 }
                 None if add.path.contains("://") => {}
                 None => audit.finding(*version, "missing", add.path.clone()),

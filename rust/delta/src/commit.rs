@@ -128,7 +128,8 @@ impl TableState {
         for interval in &unit.intervals {
             let held = self.held(&interval.app_id)?;
             if held != interval.expected {
-                let name = |offset: Option<i64>| offset.map_or("no offset".to_owned(), |o| format!("offset {o}"));
+                let name =
+                    |offset: Option<i64>| offset.map_or("no offset".to_owned(), |o| format!("offset {o}"));
                 return Ok(Some(format!(
                     "for {} the table holds {}, and these rows start from {}",
                     interval.partition,
@@ -180,7 +181,8 @@ impl TableState {
         files: &[&StagedFile],
         txns: &[(String, i64)],
     ) -> Result<CommitResult> {
-        let failed = |e: delta_kernel::Error| kernel_error(&format!("cannot commit to {}", self.store.root()), &e);
+        let failed =
+            |e: delta_kernel::Error| kernel_error(&format!("cannot commit to {}", self.store.root()), &e);
         let (info, info_schema) = commit_info(id, units)?;
         let mut transaction = self
             .current()?
@@ -214,7 +216,10 @@ fn backoff(tries: u32) -> Duration {
 }
 
 /// `commitInfo.sluice`, which lets anybody check a table afterwards (I4).
-fn commit_info<'a>(id: &str, units: impl Iterator<Item = &'a StagedUnit>) -> Result<(RecordBatch, StructType)> {
+fn commit_info<'a>(
+    id: &str,
+    units: impl Iterator<Item = &'a StagedUnit>,
+) -> Result<(RecordBatch, StructType)> {
     #[derive(Serialize)]
     struct Row {
         sluice: Origin,
@@ -274,8 +279,7 @@ fn add_actions(files: &[&StagedFile]) -> Result<RecordBatch> {
         entries.iter().map(|field| new_empty_array(field.data_type())).collect(),
         None,
     );
-    let no_partitions =
-        MapArray::new(entry, OffsetBuffer::new_zeroed(files.len()), no_values, None, false);
+    let no_partitions = MapArray::new(entry, OffsetBuffer::new_zeroed(files.len()), no_values, None, false);
     let longs = |value: fn(&StagedFile) -> i64| -> ArrayRef {
         Arc::new(files.iter().map(|file| value(file)).collect::<Int64Array>())
     };
@@ -283,7 +287,8 @@ fn add_actions(files: &[&StagedFile]) -> Result<RecordBatch> {
         Arc::new(Field::new("numRecords", DataType::Int64, true)),
         longs(|file| file.rows as i64),
     )]);
-    let names: ArrayRef = Arc::new(files.iter().map(|file| Some(file.name.as_str())).collect::<StringArray>());
+    let names: ArrayRef =
+        Arc::new(files.iter().map(|file| Some(file.name.as_str())).collect::<StringArray>());
     RecordBatch::try_from_iter_with_nullable([
         ("path", names, false),
         ("partitionValues", Arc::new(no_partitions) as ArrayRef, false),

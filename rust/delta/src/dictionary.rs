@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn only_columns_whose_values_hardly_repeat_go_without_a_dictionary() {
         let strings = (0..ROWS).map(|row| Some(format!("s{row}"))).collect::<StringArray>();
-        let nullable = (0..ROWS).map(|row| (row % 3 == 0).then(|| format!("s{}", row % 900))).collect::<StringArray>();
+        let nullable =
+            (0..ROWS).map(|row| (row % 3 == 0).then(|| format!("s{}", row % 900))).collect::<StringArray>();
         let decimals = (0..ROWS).map(|row| Some(i128::from(row))).collect::<Decimal128Array>();
         let flags = (0..ROWS).map(|row| Some(row % 2 == 0)).collect::<BooleanArray>();
         let place = StructArray::from(vec![

@@ -233,7 +233,8 @@ impl Worker {
     }
 
     fn write(&self, open: &mut OpenUnit, rows: &RecordBatch) -> Result<()> {
-        let schema = open.schema.as_ref().ok_or_else(|| Error::new(Code::NativePanic, "rows without a schema"))?;
+        let schema =
+            open.schema.as_ref().ok_or_else(|| Error::new(Code::NativePanic, "rows without a schema"))?;
         let writing = &self.writing;
         let new = || UnitWriter::new(writing.store.clone(), writing.compression, writing.target_bytes);
         open.writer.get_or_insert_with(new).write(schema, rows)

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::commit::Submission;
 use crate::handle::{DeltaTable, Writing};
 use crate::store::{self, Store};
-use crate::table::{Spec, TableState};
+use crate::table::{Loaded, Spec, TableState};
 
 /// How many tables of a process are loaded or committed to at once.
 const TABLES_AT_WORK: usize = 16;
@@ -22,7 +22,7 @@ const TABLES_AT_WORK: usize = 16;
 /// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
 const GROUP_LINGER: Duration = Duration::from_millis(10);
 
-pub(crate) type LoadReply = Box<dyn FnOnce(Result<(Schema, Vec<(String, Option<i64>)>)>) + Send>;
+pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
 
 pub(crate) enum Request {
     Load { spec: Spec, app_ids: Vec<String>, reply: LoadReply },

@@ -26,6 +26,9 @@ pub struct Spec {
     pub auto_create: bool,
 }
 
+/// The newest schema, and the `txn` version held under each app id that was asked for.
+pub type Loaded = (Schema, Vec<(String, Option<i64>)>);
+
 /// Blocks; lives on a blocking thread.
 pub struct TableState {
     pub(crate) store: Arc<dyn Store>,
@@ -60,15 +63,14 @@ impl TableState {
         self.store.root().as_str()
     }
 
-    /// The newest schema and the offsets held under `app_ids`. Creates the table where that is wanted.
-    pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<(Schema, Vec<(String, Option<i64>)>)> {
+    /// Makes the newest version current. Creates the table where that is wanted.
+    pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<Loaded> {
         if !self.exists()? {
             self.create(spec)?;
         }
         let doing = format!("cannot open the Delta table {}", self.uri());
-        let snapshot = Snapshot::builder_for(self.uri())
-            .build(&self.engine)
-            .map_err(|e| kernel_error(&doing, &e))?;
+        let snapshot =
+            Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))?;
         let fresh = self.examine(snapshot)?;
         if let Some(known) = &self.current
             && known.metadata_id != fresh.metadata_id
@@ -88,7 +90,8 @@ impl TableState {
     fn exists(&self) -> Result<bool> {
         use futures::StreamExt;
         let doing = || format!("cannot list the log of {}", self.uri());
-        let log = self.store.root().join("_delta_log/").map_err(|e| crate::store::store_error(&doing(), &e))?;
+        let log =
+            self.store.root().join("_delta_log/").map_err(|e| crate::store::store_error(&doing(), &e))?;
         let prefix = object_store::path::Path::from_url_path(log.path())
             .map_err(|e| crate::store::store_error(&doing(), &e))?;
         let objects = self.store.objects();
@@ -97,7 +100,8 @@ impl TableState {
             while let Some(entry) = listing.next().await {
                 let entry = entry.map_err(|e| crate::store::store_error(&doing(), &e))?;
                 let of_log = entry.location.prefix_match(&prefix).is_some_and(|parts| parts.count() == 1);
-                if of_log && entry.location.filename().is_some_and(|name| name.starts_with(char::is_numeric)) {
+                if of_log && entry.location.filename().is_some_and(|name| name.starts_with(char::is_numeric))
+                {
                     return Ok(true);
                 }
             }
@@ -106,10 +110,13 @@ impl TableState {
     }
 
     fn create(&self, spec: &Spec) -> Result<()> {
-        let missing = |why| Err(Error::new(Code::TableMissing, format!("no Delta table at {}: {why}", self.uri())));
+        let missing =
+            |why| Err(Error::new(Code::TableMissing, format!("no Delta table at {}: {why}", self.uri())));
         let schema = match (&spec.schema, spec.auto_create) {
             (Some(schema), true) => schema,
-            (None, true) => return missing("it cannot be created without delta.schema.json or delta.schema.file"),
+            (None, true) => {
+                return missing("it cannot be created without delta.schema.json or delta.schema.file");
+            }
             (_, false) => return missing("create it, or set delta.table.auto.create=true"),
         };
         let doing = format!("cannot create the Delta table {}", self.uri());
@@ -136,7 +143,10 @@ impl TableState {
     /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly.
     fn examine(&self, snapshot: SnapshotRef) -> Result<Current> {
         let unsupported = |what: String| {
-            Error::new(Code::TableUnsupported, format!("cannot write to the Delta table {}: {what}", self.uri()))
+            Error::new(
+                Code::TableUnsupported,
+                format!("cannot write to the Delta table {}: {what}", self.uri()),
+            )
         };
         let configuration = snapshot.table_configuration();
         if !configuration.logical_partition_columns().is_empty() {
@@ -164,7 +174,9 @@ impl TableState {
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
-        self.current.as_ref().ok_or_else(|| Error::new(Code::NativePanic, "a commit before the table is loaded"))
+        self.current
+            .as_ref()
+            .ok_or_else(|| Error::new(Code::NativePanic, "a commit before the table is loaded"))
     }
 
     /// The `txn` version in the current snapshot.
@@ -231,5 +243,8 @@ impl TableState {
 }
 
 fn replaced(uri: &str) -> Error {
-    Error::new(Code::TableReplaced, format!("table {uri} was dropped and created again while it was written to"))
+    Error::new(
+        Code::TableReplaced,
+        format!("table {uri} was dropped and created again while it was written to"),
+    )
 }

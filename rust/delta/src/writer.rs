@@ -81,7 +81,8 @@ impl UnitWriter {
         for column in columns_of_many_values(rows) {
             properties = properties.set_column_dictionary_enabled(column, false);
         }
-        let options = ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
+        let options =
+            ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
         let file = self.store.create(&name)?;
         let parquet = ArrowWriter::try_new_with_options(file, rows.schema(), options)
             .map_err(|e| parquet_error(&name, e))?;

@@ -1,4 +1,5 @@
 //! Committing to real tables: races, lost replies, other writers, damage. I1–I5 as in `docs/exactly-once.md`.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
@@ -81,7 +82,8 @@ fn racing_processes_lose_nothing_and_share_commits() {
 fn units_of_one_process_meet_in_one_commit() {
     let rig = Rig::new();
     let process = rig.process();
-    let mut tasks: Vec<_> = (0..4).map(|_| rig.task(&process, &[("delta.commit.interval.ms", "1000")])).collect();
+    let mut tasks: Vec<_> =
+        (0..4).map(|_| rig.task(&process, &[("delta.commit.interval.ms", "1000")])).collect();
     for (id, task) in tasks.iter_mut().enumerate() {
         task.open(&[id as i32]).unwrap();
         task.put(id as i32, 0..5).unwrap();
@@ -170,7 +172,9 @@ fn a_column_that_another_writer_adds_is_taken_in() {
     let mut task = rig.task(&rig.process(), &[]);
     task.open(&[0]).unwrap();
     task.put(0, 0..10).unwrap();
-    change_schema(&rig, |fields| fields.push_str(r#",{"name":"new","type":"long","nullable":true,"metadata":{}}"#));
+    change_schema(&rig, |fields| {
+        fields.push_str(r#",{"name":"new","type":"long","nullable":true,"metadata":{}}"#)
+    });
     task.until_committed(0, 10).unwrap();
     assert_eq!((rig.values(), task.rewinds.len()), ((0..10).collect(), 0));
 }
@@ -305,7 +309,8 @@ fn a_missing_table_and_an_unfitting_one_are_named() {
 fn files_end_at_their_size_and_dropped_rows_leave_none() {
     let rig = Rig::new();
     let process = rig.process();
-    let mut task = rig.task(&process, &[("delta.target.file.bytes", "1048576"), ("delta.parquet.compression", "none")]);
+    let mut task =
+        rig.task(&process, &[("delta.target.file.bytes", "1048576"), ("delta.parquet.compression", "none")]);
     task.open(&[0]).unwrap();
     let mut random = 1u64;
     for portion in 0..6 {

@@ -2,6 +2,7 @@
 
 use jni::Env;
 use jni::objects::{JByteArray, JIntArray, JLongArray, JObject, JObjectArray, JPrimitiveArray, TypeArray};
+use jni::refs::{Auto, IntoAuto};
 use sluice_core::crossing::Buffers;
 use sluice_core::{Code, Error, Result};
 
@@ -59,8 +60,9 @@ impl<'e, 'l> JavaBuffers<'e, 'l> {
         Ok(JavaBuffers { env, array, slots })
     }
 
-    fn slot(&mut self, slot: usize) -> Result<JObject<'l>> {
-        self.array.get_element(self.env, slot).map_err(crossing)
+    /// Let go of at once: the JVM keeps few references for a call, and a batch may have many buffers.
+    fn slot(&mut self, slot: usize) -> Result<Auto<'l, JObject<'l>>> {
+        Ok(self.array.get_element(self.env, slot).map_err(crossing)?.auto())
     }
 }
 
@@ -76,19 +78,19 @@ impl Buffers for JavaBuffers<'_, '_> {
     fn ints(&mut self, slot: usize, len: usize) -> Result<Vec<i32>> {
         let object = self.slot(slot)?;
         // The cast checks the object's class.
-        let array = self.env.cast_local::<JIntArray>(object).map_err(crossing)?;
+        let array = self.env.as_cast::<JIntArray>(&object).map_err(crossing)?;
         head(self.env, &array, Some(len))
     }
 
     fn longs(&mut self, slot: usize, len: usize) -> Result<Vec<i64>> {
         let object = self.slot(slot)?;
-        let array = self.env.cast_local::<JLongArray>(object).map_err(crossing)?;
+        let array = self.env.as_cast::<JLongArray>(&object).map_err(crossing)?;
         head(self.env, &array, Some(len))
     }
 
     fn bytes(&mut self, slot: usize, len: usize) -> Result<Vec<u8>> {
         let object = self.slot(slot)?;
-        let array = self.env.cast_local::<JByteArray>(object).map_err(crossing)?;
+        let array = self.env.as_cast::<JByteArray>(&object).map_err(crossing)?;
         Ok(unsigned(head(self.env, &array, Some(len))?))
     }
 }

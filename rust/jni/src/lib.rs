@@ -91,9 +91,7 @@ pub extern "system" fn Java_io_sluice_connect_Native_preCommit<'l>(
     partitions: JIntArray<'l>,
     positions: JLongArray<'l>,
 ) -> JByteArray<'l> {
-    reply(env, |env| {
-        process::pre_commit(task, &all_ints(env, &partitions)?, &all_longs(env, &positions)?)
-    })
+    reply(env, |env| process::pre_commit(task, &all_ints(env, &partitions)?, &all_longs(env, &positions)?))
 }
 
 #[unsafe(no_mangle)]

@@ -61,7 +61,8 @@ impl<S: Subscriber> Layer<S> for Collector {
             message.push('…');
         }
         let context = CONTEXT.with_borrow(String::clone);
-        let line = Line { level: *event.metadata().level(), context, target: event.metadata().target(), message };
+        let line =
+            Line { level: *event.metadata().level(), context, target: event.metadata().target(), message };
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.waiting.len() == MOST_LINES {
             lines.waiting.pop_front();

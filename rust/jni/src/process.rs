@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use once_cell::sync::Lazy;
 use sluice_core::crossing::{Buffers, read_batch};
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
-use sluice_core::offsets::TopicPartition;
 use sluice_core::schema::Schema;
 use sluice_core::settings::{SchemaSource, Settings, as_one_error};
 use sluice_core::task::{Actions, Task};
-use sluice_core::wire::{CROSSING_VERSION, Reply, Request};
+use sluice_core::wire::{CROSSING_VERSION, Reply, Start, read_open, read_start};
 use sluice_core::{Code, Error, Result};
 use sluice_delta::{Hub, TaskTables};
 use tokio::runtime::Runtime;
@@ -99,7 +98,10 @@ fn with_task<T>(handle: i64, call: impl FnOnce(&mut Task<TaskTables>, &Process) 
     let process = process()?;
     logs::within(&entry.context, || match entry.task.lock() {
         Ok(mut task) => call(&mut task, process),
-        Err(_) => Err(Error::new(Code::NativePanic, "the task was stopped by a defect before; see the worker's log")),
+        Err(_) => Err(Error::new(
+            Code::NativePanic,
+            "the task was stopped by a defect before; see the worker's log",
+        )),
     })
 }
 
@@ -107,7 +109,9 @@ pub fn init(crossing_version: i32) -> Result<Reply> {
     if crossing_version != CROSSING_VERSION {
         return Err(Error::new(
             Code::CrossingInvalid,
-            format!("the jar speaks version {crossing_version} of the crossing, the library {CROSSING_VERSION}"),
+            format!(
+                "the jar speaks version {crossing_version} of the crossing, the library {CROSSING_VERSION}"
+            ),
         ));
     }
     logs::start();
@@ -116,13 +120,8 @@ pub fn init(crossing_version: i32) -> Result<Reply> {
 }
 
 pub fn start(request: &[u8]) -> Result<Reply> {
-    let mut request = Request::new(request);
-    let has_reporter = request.u8()? == 1;
-    let given = (0..request.count()?)
-        .map(|_| Ok((request.str()?.to_owned(), request.str()?.to_owned())))
-        .collect::<Result<_>>()?;
-    request.end()?;
-    let settings = Settings::parse(&given).map_err(|errors| as_one_error(&errors))?;
+    let Start { has_reporter, settings } = read_start(request)?;
+    let settings = Settings::parse(&settings).map_err(|errors| as_one_error(&errors))?;
     let schema = schema(&settings)?;
     let process = process()?;
     let tables = process.hub.tables_for(&settings, schema);
@@ -147,14 +146,7 @@ fn schema(settings: &Settings) -> Result<Option<Schema>> {
 }
 
 pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {
-    let mut request = Request::new(request);
-    let assigned = (0..request.count()?)
-        .map(|_| {
-            let id = request.i32()?;
-            Ok((id, TopicPartition::new(request.str()?, request.i32()?)))
-        })
-        .collect::<Result<_>>()?;
-    request.end()?;
+    let assigned = read_open(request)?;
     with_task(handle, |task, process| {
         let mut actions = task.open(process.now(), assigned)?;
         let deadline = Instant::now() + OPEN_WAIT;

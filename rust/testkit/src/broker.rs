@@ -103,6 +103,11 @@ impl Broker {
         offsets(&self.topics(&["group", group])?)
     }
 
+    /// All records of a topic: each value (none: a tombstone) and the headers as text.
+    pub fn records(&self, topic: &str) -> Result<Vec<Record>> {
+        self.topics(&["records", topic])?.lines().map(record).collect()
+    }
+
     fn topics(&self, args: &[&str]) -> Result<String> {
         let bootstrap = self.bootstrap();
         let args: Vec<_> = [bootstrap.as_str()].into_iter().chain(args.iter().copied()).collect();
@@ -128,6 +133,26 @@ impl Broker {
         self.process = Self::launch(&self.components, &self.folder)?;
         Ok(())
     }
+}
+
+/// See [`Broker::records`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub value: Option<Vec<u8>>,
+    pub headers: BTreeMap<String, String>,
+}
+
+fn record(json: &str) -> Result<Record> {
+    let record: serde_json::Value = serde_json::from_str(json).context(|| format!("not JSON: {json}"))?;
+    let hex = |hex: &str| -> Result<Vec<u8>> {
+        let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap_or("?"));
+        pairs.map(|pair| u8::from_str_radix(pair, 16).context(|| format!("not hexadecimal: {hex}"))).collect()
+    };
+    let headers = record["headers"].as_object().into_iter().flatten();
+    Ok(Record {
+        value: record["value"].as_str().map(hex).transpose()?,
+        headers: headers.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect(),
+    })
 }
 
 fn offsets(json: &str) -> Result<BTreeMap<String, i64>> {

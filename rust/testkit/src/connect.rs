@@ -62,18 +62,19 @@ impl Connect {
 
     /// Creates the connector, or changes its settings. `config` is the object of settings, all values strings.
     pub fn put_connector(&self, name: &str, config: &Value) -> Result<()> {
-        // A worker that is still taking part in a rebalance answers 409, for a moment.
-        wait_for("the workers to accept a connector", Duration::from_secs(60), || {
-            match self.request("PUT", &format!("/connectors/{name}/config"), Some(config))? {
-                (409, _) => Ok(None),
-                (status, answer) => accepted(status, answer).map(Some),
-            }
-        })
-        .map(drop)
+        self.call("PUT", &format!("/connectors/{name}/config"), Some(config)).map(drop)
     }
 
     pub fn delete_connector(&self, name: &str) -> Result<()> {
         self.call("DELETE", &format!("/connectors/{name}"), None).map(drop)
+    }
+
+    /// The connector classes that the worker knows, each with its version.
+    pub fn plugins(&self) -> Result<Vec<(String, String)>> {
+        let plugins = self.call("GET", "/connector-plugins", None)?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let plugins = plugins.as_array().into_iter().flatten();
+        Ok(plugins.map(|plugin| (text(&plugin["class"]), text(&plugin["version"]))).collect())
     }
 
     /// `class` is the connector's full or simple class name. Gives the errors by setting.
@@ -129,6 +130,11 @@ impl Connect {
         self.call("PATCH", &format!("/connectors/{name}/offsets"), Some(&body)).map(drop)
     }
 
+    /// Removes all offsets of a stopped connector.
+    pub fn delete_offsets(&self, name: &str) -> Result<()> {
+        self.call("DELETE", &format!("/connectors/{name}/offsets"), None).map(drop)
+    }
+
     /// Waits until the connector and exactly `tasks` tasks run; a failed one is an error with its trace.
     pub fn wait_running(&self, name: &str, tasks: usize, patience: Duration) -> Result<()> {
         wait_for(&format!("connector {name} to run {tasks} tasks"), patience, || match self.status(name) {
@@ -147,9 +153,14 @@ impl Connect {
         })
     }
 
+    /// A worker that takes part in a rebalance answers 409, for a moment.
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, answer) = self.request(method, path, body)?;
-        accepted(status, answer)
+        wait_for("the end of a rebalance", Duration::from_secs(60), || {
+            match self.request(method, path, body)? {
+                (409, _) => Ok(None),
+                (status, answer) => accepted(status, answer).map(Some),
+            }
+        })
     }
 
     fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {

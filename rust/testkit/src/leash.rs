@@ -191,13 +191,49 @@ fn unique() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The most memory that a process has had resident so far, in bytes.
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
 /// CPU seconds (user and system, all threads) that a process has used so far.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    seconds_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The part of it that a JVM's compiler threads have used.
+pub fn compiler_seconds(pid: u32) -> Option<f64> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    let compilers = stats.filter(|stat| stat.contains(" (C1 Compiler") || stat.contains(" (C2 Compiler"));
+    compilers.map(|stat| seconds_in(&stat)).sum()
+}
+
+fn seconds_in(stat: &str) -> Option<f64> {
     // The name in parentheses may hold anything; fields are counted after it. utime and stime are fields 14 and 15.
     let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ').skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
     let system: f64 = fields.next()?.parse().ok()?;
     // USER_HZ is 100 on every Linux that has a /proc.
     Some((user + system) / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_user_and_system_after_a_name_that_holds_anything() {
+        assert_eq!(seconds_in("7 (a) b (x) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 9 9 20 0"), Some(2.0));
+        assert_eq!(seconds_in("7 (short) S 1"), None);
+    }
+
+    #[test]
+    fn a_process_has_a_peak_of_memory_and_this_one_no_compiler() {
+        assert!(peak_memory(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
+        assert_eq!(compiler_seconds(std::process::id()), Some(0.0));
+        assert_eq!(peak_memory(u32::MAX), None);
+    }
 }

@@ -25,14 +25,14 @@ mod read;
 mod table_log;
 mod worker;
 
-pub use broker::Broker;
+pub use broker::{Broker, Record};
 pub use components::{Components, cache_folder};
 pub use connect::{Connect, ConnectorStatus, State};
 pub use error::{Context, Error, Result};
 pub use java::{java_home_tool, tail};
-pub use leash::{Leashed, cpu_seconds};
+pub use leash::{Leashed, compiler_seconds, cpu_seconds, peak_memory};
 pub use ports::free_ports;
-pub use produce::{Produce, Producer};
+pub use produce::{Produce, Producer, write_events};
 pub use read::{Expected, TableRead, read_rows, read_table};
 pub use table_log::TableLog;
 pub use worker::{Worker, WorkerOptions};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::components::Components;
 use crate::error::{Context, Error, Result};
-use crate::java::{kafka_jvm, tail, write_logging};
+use crate::java::{kafka_jvm, kafka_tool, tail, write_logging};
 use crate::leash::Leashed;
 
 /// What to send. Records go to the partitions in turn.
@@ -19,6 +19,14 @@ pub enum Produce {
     Numbered(PathBuf),
     /// The lines of a file as they are; an empty line is a tombstone.
     Lines(PathBuf),
+}
+
+/// Writes the first `count` generated events into `folder/events.jsonl`, one a line.
+pub fn write_events(components: &Components, folder: &Path, count: u64) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).at(folder)?;
+    let file = folder.join("events.jsonl");
+    kafka_tool(components, folder, "WriteEvents", &[&file.display().to_string(), &count.to_string()])?;
+    Ok(file)
 }
 
 /// A running producer (`tests/tools/Produce.java`). Dropping it kills it.

@@ -52,6 +52,16 @@ impl Checkout {
     pub fn cargo(&self, args: &[&str]) -> Command {
         let mut cargo = self.command(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()), args);
         cargo.env("CARGO_TARGET_DIR", &self.cargo_target).env("SLUICE_CACHE", &self.cache);
+        // Cargo tells us these about xtask. Handed on, they make ring and all above it compile again: its build script
+        // watches them, and a cargo that was started by hand has none.
+        for (name, _) in std::env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+            {
+                cargo.env_remove(name);
+            }
+        }
         cargo
     }
 

@@ -1,10 +1,13 @@
 //! `cargo xtask`: installs what is missing, builds, packages, shows and tests. See [`USAGE`].
 
 mod args;
+mod bench;
 mod checkout;
 mod counts;
 mod demo;
+mod fuzz;
 mod install;
+mod library;
 mod package;
 mod stamp;
 mod step;
@@ -27,8 +30,10 @@ cargo xtask COMMAND
       --partitions P       partitions of the topic (default 4)
       --tasks T            tasks of the connector (default 2)
       --keep               leave broker and worker running at the end
+  bench [--records N]      measure the plugin beside a sink that does nothing (default 2000000 events)
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
+  fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
   generate                 rewrite the generated and the golden files from their sources
 
 Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.
@@ -50,7 +55,17 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     }
     let checkout = Checkout::find()?;
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
+    let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
+    let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     args.end()?;
+    if let Some(options) = fuzzing {
+        fuzz::fuzz(&checkout, &options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = benching {
+        bench::run(&checkout, &options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     match (command.as_str(), options) {
         ("demo", Some(options)) => demo::run(&checkout, &options)?,
         ("install", _) => install::install(&checkout)?,

@@ -1,13 +1,19 @@
 //! The plugin's folder, as a worker's `plugin.path` takes it, and the same as a zip.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use sluice_testkit::{Context, Error, Result, java_home_tool};
+use sluice_testkit::{Context, Result, java_home_tool};
 
 use crate::checkout::{Checkout, shown};
 use crate::stamp::Stamp;
-use crate::{install, step};
+use crate::{install, library, step};
+
+/// Builds the native library and the `sluice` program, with what `cargo` is given.
+pub const BUILD: [&str; 7] = ["build", "--release", "--locked", "-p", "sluice-jni", "-p", "sluice-cli"];
+
+/// The C library that is built for: this machine's.
+pub const LIBC: &str = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
 
 /// `target/plugin/sluice/` and the zip.
 pub fn package(checkout: &Checkout) -> Result<()> {
@@ -24,15 +30,14 @@ pub fn package(checkout: &Checkout) -> Result<()> {
 /// `target/plugin/sluice/`, and the `sluice` program in the Cargo target folder. Does only what has changed.
 pub fn plugin(checkout: &Checkout) -> Result<()> {
     install::programs(checkout)?;
-    let build = ["build", "--release", "--locked", "-p", "sluice-jni", "-p", "sluice-cli"];
     let why = "Rust; up to ten minutes when nothing is compiled yet, seconds after that";
     let native_log = checkout.log("native");
-    step::run("building the native library", why, &checkout.cargo(&build), &native_log, step::cargo_lines)?;
+    step::run("building the native library", why, &checkout.cargo(&BUILD), &native_log, step::cargo_lines)?;
     jar(checkout)?;
     let plugin = checkout.plugin();
     let native = plugin.join("native").join(platform());
     fs::create_dir_all(&native).at(&native)?;
-    strip(checkout, &built_library(checkout), &native.join("libsluice.so"))?;
+    library::place(checkout, &built_library(checkout), &native.join("libsluice.so"))?;
     for file in ["LICENSE", "README.md"] {
         let source = checkout.root.join(file);
         fs::copy(&source, plugin.join(file)).at(&source)?;
@@ -61,25 +66,7 @@ fn jar(checkout: &Checkout) -> Result<()> {
     stamp.set()
 }
 
-/// A copy without symbols: a tenth of the size. Not in place, as a running worker may have the file open.
-fn strip(checkout: &Checkout, library: &Path, to: &Path) -> Result<()> {
-    let partial = to.with_extension("partial");
-    if install::on_path("strip") {
-        let mut strip = checkout.command("strip", &["--strip-unneeded", "-o"]);
-        strip.arg(&partial).arg(library);
-        let output = strip.output().context(|| "cannot run strip".into())?;
-        if !output.status.success() {
-            return Err(Error::new(format!("strip: {}", String::from_utf8_lossy(&output.stderr).trim())));
-        }
-    } else {
-        println!("    no `strip` here: the library keeps its symbols and is larger than need be");
-        fs::copy(library, &partial).at(library)?;
-    }
-    fs::rename(&partial, to).at(to)
-}
-
 /// The folder under `native/` in which the plugin looks on a machine like this one.
 fn platform() -> String {
-    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
-    format!("{}-{}-{libc}", std::env::consts::OS, std::env::consts::ARCH)
+    format!("{}-{}-{LIBC}", std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -139,15 +139,25 @@ impl<T: Tables> Task<T> {
     }
 
     fn take(&mut self, now: u64, batch: &[Segment]) -> Result<Vec<BadRow>> {
+        if !self.has_reporter && batch.iter().any(|segment| segment.values == Values::Refused) {
+            return Err(Error::new(
+                Code::CrossingInvalid,
+                "refused rows, and no reporter that could have them",
+            ));
+        }
         let mut bad = Vec::new();
-        let mut order: Vec<(usize, usize)> =
-            batch.iter().enumerate().flat_map(|(s, segment)| (0..segment.rows()).map(move |r| (s, r))).collect();
+        let mut order: Vec<(usize, usize)> = batch
+            .iter()
+            .enumerate()
+            .flat_map(|(s, segment)| (0..segment.rows()).map(move |r| (s, r)))
+            .collect();
         order.sort_by_key(|(s, r)| batch[*s].seq[*r]);
         for (s, row) in order {
             let segment = &batch[s];
             let offset = segment.offsets[row];
             self.counters.records += 1;
-            let assigned = usize::try_from(segment.partitions[row]).ok().and_then(|id| self.partitions.get_mut(id));
+            let assigned =
+                usize::try_from(segment.partitions[row]).ok().and_then(|id| self.partitions.get_mut(id));
             let Some(Some(partition)) = assigned else {
                 self.counters.revoked += 1;
                 continue;
@@ -160,6 +170,16 @@ impl<T: Tables> Task<T> {
                 Admission::Redelivered => {
                     self.counters.redelivered += 1;
                     continue;
+                }
+                Admission::BelowTable(held) => {
+                    let at = &partition.topic_partition;
+                    let message = format!(
+                        "topic {} partition {}: Kafka delivers offset {offset}, and the table holds offset {held}",
+                        at.topic, at.partition
+                    );
+                    let error = Error::new(Code::OffsetBelowTable, message);
+                    self.failed.get_or_insert(error.clone());
+                    return Err(error);
                 }
                 Admission::Take => {}
             }
@@ -219,12 +239,13 @@ impl<T: Tables> Task<T> {
         self.take_events();
         let mut offsets = Vec::with_capacity(asked.len());
         for (id, consumed) in asked {
-            let Some(Some(partition)) = usize::try_from(*id).ok().and_then(|id| self.partitions.get_mut(id)) else {
+            let Some(Some(partition)) = usize::try_from(*id).ok().and_then(|id| self.partitions.get_mut(id))
+            else {
                 continue;
             };
             partition.consumed_up_to(*consumed);
             // Connect refuses offsets ahead of its consumer: it is about to be rewound.
-            if let Some(committed) = partition.committed.filter(|committed| committed <= consumed) {
+            if let Some(committed) = partition.committable(*consumed) {
                 offsets.push((*id, committed));
             }
         }

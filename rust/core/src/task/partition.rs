@@ -25,6 +25,8 @@ pub struct Partition {
     pub table: usize,
     /// The offset that the table holds, as of the last load or commit.
     pub committed: Option<i64>,
+    /// The offset that Connect was told to start or go on from. Its consumer never goes back before it.
+    floor: Option<i64>,
     pub cursor: Cursor,
     readiness: Readiness,
 }
@@ -46,6 +48,8 @@ pub enum Admission {
     NotReady,
     /// Below the position: it was taken before.
     Redelivered,
+    /// Below the offset that Connect was told, which is this one: these are not the records that the table has.
+    BelowTable(i64),
 }
 
 impl Partition {
@@ -55,6 +59,7 @@ impl Partition {
             app_id,
             table,
             committed: None,
+            floor: None,
             cursor: Cursor::default(),
             readiness: Readiness::Loading,
         }
@@ -88,6 +93,7 @@ impl Partition {
         }
         self.readiness = Readiness::Running;
         let target = self.committed.or(self.cursor.first_seen);
+        self.floor = self.committed;
         self.cursor.rewinding_to = target;
         target
     }
@@ -96,6 +102,9 @@ impl Partition {
         self.cursor.first_seen = Some(self.cursor.first_seen.map_or(offset, |first| first.min(offset)));
         if self.readiness != Readiness::Running {
             return Admission::NotReady;
+        }
+        if let Some(floor) = self.floor.filter(|floor| offset < *floor) {
+            return Admission::BelowTable(floor);
         }
         match self.cursor.position {
             Some(position) if offset < position => Admission::Redelivered,
@@ -122,6 +131,15 @@ impl Partition {
         if let Some(position) = &mut self.cursor.position {
             *position = consumed.max(*position);
         }
+    }
+
+    /// The offset for Connect to commit, if the table holds one that its consumer has reached.
+    pub fn committable(&mut self, consumed: i64) -> Option<i64> {
+        let committed = self.committed.filter(|committed| *committed <= consumed)?;
+        if self.is_running() {
+            self.floor = Some(committed);
+        }
+        Some(committed)
     }
 
     pub fn has_open(&self) -> bool {
@@ -162,8 +180,21 @@ mod tests {
         let mut p = partition(Some(10));
         assert_eq!(p.admit(50), Admission::NotReady);
         assert_eq!(p.start_running(), Some(10));
-        assert_eq!(p.admit(9), Admission::Redelivered);
         assert_eq!(p.admit(10), Admission::Take);
+    }
+
+    /// A topic that was deleted and created again starts at 0.
+    #[test]
+    fn records_below_what_the_table_holds_are_not_taken_for_delivered_ones() {
+        let mut p = partition(Some(10));
+        p.start_running();
+        assert_eq!(p.admit(9), Admission::BelowTable(10));
+        p.take(10, true);
+        p.take(11, true);
+        p.committed = Some(12);
+        assert_eq!(p.admit(10), Admission::Redelivered, "Connect was not told of 12");
+        assert_eq!(p.committable(12), Some(12));
+        assert_eq!(p.admit(10), Admission::BelowTable(12));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use arrow_array::RecordBatch;
 
-use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
 use super::port::Table;
+use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
 use crate::decode::json::{JsonDecoder, JsonOptions, RowError, UnknownFieldCounts};
 use crate::error::{Code, Result};
 use crate::offsets::Interval;

@@ -169,7 +169,12 @@ impl Rig {
             _ => None,
         };
         let tables = process.tables_for(&settings, schema);
-        Driver { task: Task::new(settings, true, tables), clock: Instant::now(), rewinds: vec![], consumed: BTreeMap::new() }
+        Driver {
+            task: Task::new(settings, true, tables),
+            clock: Instant::now(),
+            rewinds: vec![],
+            consumed: BTreeMap::new(),
+        }
     }
 
     pub fn audit(&self) -> Audit {
@@ -180,7 +185,8 @@ impl Rig {
     pub fn commit_by_hand(&self, actions: &str) {
         let log = self.table().join("_delta_log");
         let versions = std::fs::read_dir(&log).unwrap().flatten();
-        let versions = versions.filter(|entry| entry.file_name().to_string_lossy().ends_with(".json")).count();
+        let versions =
+            versions.filter(|entry| entry.file_name().to_string_lossy().ends_with(".json")).count();
         assert_eq!(self.store().claim(versions as u64, actions.as_bytes()), Ok(Claim::Won));
     }
 

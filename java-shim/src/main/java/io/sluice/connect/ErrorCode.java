@@ -55,6 +55,14 @@ public enum ErrorCode {
       "Another writer changed the table's schema so that rows already converted no longer fit.",
       "Restart the task: its rows are read from Kafka again and converted to the new schema."),
 
+  OFFSET_BELOW_TABLE(
+      ErrorClass.FATAL,
+      "Kafka delivers records below the offset that the table holds, and Connect was told to go "
+          + "on from there. The topic was deleted and created again, or lost its end.",
+      "If the topic is a new one, give the connector another name: its offsets then start anew, "
+          + "and the rows of the old topic stay. If the topic lost records that are in the table, wait "
+          + "until it has grown past the table's offset."),
+
   TABLE_CORRUPT(
       ErrorClass.FATAL,
       "The Delta log cannot be read.",

@@ -3,6 +3,9 @@ package io.sluice.connect;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -29,6 +32,8 @@ final class NativeLibrary {
 
   private static final Logger LOG = LoggerFactory.getLogger(NativeLibrary.class);
   private static final String FILE = "libsluice.so";
+  private static final int ELF_HEADER = 64;
+  private static final int ELF_MAGIC = 0x464C457F;
 
   private static boolean loaded;
   private static String failure;
@@ -137,10 +142,28 @@ final class NativeLibrary {
     Path copy = own.resolve(FILE);
     try {
       Files.copy(bytes, copy);
+      demandWhole(copy);
       System.load(copy.toAbsolutePath().toString());
     } finally {
       Files.deleteIfExists(copy);
       Files.deleteIfExists(own);
+    }
+  }
+
+  /** A library that is cut short is mapped all the same, and the first touch of what is missing kills the worker. */
+  private static void demandWhole(Path library) throws IOException {
+    ByteBuffer header = ByteBuffer.allocate(ELF_HEADER).order(ByteOrder.LITTLE_ENDIAN);
+    try (FileChannel file = FileChannel.open(library)) {
+      while (header.hasRemaining() && file.read(header) >= 0) {}
+      if (header.hasRemaining() || header.getInt(0) != ELF_MAGIC) {
+        return; // for the system's loader to refuse
+      }
+      long sections = header.getLong(40); // their table is the file's last part
+      int size = header.getShort(58) & 0xffff;
+      int count = header.getShort(60) & 0xffff;
+      if (file.size() < sections + (long) size * count) {
+        throw new IOException("the library is cut short: it has " + file.size() + " of " + (sections + (long) size * count) + " bytes");
+      }
     }
   }
 

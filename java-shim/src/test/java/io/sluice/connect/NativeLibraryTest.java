@@ -11,6 +11,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -91,6 +92,17 @@ class NativeLibraryTest {
     assertTrue(message.contains("copied into " + folder + ": java.lang.UnsatisfiedLinkError"), message);
     assertTrue(message.contains("copied into " + System.getProperty("java.io.tmpdir") + ": java.lang.UnsatisfiedLinkError"), message);
     assertEquals(List.of(text), filesIn(folder));
+  }
+
+  @Test
+  void a_library_that_is_cut_short_is_refused_before_it_can_kill_the_worker() throws IOException {
+    byte[] whole = Files.readAllBytes(Path.of(System.getProperty("java.home"), "lib", "libprefs.so"));
+    for (int bytes : new int[] {whole.length - 1, whole.length / 2, 64}) {
+      Path cut = Files.write(folder.resolve("cut.so"), Arrays.copyOf(whole, bytes));
+      System.setProperty(NativeLibrary.PATH, cut.toString());
+      String message = loadFails();
+      assertTrue(message.contains("cut short: it has " + bytes + " of " + whole.length + " bytes"), message);
+    }
   }
 
   @Test

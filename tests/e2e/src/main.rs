@@ -1,0 +1,18 @@
+//! The packaged plugin in real workers against a real broker, checked by a reader that shares no code with it. All tests
+//! share one broker, and one worker where they do not kill it; each has a topic, a connector and a table of its own.
+//! What they leave is in `target/e2e` until the next run.
+
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod crashes;
+mod mounts;
+mod offsets;
+mod operators;
+mod plugin;
+mod reader;
+mod records;
+mod routing;
+mod scenario;
+mod settings;
+mod store;

@@ -1,0 +1,35 @@
+//! The golden files' format, as `docs/crossing.md` has it.
+
+use sluice_core::crossing::Buffer;
+
+/// The `meta` and the buffers of a `put`; none when the bytes are not of this format.
+pub fn read(mut bytes: &[u8]) -> Option<(Vec<i32>, Vec<Buffer>)> {
+    let meta = elements(&mut bytes, i32::from_le_bytes)?;
+    let buffers = (0..count(&mut bytes)?).map(|_| buffer(&mut bytes)).collect::<Option<_>>()?;
+    bytes.is_empty().then_some((meta, buffers))
+}
+
+fn buffer(bytes: &mut &[u8]) -> Option<Buffer> {
+    let [kind] = take(bytes)?;
+    Some(match kind {
+        0 => (count(bytes)? == 0).then_some(Buffer::Null)?,
+        1 => Buffer::Ints(elements(bytes, i32::from_le_bytes)?),
+        2 => Buffer::Longs(elements(bytes, i64::from_le_bytes)?),
+        3 => Buffer::Bytes(elements(bytes, u8::from_le_bytes)?),
+        _ => return None,
+    })
+}
+
+fn elements<T, const N: usize>(bytes: &mut &[u8], element: fn([u8; N]) -> T) -> Option<Vec<T>> {
+    (0..count(bytes)?).map(|_| Some(element(take(bytes)?))).collect()
+}
+
+fn count(bytes: &mut &[u8]) -> Option<u32> {
+    Some(u32::from_le_bytes(take(bytes)?))
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*head)
+}
