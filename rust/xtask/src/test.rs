@@ -94,7 +94,10 @@ fn all_steps(checkout: &Checkout, tally: &mut Tally) -> Result<()> {
     tally.step(checkout, "Java tests", "with the native library; about a minute", &gradle, JUNIT)?;
 
     if end_to_end {
-        let tests = checkout.cargo(&["test", "--release", "--locked", "-p", "sluice-e2e", "--no-fail-fast"]);
+        // More at once than cores: much of their time they wait for JVMs to start.
+        let threads =
+            ["test", "--release", "--locked", "-p", "sluice-e2e", "--no-fail-fast", "--", "--test-threads=3"];
+        let tests = checkout.cargo(&threads);
         tally.step(checkout, "end-to-end tests", "real brokers and workers; some minutes", &tests, CARGO)?;
     }
     Ok(())

@@ -133,8 +133,12 @@ impl Partition {
         }
     }
 
-    /// The offset for Connect to commit, if the table holds one that its consumer has reached.
+    /// The offset for Connect to commit: what the table holds, as far as its consumer has reached it. As long as no
+    /// record of the partition has come through, the partition feeds no table, and Connect's own offset is as good.
     pub fn committable(&mut self, consumed: i64) -> Option<i64> {
+        if self.is_running() && self.committed.is_none() && self.cursor == Cursor::default() {
+            return Some(consumed);
+        }
         let committed = self.committed.filter(|committed| *committed <= consumed)?;
         if self.is_running() {
             self.floor = Some(committed);
@@ -232,6 +236,17 @@ mod tests {
         assert_eq!((first.from, first.to, first.rows), (10, 15, 0));
         assert_eq!((second.expected, second.from, second.to, second.rows), (Some(15), 15, 21, 1));
         assert_eq!(p.cut(), None, "nothing was taken since");
+    }
+
+    #[test]
+    fn a_partition_of_which_nothing_comes_through_follows_connect() {
+        let mut p = partition(None);
+        assert_eq!(p.committable(50), None, "not before it is known where to start");
+        p.start_running();
+        assert_eq!(p.committable(50), Some(50));
+        p.admit(60);
+        p.take(60, true);
+        assert_eq!(p.committable(61), None, "I2: the row is not in the table");
     }
 
     /// Connect still names the offset from before the rewind until its next poll.
