@@ -31,7 +31,9 @@ pub fn run(input: &[u8]) -> bool {
     if opened {
         task.tick(1).expect("the table is loaded");
         let asked: Vec<_> = ids.iter().map(|id| (*id, i64::MAX)).collect();
-        assert_eq!(task.pre_commit(&asked), [], "nothing was put");
+        for offset in task.pre_commit(&asked) {
+            assert!(asked.contains(&offset), "nothing came through, so Connect's own offset is as good");
+        }
     }
     task.close(&ids);
     opened
