@@ -12,7 +12,7 @@ use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 
 use crate::log::{Commit, UnitOrigin};
-use crate::store::{Store, commit_name, store_error};
+use crate::store::{Store, commit_name, commit_path, root_path, store_error};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,7 +141,7 @@ pub fn audit(store: &dyn Store, runtime: &Handle) -> Result<Audit> {
 async fn walk(store: &dyn Store) -> Result<Audit> {
     let table = store.root().to_string();
     let failed = |e: object_store::Error| store_error(&format!("cannot read {table}"), &e);
-    let root = Path::from_url_path(store.root().path()).map_err(|e| failed(e.into()))?;
+    let root = root_path(store)?;
     let objects = store.objects();
     let mut sizes: HashMap<String, u64> = HashMap::new();
     let mut listing = objects.list(Some(&root));
@@ -165,8 +165,13 @@ async fn walk(store: &dyn Store) -> Result<Audit> {
         if position > 0 && versions[position - 1] + 1 != *version {
             audit.finding(*version, "log", "the version before it has no commit".into());
         }
-        let path = root.clone().join("_delta_log").join(format!("{version:020}.json"));
-        let text = objects.get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let text = objects
+            .get(&commit_path(&root, *version))
+            .await
+            .map_err(failed)?
+            .bytes()
+            .await
+            .map_err(failed)?;
         let commit = Commit::parse(*version, &text)?;
         for remove in &commit.removes {
             added.remove(&remove.path);

@@ -1,11 +1,11 @@
 //! Reading single commits of the Delta log, and what Sluice writes into their `commitInfo`.
 
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 
-use crate::store::{Store, commit_name, store_error};
+use crate::store::{Store, commit_name, commit_path, root_path, store_error};
 
 /// `commitInfo.sluice`: who committed which intervals (I4). Public: `docs/exactly-once.md` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,11 +117,9 @@ impl Commit {
 
 /// Reads the commit of a version that exists. Blocks; not for threads of the runtime.
 pub fn read_commit(store: &dyn Store, runtime: &Handle, version: u64) -> Result<Commit> {
-    let name = commit_name(version);
-    let doing = || format!("cannot read {name}");
-    let url = store.root().join(&name).map_err(|e| store_error(&doing(), &e))?;
-    let path = Path::from_url_path(url.path()).map_err(|e| store_error(&doing(), &e))?;
+    let path = commit_path(&root_path(store)?, version);
     let objects = store.objects();
     let bytes = runtime.block_on(async { objects.get(&path).await?.bytes().await });
-    Commit::parse(version, &bytes.map_err(|e| store_error(&doing(), &e))?)
+    let bytes = bytes.map_err(|e| store_error(&format!("cannot read {}", commit_name(version)), &e))?;
+    Commit::parse(version, &bytes)
 }

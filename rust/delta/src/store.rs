@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
+use object_store::path::Path;
 use sluice_core::{Code, Error, Result};
 use url::Url;
 
@@ -52,6 +53,17 @@ pub trait DataFile: io::Write + Send {
 /// The name of a commit below the table's root.
 pub fn commit_name(version: u64) -> String {
     format!("_delta_log/{version:020}.json")
+}
+
+/// The table's root among the store's [`Store::objects`].
+pub fn root_path(store: &dyn Store) -> Result<Path> {
+    Path::from_url_path(store.root().path())
+        .map_err(|e| store_error(&format!("table URI {} names no place in its store", store.root()), &e))
+}
+
+/// Where [`commit_name`] is below [`root_path`].
+pub fn commit_path(root: &Path, version: u64) -> Path {
+    commit_name(version).split('/').fold(root.clone(), |path, part| path.join(part))
 }
 
 /// The store of a table, by the URL's scheme.

@@ -9,6 +9,7 @@ use delta_kernel::schema::StructType;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::transaction::CommitResult;
 use delta_kernel::transaction::create_table::create_table;
+use futures::StreamExt;
 use sluice_core::schema::{Schema, check_fits};
 use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
@@ -16,7 +17,7 @@ use tracing::info;
 
 use crate::kernel::{ClaimCommitter, KernelEngine, engine, kernel_error};
 use crate::log::read_commit;
-use crate::store::Store;
+use crate::store::{Store, root_path, store_error};
 
 /// What a task wants of a table that it opens.
 #[derive(Debug, Clone)]
@@ -88,17 +89,13 @@ impl TableState {
 
     /// Whether there is a log. A folder without one is not a table.
     fn exists(&self) -> Result<bool> {
-        use futures::StreamExt;
         let doing = || format!("cannot list the log of {}", self.uri());
-        let log =
-            self.store.root().join("_delta_log/").map_err(|e| crate::store::store_error(&doing(), &e))?;
-        let prefix = object_store::path::Path::from_url_path(log.path())
-            .map_err(|e| crate::store::store_error(&doing(), &e))?;
+        let prefix = root_path(&*self.store)?.join("_delta_log");
         let objects = self.store.objects();
         let mut listing = objects.list(Some(&prefix));
         self.runtime.block_on(async {
             while let Some(entry) = listing.next().await {
-                let entry = entry.map_err(|e| crate::store::store_error(&doing(), &e))?;
+                let entry = entry.map_err(|e| store_error(&doing(), &e))?;
                 let of_log = entry.location.prefix_match(&prefix).is_some_and(|parts| parts.count() == 1);
                 if of_log && entry.location.filename().is_some_and(|name| name.starts_with(char::is_numeric))
                 {

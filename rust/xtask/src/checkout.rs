@@ -79,6 +79,14 @@ impl Checkout {
     }
 }
 
+/// Leaves the folder there, with nothing in it.
+pub fn empty(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).at(folder)?;
+    }
+    std::fs::create_dir_all(folder).at(folder)
+}
+
 /// As a user would type it: relative to the current folder where that is shorter.
 pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();

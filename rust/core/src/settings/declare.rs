@@ -228,7 +228,8 @@ pub const SETTINGS: &[Setting] = &[
         title: "Commit interval",
         doc: "The longest time, in milliseconds, that a record waits before its rows are put up for commit. It is \
               also how late readers of the table see new rows. Each commit adds a version to the table and at \
-              least one file for each task that has rows, so a shorter interval means more and smaller files. Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is \
+              least one file for each task that has rows, so a shorter interval means more and smaller files. \
+              Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is \
               reached.",
     },
     Setting {

@@ -67,6 +67,11 @@ pub struct BadRow {
     pub message: String,
 }
 
+/// The partition behind an id from Java; none where it is not assigned.
+fn assigned(partitions: &mut [Option<Partition>], id: i32) -> Option<&mut Partition> {
+    partitions.get_mut(usize::try_from(id).ok()?)?.as_mut()
+}
+
 impl<T: Tables> Task<T> {
     pub fn new(settings: Settings, has_reporter: bool, tables: T) -> Self {
         Task {
@@ -156,9 +161,7 @@ impl<T: Tables> Task<T> {
             let segment = &batch[s];
             let offset = segment.offsets[row];
             self.counters.records += 1;
-            let assigned =
-                usize::try_from(segment.partitions[row]).ok().and_then(|id| self.partitions.get_mut(id));
-            let Some(Some(partition)) = assigned else {
+            let Some(partition) = assigned(&mut self.partitions, segment.partitions[row]) else {
                 self.counters.revoked += 1;
                 continue;
             };
@@ -239,10 +242,7 @@ impl<T: Tables> Task<T> {
         self.take_events();
         let mut offsets = Vec::with_capacity(asked.len());
         for (id, consumed) in asked {
-            let Some(Some(partition)) = usize::try_from(*id).ok().and_then(|id| self.partitions.get_mut(id))
-            else {
-                continue;
-            };
+            let Some(partition) = assigned(&mut self.partitions, *id) else { continue };
             partition.consumed_up_to(*consumed);
             // Connect refuses offsets ahead of its consumer: it is about to be rewound.
             if let Some(committed) = partition.committable(*consumed) {
@@ -255,7 +255,7 @@ impl<T: Tables> Task<T> {
     /// Starts to bring the rows of partitions that go away into the table. Poll [`Task::is_drained`] for a while.
     pub fn drain(&mut self, now: u64, ids: &[i32]) -> Result<()> {
         for id in ids {
-            if let Some(Some(partition)) = self.partitions.get(*id as usize) {
+            if let Some(partition) = assigned(&mut self.partitions, *id) {
                 self.slots[partition.table].drain = true;
             }
         }

@@ -17,7 +17,7 @@ use sluice_testkit::{
 };
 
 use crate::args::Args;
-use crate::checkout::{Checkout, shown};
+use crate::checkout::{Checkout, empty, shown};
 use crate::{install, package, step};
 use report::{BareLoop, Report, Usage};
 
@@ -59,10 +59,7 @@ struct Cpu {
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
-    if folder.exists() {
-        fs::remove_dir_all(&folder).at(&folder)?;
-    }
-    fs::create_dir_all(&folder).at(&folder)?;
+    empty(&folder)?;
     install::programs(checkout)?;
     install::components(checkout)?;
     package::plugin(checkout)?;

@@ -17,7 +17,7 @@ use sluice_testkit::{
 };
 
 use crate::args::Args;
-use crate::checkout::{Checkout, shown};
+use crate::checkout::{Checkout, empty, shown};
 use crate::{install, package};
 use input::Input;
 use progress::Progress;
@@ -81,10 +81,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let lock = File::create(&lock).at(&lock)?;
     lock.try_lock().map_err(|_| Error::new("another demo is running in this checkout"))?;
     keep::stop_kept(&folder)?;
-    if folder.exists() {
-        fs::remove_dir_all(&folder).at(&folder)?;
-    }
-    fs::create_dir_all(&folder).at(&folder)?;
+    empty(&folder)?;
 
     install::programs(checkout)?;
     install::components(checkout)?;
