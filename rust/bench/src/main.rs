@@ -12,6 +12,7 @@ use sluice_core::Result;
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
 use sluice_core::schema::Schema;
 use sluice_core::settings::Compression;
+use sluice_core::table::TableInfo;
 use sluice_delta::UnitWriter;
 use sluice_delta::store::{Claim, DataFile, Store};
 use url::Url;
@@ -29,6 +30,7 @@ fn main() {
     let connector: Value = serde_json::from_str(&file()).expect("a connector");
     let schema = connector["config"]["delta.schema.json"].as_str().expect("a schema in the connector");
     let schema = Schema::parse(schema).expect("a valid schema");
+    let table = std::sync::Arc::new(TableInfo::unpartitioned(schema.clone()));
     let events = file();
     let events: Vec<&[u8]> = events.lines().map(str::as_bytes).collect();
 
@@ -46,7 +48,7 @@ fn main() {
         for rows in events.chunks(FILE_ROWS) {
             let mut writer = UnitWriter::new(nowhere.clone(), Compression::Zstd, u64::MAX);
             for batch in rows.chunks(BATCH) {
-                writer.write(&schema, &decode(batch)).expect("a written batch");
+                writer.write(&table, &decode(batch)).expect("a written batch");
             }
             writer.finish().expect("a finished file");
         }

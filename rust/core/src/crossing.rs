@@ -1,5 +1,9 @@
 //! The batch that `put` hands over, checked before anything of it is used. Layout: `docs/crossing.md`.
 
+use arrow_array::{Array, BinaryArray, Int64Array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+
+use crate::connect::Payload;
 use crate::error::{Code, Error, Result};
 use crate::wire::CROSSING_VERSION;
 
@@ -24,24 +28,49 @@ pub trait Buffers {
     fn bytes(&mut self, slot: usize, len: usize) -> Result<Vec<u8>>;
 }
 
-/// Rows in arrival order. Checked: all vectors have one length, offsets are ascending and inside `data`.
+/// Rows in arrival order. Checked: all columns have one length.
 #[derive(Debug, PartialEq)]
 pub struct Segment {
     pub seq: Vec<i32>,
+    /// Ids of the **original** topic-partitions.
     pub partitions: Vec<i32>,
+    /// **Original** offsets.
     pub offsets: Vec<i64>,
-    pub values: Values,
+    /// Java refused these rows and reports them itself; they have no value.
+    pub refused: bool,
+    /// What [`Needs`] did not ask for is not there.
+    pub extras: Extras,
+    pub key: Payload,
+    pub value: Payload,
 }
 
-#[derive(Debug, PartialEq)]
-pub enum Values {
-    /// Java refused these rows and reports them itself.
-    Refused,
-    Raw {
-        validity: Option<Vec<i64>>,
-        ends: Vec<i32>,
-        data: Vec<u8>,
-    },
+/// What a task wants of its records beyond coordinates and values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub topic: bool,
+    pub timestamp: bool,
+    pub key: bool,
+    pub headers: bool,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Extras {
+    /// Ids of the topics that the records have after transformations.
+    pub topics: Option<Vec<i32>>,
+    /// Milliseconds since the epoch; null where a record has none.
+    pub timestamps: Option<Int64Array>,
+    /// As [`TimestampType`] numbers them.
+    pub timestamp_types: Option<Vec<i8>>,
+    /// Tagged bytes: a list of `[name, value]` in the record's order.
+    pub headers: Option<BinaryArray>,
+}
+
+/// Kafka's `TimestampType`, by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimestampType {
+    None = -1,
+    CreateTime = 0,
+    LogAppendTime = 1,
 }
 
 impl Segment {
@@ -49,11 +78,13 @@ impl Segment {
         self.seq.len()
     }
 
-    /// The bytes of a row; none for a tombstone and for a row that Java refused.
-    pub fn value(&self, row: usize) -> Option<&[u8]> {
-        let Values::Raw { validity, ends, data } = &self.values else { return None };
-        let valid = validity.as_ref().is_none_or(|words| words[row >> 6] >> (row & 63) & 1 == 1);
-        valid.then(|| &data[ends[row] as usize..ends[row + 1] as usize])
+    /// Whether a row has no value: a tombstone, or a row that Java refused.
+    pub fn is_null(&self, row: usize) -> bool {
+        match &self.value {
+            Payload::Absent => true,
+            Payload::Raw(values) | Payload::Any(values) => values.is_null(row),
+            Payload::Typed { array, .. } => array.is_null(row),
+        }
     }
 }
 
@@ -131,7 +162,15 @@ fn read_segment(buffers: &mut impl Buffers, slot: usize, rows: usize, refused: b
                 return Err(invalid("a refused row with a value"));
             }
         }
-        return Ok(Segment { seq, partitions, offsets, values: Values::Refused });
+        return Ok(Segment {
+            seq,
+            partitions,
+            offsets,
+            refused: true,
+            extras: Extras::default(),
+            key: Payload::Absent,
+            value: Payload::Absent,
+        });
     }
     let validity = match buffers.is_null(slot + 3)? {
         true => None,
@@ -142,44 +181,58 @@ fn read_segment(buffers: &mut impl Buffers, slot: usize, rows: usize, refused: b
         return Err(invalid("value offsets do not start at 0 or are not ascending"));
     }
     let data = buffers.bytes(slot + 5, ends[rows] as usize)?;
-    Ok(Segment { seq, partitions, offsets, values: Values::Raw { validity, ends, data } })
+    let valid = validity.map(|words| {
+        let bits = Buffer::from_vec(words);
+        NullBuffer::new(BooleanBuffer::new(bits, 0, rows))
+    });
+    let values = BinaryArray::try_new(OffsetBuffer::new(ends.into()), data.into(), valid)
+        .map_err(|e| invalid(e.to_string()))?;
+    Ok(Segment {
+        seq,
+        partitions,
+        offsets,
+        refused: false,
+        extras: Extras::default(),
+        key: Payload::Absent,
+        value: Payload::Raw(values),
+    })
 }
 
 /// Buffers in memory: for golden files, the fuzzer and drivers without a JVM.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Buffer {
+pub enum Slot {
     Null,
     Ints(Vec<i32>),
     Longs(Vec<i64>),
     Bytes(Vec<u8>),
 }
 
-impl Buffers for &[Buffer] {
+impl Buffers for &[Slot] {
     fn slots(&self) -> usize {
         self.len()
     }
 
     fn is_null(&mut self, slot: usize) -> Result<bool> {
-        Ok(matches!(self[slot], Buffer::Null))
+        Ok(matches!(self[slot], Slot::Null))
     }
 
     fn ints(&mut self, slot: usize, len: usize) -> Result<Vec<i32>> {
         match &self[slot] {
-            Buffer::Ints(all) => head(all, len),
+            Slot::Ints(all) => head(all, len),
             other => Err(invalid(format!("slot {slot} is {other:?}, not ints"))),
         }
     }
 
     fn longs(&mut self, slot: usize, len: usize) -> Result<Vec<i64>> {
         match &self[slot] {
-            Buffer::Longs(all) => head(all, len),
+            Slot::Longs(all) => head(all, len),
             other => Err(invalid(format!("slot {slot} is {other:?}, not longs"))),
         }
     }
 
     fn bytes(&mut self, slot: usize, len: usize) -> Result<Vec<u8>> {
         match &self[slot] {
-            Buffer::Bytes(all) => head(all, len),
+            Slot::Bytes(all) => head(all, len),
             other => Err(invalid(format!("slot {slot} is {other:?}, not bytes"))),
         }
     }
@@ -192,9 +245,7 @@ fn head<T: Clone>(all: &[T], len: usize) -> Result<Vec<T>> {
 }
 
 /// Buffers of one raw segment, as Java encodes it: for drivers without a JVM.
-pub fn encode_raw<'a>(
-    rows: impl IntoIterator<Item = (i32, i64, Option<&'a [u8]>)>,
-) -> (Vec<i32>, Vec<Buffer>) {
+pub fn encode_raw<'a>(rows: impl IntoIterator<Item = (i32, i64, Option<&'a [u8]>)>) -> (Vec<i32>, Vec<Slot>) {
     let (mut partitions, mut offsets, mut ends, mut data) = (vec![], vec![], vec![0], vec![]);
     let mut validity = Vec::new();
     for (row, (partition, offset, value)) in rows.into_iter().enumerate() {
@@ -213,12 +264,12 @@ pub fn encode_raw<'a>(
     let meta =
         vec![MAGIC, CROSSING_VERSION, 1, rows, SCHEMA_ABSENT, SCHEMA_RAW_BYTES, rows, BUFFERS as i32, 0];
     let buffers = vec![
-        Buffer::Ints((0..rows).collect()),
-        Buffer::Ints(partitions),
-        Buffer::Longs(offsets),
-        Buffer::Longs(validity),
-        Buffer::Ints(ends),
-        Buffer::Bytes(data),
+        Slot::Ints((0..rows).collect()),
+        Slot::Ints(partitions),
+        Slot::Longs(offsets),
+        Slot::Longs(validity),
+        Slot::Ints(ends),
+        Slot::Bytes(data),
     ];
     (meta, buffers)
 }
@@ -227,7 +278,12 @@ pub fn encode_raw<'a>(
 mod tests {
     use super::*;
 
-    fn read(meta: &[i32], buffers: &[Buffer]) -> Result<Vec<Segment>> {
+    fn value(segment: &Segment, row: usize) -> Option<&[u8]> {
+        let Payload::Raw(values) = &segment.value else { panic!("{segment:?}") };
+        values.is_valid(row).then(|| values.value(row))
+    }
+
+    fn read(meta: &[i32], buffers: &[Slot]) -> Result<Vec<Segment>> {
         read_batch(meta, &mut &buffers[..])
     }
 
@@ -238,7 +294,7 @@ mod tests {
         let segments = read(&meta, &buffers).unwrap();
         let segment = &segments[0];
         let got: Vec<_> =
-            (0..3).map(|row| (segment.partitions[row], segment.offsets[row], segment.value(row))).collect();
+            (0..3).map(|row| (segment.partitions[row], segment.offsets[row], value(segment, row))).collect();
         assert_eq!(got, rows);
     }
 
@@ -251,7 +307,7 @@ mod tests {
     #[test]
     fn broken_batches_are_refused() {
         let (meta, buffers) = encode_raw([(0, 5, Some(&b"{}"[..])), (1, 9, None)]);
-        type Break = fn(&mut Vec<i32>, &mut Vec<Buffer>);
+        type Break = fn(&mut Vec<i32>, &mut Vec<Slot>);
         let breaks: [(&str, Break); 14] = [
             ("magic", |m, _| m[0] = 1),
             ("version", |m, _| m[1] = 99),
@@ -264,9 +320,9 @@ mod tests {
             ("more rows than arrays hold", |m, _| m[6] = 3),
             ("unknown flag", |m, _| m[8] = 2),
             ("a buffer is missing", |_, b| drop(b.pop())),
-            ("a buffer too many", |_, b| b.push(Buffer::Null)),
-            ("descending value offsets", |_, b| b[4] = Buffer::Ints(vec![0, 2, 1])),
-            ("value offsets past the data", |_, b| b[4] = Buffer::Ints(vec![0, 2, 900])),
+            ("a buffer too many", |_, b| b.push(Slot::Null)),
+            ("descending value offsets", |_, b| b[4] = Slot::Ints(vec![0, 2, 1])),
+            ("value offsets past the data", |_, b| b[4] = Slot::Ints(vec![0, 2, 900])),
         ];
         for (what, apply) in breaks {
             let (mut meta, mut buffers) = (meta.clone(), buffers.clone());
@@ -274,13 +330,13 @@ mod tests {
             assert_eq!(read(&meta, &buffers).unwrap_err().code, Code::CrossingInvalid, "{what}");
         }
         for (slot, wrong) in [
-            (0, Buffer::Ints(vec![0, 0])),
-            (0, Buffer::Ints(vec![1, 0])),
-            (1, Buffer::Longs(vec![0, 0])),
-            (2, Buffer::Longs(vec![5, -1])),
-            (2, Buffer::Null),
-            (3, Buffer::Longs(vec![])),
-            (5, Buffer::Bytes(vec![1])),
+            (0, Slot::Ints(vec![0, 0])),
+            (0, Slot::Ints(vec![1, 0])),
+            (1, Slot::Longs(vec![0, 0])),
+            (2, Slot::Longs(vec![5, -1])),
+            (2, Slot::Null),
+            (3, Slot::Longs(vec![])),
+            (5, Slot::Bytes(vec![1])),
         ] {
             let mut buffers = buffers.clone();
             buffers[slot] = wrong;
@@ -293,16 +349,15 @@ mod tests {
         let (mut meta, mut buffers) = encode_raw([(0, 5, Some(&b"{}"[..]))]);
         meta[8] = FLAG_REFUSED;
         assert!(read(&meta, &buffers).is_err(), "a value is not allowed");
-        buffers[3..].fill(Buffer::Null);
+        buffers[3..].fill(Slot::Null);
         let segments = read(&meta, &buffers).unwrap();
-        assert_eq!(segments[0].values, Values::Refused);
-        assert_eq!(segments[0].value(0), None);
+        assert!(segments[0].refused && segments[0].is_null(0));
 
         // Only the last segment may be of that kind.
         meta.extend_from_within(HEADER..);
         (meta[2], meta[3]) = (2, 2);
         buffers.extend_from_within(..);
-        buffers[BUFFERS] = Buffer::Ints(vec![1]);
+        buffers[BUFFERS] = Slot::Ints(vec![1]);
         assert!(read(&meta, &buffers).is_err());
     }
 }

@@ -78,7 +78,7 @@ impl TableState {
             }
             let attempt = self.attempt(&id, &group);
             let failure = match attempt {
-                Attempt::Landed(version) => return end_all(group, version),
+                Attempt::Landed(version) => return self.end_all(group, version),
                 Attempt::Lost => {
                     races += 1;
                     None
@@ -91,7 +91,7 @@ impl TableState {
             };
             let failure = match self.advance(&id) {
                 Ok(advance) => match advance.landed {
-                    Some(version) => return end_all(group, version),
+                    Some(version) => return self.end_all(group, version),
                     None => failure,
                 },
                 Err(error) => {
@@ -138,11 +138,21 @@ impl TableState {
                 )));
             }
         }
-        let schema = &self.current()?.schema;
-        for file in unit.files.iter().filter(|file| file.schema != *schema) {
-            check_fits(&file.schema, schema).map_err(|e| Error::new(Code::TableChanged, e.message))?;
+        let info = &self.current()?.info;
+        for file in unit.files.iter().filter(|file| file.table != *info) {
+            check_fits(&file.table.schema, &info.schema)
+                .map_err(|e| Error::new(Code::TableChanged, e.message))?;
         }
         Ok(None)
+    }
+
+    fn end_all(&self, group: Vec<Submission>, version: u64) {
+        for submission in group {
+            submission.end(match self.current() {
+                Ok(current) => Outcome::Committed { version, table: current.info.clone() },
+                Err(error) => Outcome::Failed(error),
+            });
+        }
     }
 
     fn attempt(&mut self, id: &str, group: &[Submission]) -> Attempt {
@@ -203,10 +213,6 @@ impl TableState {
         }
         transaction.commit(&self.engine).map_err(failed)
     }
-}
-
-fn end_all(group: Vec<Submission>, version: u64) {
-    group.into_iter().for_each(|submission| submission.end(Outcome::Committed { version }));
 }
 
 /// Exponential, with jitter of a half to one and a half.

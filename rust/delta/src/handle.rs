@@ -9,6 +9,7 @@ use sluice_core::error::{Code, Error, Result};
 use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
 use sluice_core::settings::Compression;
+use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -30,9 +31,7 @@ pub(crate) struct Writing {
 }
 
 enum Order {
-    /// Rows after this one were converted to this schema.
-    Schema(Schema),
-    Write(RecordBatch),
+    Write(Arc<TableInfo>, RecordBatch),
     Commit(Vec<Interval>),
     Discard,
 }
@@ -93,16 +92,11 @@ impl Table for DeltaTable {
     fn load(&mut self, app_ids: Vec<String>) {
         let Some(way) = &self.way else { return };
         let mut reply = Reply::new(&way.replies);
-        let orders = way.orders.clone();
         let load = Request::Load {
             spec: self.spec.clone(),
             app_ids,
             reply: Box::new(move |loaded| match loaded {
-                Ok((schema, offsets)) => {
-                    // Before the event: what the task writes after it follows this order.
-                    let _ = orders.send(Order::Schema(schema.clone()));
-                    reply.send(Event::Loaded { schema, offsets });
-                }
+                Ok((table, offsets)) => reply.send(Event::Loaded { table, offsets }),
                 Err(error) => reply.send(Event::Failed(error)),
             }),
         };
@@ -110,9 +104,24 @@ impl Table for DeltaTable {
         let _ = way.requests.send(load);
     }
 
-    fn write(&mut self, rows: RecordBatch) {
+    fn evolve(&mut self, wanted: Schema) {
+        let Some(way) = &self.way else { return };
+        let mut reply = Reply::new(&way.replies);
+        let evolve = Request::Evolve {
+            spec: self.spec.clone(),
+            wanted,
+            reply: Box::new(move |evolved| match evolved {
+                Ok(table) => reply.send(Event::Evolved { table }),
+                Err(error) => reply.send(Event::Failed(error)),
+            }),
+        };
+        // As above.
+        let _ = way.requests.send(evolve);
+    }
+
+    fn write(&mut self, table: &Arc<TableInfo>, rows: RecordBatch) {
         self.backlog.fetch_add(rows.get_array_memory_size(), Ordering::Relaxed);
-        self.order(Order::Write(rows));
+        self.order(Order::Write(table.clone(), rows));
     }
 
     fn backlog(&self) -> usize {
@@ -170,7 +179,6 @@ struct Worker {
 
 /// The open unit. After a failed write nothing more is written until it is discarded.
 struct OpenUnit {
-    schema: Option<Schema>,
     writer: Option<UnitWriter>,
     failed: bool,
 }
@@ -178,7 +186,7 @@ struct OpenUnit {
 impl Worker {
     async fn run(self, encoders: Arc<Semaphore>, mut orders: mpsc::UnboundedReceiver<Order>) {
         let worker = Arc::new(self);
-        let mut open = OpenUnit { schema: None, writer: None, failed: false };
+        let mut open = OpenUnit { writer: None, failed: false };
         while let Some(first) = orders.recv().await {
             let mut ready = VecDeque::from([first]);
             while let Ok(order) = orders.try_recv() {
@@ -207,13 +215,9 @@ impl Worker {
 
     fn carry_out(&self, order: Order, open: &mut OpenUnit) {
         let failed = match order {
-            Order::Schema(schema) => {
-                open.schema = Some(schema);
-                Ok(())
-            }
-            Order::Write(rows) => {
+            Order::Write(table, rows) => {
                 let bytes = rows.get_array_memory_size();
-                let written = if open.failed { Ok(()) } else { self.write(open, &rows) };
+                let written = if open.failed { Ok(()) } else { self.write(open, &table, &rows) };
                 self.backlog.fetch_sub(bytes, Ordering::Relaxed);
                 written
             }
@@ -232,12 +236,10 @@ impl Worker {
         }
     }
 
-    fn write(&self, open: &mut OpenUnit, rows: &RecordBatch) -> Result<()> {
-        let schema =
-            open.schema.as_ref().ok_or_else(|| Error::new(Code::NativePanic, "rows without a schema"))?;
+    fn write(&self, open: &mut OpenUnit, table: &Arc<TableInfo>, rows: &RecordBatch) -> Result<()> {
         let writing = &self.writing;
         let new = || UnitWriter::new(writing.store.clone(), writing.compression, writing.target_bytes);
-        open.writer.get_or_insert_with(new).write(schema, rows)
+        open.writer.get_or_insert_with(new).write(table, rows)
     }
 
     fn submit(&self, open: &mut OpenUnit, intervals: Vec<Interval>) -> Result<()> {
@@ -251,7 +253,7 @@ impl Worker {
         let mut reply = Reply::new(&self.replies);
         let outcome = Box::new(move |outcome| {
             reply.send(match outcome {
-                Outcome::Committed { version } => Event::Committed { version },
+                Outcome::Committed { version, table } => Event::Committed { version, table },
                 Outcome::Fenced { reason } => Event::Fenced { reason },
                 Outcome::Failed(error) => Event::Failed(error),
             });

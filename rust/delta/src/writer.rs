@@ -10,8 +10,8 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use sluice_core::schema::Schema;
 use sluice_core::settings::Compression;
+use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub struct UnitWriter {
 
 struct OpenFile {
     name: String,
-    schema: Schema,
+    table: Arc<TableInfo>,
     rows: u64,
     parquet: ArrowWriter<Box<dyn DataFile>>,
 }
@@ -44,15 +44,15 @@ impl UnitWriter {
         UnitWriter { store, compression, target_bytes, unit: Uuid::new_v4(), open: None, finished: vec![] }
     }
 
-    /// `schema` is the one that `rows` were converted to.
-    pub fn write(&mut self, schema: &Schema, rows: &RecordBatch) -> Result<()> {
-        if self.open.as_ref().is_some_and(|open| open.schema != *schema) {
+    /// `rows` were made for `table`.
+    pub fn write(&mut self, table: &Arc<TableInfo>, rows: &RecordBatch) -> Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.table != *table) {
             self.finish_file()?;
         }
         let open = match &mut self.open {
             Some(open) => open,
             None => {
-                let open = self.open_file(schema.clone(), rows)?;
+                let open = self.open_file(table.clone(), rows)?;
                 self.open.insert(open)
             }
         };
@@ -65,7 +65,7 @@ impl UnitWriter {
         Ok(())
     }
 
-    fn open_file(&self, schema: Schema, rows: &RecordBatch) -> Result<OpenFile> {
+    fn open_file(&self, table: Arc<TableInfo>, rows: &RecordBatch) -> Result<OpenFile> {
         let (codec, label) = match self.compression {
             Compression::Zstd => (Codec::ZSTD(ZstdLevel::default()), ".zstd"),
             Compression::Snappy => (Codec::SNAPPY, ".snappy"),
@@ -86,7 +86,7 @@ impl UnitWriter {
         let file = self.store.create(&name)?;
         let parquet = ArrowWriter::try_new_with_options(file, rows.schema(), options)
             .map_err(|e| parquet_error(&name, e))?;
-        Ok(OpenFile { name, schema, rows: 0, parquet })
+        Ok(OpenFile { name, table, rows: 0, parquet })
     }
 
     fn finish_file(&mut self) -> Result<()> {
@@ -98,7 +98,7 @@ impl UnitWriter {
             size,
             rows: open.rows,
             modified: millis_since_epoch(),
-            schema: open.schema,
+            table: open.table,
         });
         Ok(())
     }

@@ -26,7 +26,7 @@ pub fn run(input: &[u8]) -> bool {
     let Ok(batch) = read_batch(&meta, &mut &buffers[..]) else { return false };
     for segment in &batch {
         (0..segment.rows()).for_each(|row| {
-            segment.value(row);
+            segment.is_null(row);
         });
     }
     for has_reporter in [true, false] {

@@ -1,21 +1,21 @@
 //! The golden files' format, as `docs/crossing.md` has it.
 
-use sluice_core::crossing::Buffer;
+use sluice_core::crossing::Slot;
 
 /// The `meta` and the buffers of a `put`; none when the bytes are not of this format.
-pub fn read(mut bytes: &[u8]) -> Option<(Vec<i32>, Vec<Buffer>)> {
+pub fn read(mut bytes: &[u8]) -> Option<(Vec<i32>, Vec<Slot>)> {
     let meta = elements(&mut bytes, i32::from_le_bytes)?;
     let buffers = (0..count(&mut bytes)?).map(|_| buffer(&mut bytes)).collect::<Option<_>>()?;
     bytes.is_empty().then_some((meta, buffers))
 }
 
-fn buffer(bytes: &mut &[u8]) -> Option<Buffer> {
+fn buffer(bytes: &mut &[u8]) -> Option<Slot> {
     let [kind] = take(bytes)?;
     Some(match kind {
-        0 => (count(bytes)? == 0).then_some(Buffer::Null)?,
-        1 => Buffer::Ints(elements(bytes, i32::from_le_bytes)?),
-        2 => Buffer::Longs(elements(bytes, i64::from_le_bytes)?),
-        3 => Buffer::Bytes(elements(bytes, u8::from_le_bytes)?),
+        0 => (count(bytes)? == 0).then_some(Slot::Null)?,
+        1 => Slot::Ints(elements(bytes, i32::from_le_bytes)?),
+        2 => Slot::Longs(elements(bytes, i64::from_le_bytes)?),
+        3 => Slot::Bytes(elements(bytes, u8::from_le_bytes)?),
         _ => return None,
     })
 }

@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
+use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table, Tables};
 
 /// What the tables of a task hold.
@@ -23,7 +25,7 @@ pub struct Memory {
 }
 
 pub struct MemoryTable {
-    schema: Schema,
+    table: Arc<TableInfo>,
     held: Rc<RefCell<Held>>,
     open_rows: usize,
     events: VecDeque<Event>,
@@ -34,7 +36,7 @@ impl Tables for Memory {
 
     fn open(&mut self, _uri: &str) -> MemoryTable {
         MemoryTable {
-            schema: self.schema.clone(),
+            table: Arc::new(TableInfo::unpartitioned(self.schema.clone())),
             held: self.held.clone(),
             open_rows: 0,
             events: VecDeque::new(),
@@ -49,10 +51,14 @@ impl Table for MemoryTable {
             let offset = held.offsets.get(&app_id).copied();
             (app_id, offset)
         });
-        self.events.push_back(Event::Loaded { schema: self.schema.clone(), offsets: offsets.collect() });
+        self.events.push_back(Event::Loaded { table: Some(self.table.clone()), offsets: offsets.collect() });
     }
 
-    fn write(&mut self, rows: RecordBatch) {
+    fn evolve(&mut self, _wanted: Schema) {
+        unreachable!("the settings do not allow it")
+    }
+
+    fn write(&mut self, _table: &Arc<TableInfo>, rows: RecordBatch) {
         self.open_rows += rows.num_rows();
     }
 
@@ -72,7 +78,7 @@ impl Table for MemoryTable {
             assert!(before.is_none_or(|before| before == interval.from), "{interval:?}");
         }
         held.rows += rows;
-        self.events.push_back(Event::Committed { version: 1 });
+        self.events.push_back(Event::Committed { version: 1, table: self.table.clone() });
     }
 
     fn discard(&mut self) {

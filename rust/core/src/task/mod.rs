@@ -15,12 +15,16 @@ mod tests;
 pub use counters::Counters;
 pub use port::{Event, Table, Tables};
 
+use std::sync::Arc;
+
 use tracing::{info, warn};
 
-use crate::crossing::{Segment, Values};
+use crate::connect::Payload;
+use crate::crossing::Segment;
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
 use crate::settings::Settings;
+use crate::table::TableInfo;
 use partition::{Admission, Partition};
 use slot::Slot;
 
@@ -65,6 +69,11 @@ pub struct BadRow {
     pub code: Code,
     pub path: String,
     pub message: String,
+}
+
+fn raw_value(segment: &Segment, row: usize) -> Option<&[u8]> {
+    let Payload::Raw(values) = &segment.value else { return None };
+    (!segment.is_null(row)).then(|| values.value(row))
 }
 
 /// The partition behind an id from Java; none where it is not assigned.
@@ -144,7 +153,7 @@ impl<T: Tables> Task<T> {
     }
 
     fn take(&mut self, now: u64, batch: &[Segment]) -> Result<Vec<BadRow>> {
-        if !self.has_reporter && batch.iter().any(|segment| segment.values == Values::Refused) {
+        if !self.has_reporter && batch.iter().any(|segment| segment.refused) {
             return Err(Error::new(
                 Code::CrossingInvalid,
                 "refused rows, and no reporter that could have them",
@@ -187,7 +196,7 @@ impl<T: Tables> Task<T> {
                 Admission::Take => {}
             }
             let slot = &mut self.slots[partition.table];
-            let made_row = match segment.value(row) {
+            let made_row = match raw_value(segment, row) {
                 Some(value) => match slot.push(value) {
                     Ok(()) => true,
                     Err(error) if self.has_reporter => {
@@ -206,7 +215,7 @@ impl<T: Tables> Task<T> {
                         return Err(Error::new(error.code, message));
                     }
                 },
-                None if segment.values == Values::Refused => {
+                None if segment.refused => {
                     self.counters.errant += 1;
                     false
                 }
@@ -216,7 +225,7 @@ impl<T: Tables> Task<T> {
                 }
             };
             partition.take(offset, made_row);
-            slot.count(segment.value(row).map_or(0, <[u8]>::len) as u64);
+            slot.count(raw_value(segment, row).map_or(0, <[u8]>::len) as u64);
             self.counters.rows += u64::from(made_row);
         }
         for slot in &mut self.slots {
@@ -331,8 +340,9 @@ impl<T: Tables> Task<T> {
         for index in 0..self.slots.len() {
             while let Some(event) = self.slots[index].table.poll() {
                 match event {
-                    Event::Loaded { schema, offsets } => self.loaded(index, schema, offsets),
-                    Event::Committed { version } => self.committed(index, version),
+                    Event::Loaded { table, offsets } => self.loaded(index, table, offsets),
+                    Event::Committed { version, .. } => self.committed(index, version),
+                    Event::Evolved { .. } => {}
                     Event::Fenced { reason } => {
                         self.counters.fenced += 1;
                         self.slots[index].in_flight = None;
@@ -350,13 +360,14 @@ impl<T: Tables> Task<T> {
         }
     }
 
-    fn loaded(&mut self, index: usize, schema: crate::schema::Schema, offsets: Vec<(String, Option<i64>)>) {
+    fn loaded(&mut self, index: usize, table: Option<Arc<TableInfo>>, offsets: Vec<(String, Option<i64>)>) {
         let slot = &mut self.slots[index];
         slot.load_asked = false;
         if slot.load_again {
             return self.load(index);
         }
-        if let Err(error) = self.slots[index].set_schema(schema, &self.settings) {
+        let Some(info) = table else { return };
+        if let Err(error) = self.slots[index].set_info(info, &self.settings) {
             self.failed.get_or_insert(error);
             return;
         }

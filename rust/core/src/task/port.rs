@@ -1,10 +1,13 @@
 //! What the state machine asks of the world. Every call returns at once; what comes of it is polled.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 
 use crate::error::Error;
 use crate::offsets::Interval;
 use crate::schema::Schema;
+use crate::table::TableInfo;
 
 /// Where a task's tables come from.
 pub trait Tables {
@@ -16,11 +19,15 @@ pub trait Tables {
 
 /// One task's handle on one table. It collects rows into the *open* unit until that is put up for commit.
 pub trait Table {
-    /// Asks for the schema and for the offsets that the table holds under `app_ids`: [`Event::Loaded`].
+    /// Asks for the table and for the offsets that it holds under `app_ids`: [`Event::Loaded`].
     fn load(&mut self, app_ids: Vec<String>);
 
-    /// Adds rows to the open unit.
-    fn write(&mut self, rows: RecordBatch);
+    /// Makes the table have these columns: creates it, or adds and widens what the settings allow, in a commit of its own.
+    /// Asking twice changes nothing twice. Ends with [`Event::Evolved`] or [`Event::Failed`].
+    fn evolve(&mut self, wanted: Schema);
+
+    /// Adds rows, made for `table`, to the open unit.
+    fn write(&mut self, table: &Arc<TableInfo>, rows: RecordBatch);
 
     /// Bytes that were handed to `write` and are not yet encoded.
     fn backlog(&self) -> usize;
@@ -38,15 +45,24 @@ pub trait Table {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Loaded {
-        schema: Schema,
+        /// None: there is no table yet, and the settings want it created from the first records.
+        table: Option<Arc<TableInfo>>,
         /// The app ids of the request with the `txn` version that the table holds for each.
         offsets: Vec<(String, Option<i64>)>,
     },
-    /// The unit's rows and offsets are in the table, at this version.
-    Committed { version: u64 },
+    Evolved {
+        table: Arc<TableInfo>,
+    },
+    /// The unit's rows and offsets are in the table, at this version. `table` is the table as of then.
+    Committed {
+        version: u64,
+        table: Arc<TableInfo>,
+    },
     /// The table does not hold the offsets that the unit starts from. None of its rows is in the table, or all are
     /// and somebody else moved on from there: what the table holds is what counts.
-    Fenced { reason: String },
+    Fenced {
+        reason: String,
+    },
     /// The table cannot be loaded or written. Nothing further comes from this handle.
     Failed(Error),
 }

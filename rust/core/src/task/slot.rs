@@ -1,5 +1,7 @@
 //! One table of a task: its decoder, its open unit and the unit that is up for commit.
 
+use std::sync::Arc;
+
 use arrow_array::RecordBatch;
 
 use super::port::Table;
@@ -7,8 +9,8 @@ use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
 use crate::decode::json::{JsonDecoder, JsonOptions, RowError, UnknownFieldCounts};
 use crate::error::{Code, Result};
 use crate::offsets::Interval;
-use crate::schema::Schema;
 use crate::settings::Settings;
+use crate::table::TableInfo;
 
 pub struct Slot<T> {
     pub uri: String,
@@ -21,7 +23,7 @@ pub struct Slot<T> {
     pub load_again: bool,
     /// Puts up for commit whatever there is, without waiting for a limit.
     pub drain: bool,
-    schema: Option<Schema>,
+    info: Option<Arc<TableInfo>>,
     decoder: Option<JsonDecoder>,
     /// Bytes of the values whose rows are in the decoder.
     decoded_bytes: usize,
@@ -44,7 +46,7 @@ impl<T: Table> Slot<T> {
             load_asked: false,
             load_again: false,
             drain: false,
-            schema: None,
+            info: None,
             decoder: None,
             decoded_bytes: 0,
             batch: Vec::new(),
@@ -56,12 +58,12 @@ impl<T: Table> Slot<T> {
         }
     }
 
-    pub fn set_schema(&mut self, schema: Schema, settings: &Settings) -> Result<()> {
-        if self.schema.as_ref() != Some(&schema) {
+    pub fn set_info(&mut self, info: Arc<TableInfo>, settings: &Settings) -> Result<()> {
+        if self.info.as_ref() != Some(&info) {
             let options =
                 JsonOptions { unknown_fields: settings.unknown_fields, strings: settings.json_strings };
-            self.decoder = Some(JsonDecoder::new(&schema, options)?);
-            self.schema = Some(schema);
+            self.decoder = Some(JsonDecoder::new(&info.schema, options)?);
+            self.info = Some(info);
         }
         Ok(())
     }
@@ -93,13 +95,15 @@ impl<T: Table> Slot<T> {
         }
         self.open_bytes += std::mem::take(&mut self.batch_bytes);
         self.open_records += std::mem::take(&mut self.batch_records);
-        let Some(decoder) = &mut self.decoder else { return UnknownFieldCounts::default() };
+        let (Some(decoder), Some(info)) = (&mut self.decoder, &self.info) else {
+            return UnknownFieldCounts::default();
+        };
         if decoder.rows() > 0 {
             self.batch.push(decoder.finish());
             self.decoded_bytes = 0;
         }
         for rows in self.batch.drain(..) {
-            self.table.write(rows);
+            self.table.write(info, rows);
         }
         decoder.take_unknown_fields()
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
@@ -11,6 +12,7 @@ use super::*;
 use crate::crossing::{encode_raw, read_batch};
 use crate::offsets::Interval;
 use crate::schema::Schema;
+use crate::table::TableInfo;
 use arrow_array::RecordBatch;
 
 const SCHEMA: &str =
@@ -43,7 +45,7 @@ impl World {
             (None, Ask::Load(app_ids)) => {
                 let held = |app_id: String| (app_id.clone(), self.held.get(&app_id).copied());
                 let offsets = app_ids.into_iter().map(held).collect();
-                Event::Loaded { schema: Schema::parse(SCHEMA).unwrap(), offsets }
+                Event::Loaded { table: Some(table()), offsets }
             }
             (None, Ask::Commit(intervals, rows)) => self.commit(intervals, rows),
         };
@@ -61,7 +63,7 @@ impl World {
         }
         self.rows.extend(rows);
         self.versions += 1;
-        Event::Committed { version: self.versions }
+        Event::Committed { version: self.versions, table: table() }
     }
 
     fn answer_all(&mut self) {
@@ -69,6 +71,10 @@ impl World {
             self.answer(0);
         }
     }
+}
+
+fn table() -> Arc<TableInfo> {
+    Arc::new(TableInfo::unpartitioned(Schema::parse(SCHEMA).unwrap()))
 }
 
 struct Fakes(Rc<RefCell<World>>);
@@ -94,7 +100,11 @@ impl Table for Fake {
         self.world.borrow_mut().pending.push((self.handle, Ask::Load(app_ids)));
     }
 
-    fn write(&mut self, rows: RecordBatch) {
+    fn evolve(&mut self, _wanted: Schema) {
+        unreachable!("no test asks for it")
+    }
+
+    fn write(&mut self, _table: &Arc<TableInfo>, rows: RecordBatch) {
         self.open.extend(rows.column(0).as_primitive::<Int64Type>().values());
     }
 
@@ -356,7 +366,15 @@ fn without_a_reporter_a_bad_row_fails_the_batch_and_names_its_place() {
 /// Java fails such a batch before it calls; were it to call, the rows would be lost without a trace.
 #[test]
 fn without_a_reporter_no_row_that_java_refused_is_taken() {
-    let refused = Segment { seq: vec![0], partitions: vec![0], offsets: vec![6], values: Values::Refused };
+    let refused = Segment {
+        seq: vec![0],
+        partitions: vec![0],
+        offsets: vec![6],
+        refused: true,
+        extras: Default::default(),
+        key: Payload::Absent,
+        value: Payload::Absent,
+    };
     for (reporter, taken) in [(false, None), (true, Some(7))] {
         let mut rig = Rig::with(Rc::default(), reporter, &[]);
         rig.opened(&[0]);
