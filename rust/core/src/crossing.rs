@@ -53,6 +53,17 @@ pub struct Needs {
     pub headers: bool,
 }
 
+impl Needs {
+    pub fn and(self, other: Needs) -> Needs {
+        Needs {
+            topic: self.topic || other.topic,
+            timestamp: self.timestamp || other.timestamp,
+            key: self.key || other.key,
+            headers: self.headers || other.headers,
+        }
+    }
+}
+
 #[derive(Debug, Default, PartialEq)]
 pub struct Extras {
     /// Ids of the topics that the records have after transformations.
@@ -76,6 +87,15 @@ pub enum TimestampType {
 impl Segment {
     pub fn rows(&self) -> usize {
         self.seq.len()
+    }
+
+    /// Bytes of a row's value; of a typed one, as many as of every other.
+    pub fn value_bytes(&self, row: usize) -> u64 {
+        match &self.value {
+            Payload::Absent => 0,
+            Payload::Raw(values) | Payload::Any(values) => values.value_length(row) as u64,
+            Payload::Typed { array, .. } => (array.get_array_memory_size() / self.rows().max(1)) as u64,
+        }
     }
 
     /// Whether a row has no value: a tombstone, or a row that Java refused.

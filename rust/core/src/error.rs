@@ -125,12 +125,21 @@ codes! {
     RecordNotRaw "RECORD_NOT_RAW" Record
         "In raw mode a record's value has to be bytes or a string, and this one is something else."
         "Set `value.converter=org.apache.kafka.connect.converters.ByteArrayConverter`.";
+    RecordNullValue "RECORD_NULL_VALUE" Record
+        "The record has no value (a tombstone), and `behavior.on.null.values` is `fail` or `dlq`."
+        "Set `behavior.on.null.values=ignore` to count tombstones instead, or mend the producer.";
+    RecordUnrouted "RECORD_UNROUTED" Record
+        "`delta.route.by` finds no table for the record."
+        "Give `delta.route.map` an entry for the value in the message, or set `delta.route.unmatched`.";
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";
     Busy "BUSY" Retriable
         "The task's buffers are full. Nothing of the batch was taken."
         "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the topic.";
+    TablePending "TABLE_PENDING" Retriable
+        "A table that the batch needs is being opened, created or given new columns. Nothing of the batch was taken."
+        "Nothing: Connect delivers the batch again. If it lasts, the store is slow.";
     NativeUnavailable "NATIVE_UNAVAILABLE" Fatal
         "The native library could not be loaded on this worker."
         "The message names operating system, architecture, libc and every place that was tried.";

@@ -136,7 +136,7 @@ fn parse_accepts_or_refuses_any_map_without_a_panic() {
         match Settings::parse(&map) {
             Ok(settings) => {
                 accepted += 1;
-                let url = settings.table_uri.table_for("a/b c");
+                let url = settings.routes.uri.table_for("a/b c", "d/e");
                 assert!(
                     url.starts_with("file:///") && url.ends_with('/') && url.is_ascii(),
                     "seed {seed}: {url}"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice_core::error::Result;
 use sluice_core::schema::Schema;
-use sluice_core::settings::Settings;
+use sluice_core::settings::{Settings, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
@@ -74,27 +74,22 @@ impl Hub {
         Ok(sender)
     }
 
-    /// The tables of one task. `schema` is the one that the settings give.
-    pub fn tables_for(self: &Arc<Self>, settings: &Settings, schema: Option<Schema>) -> TaskTables {
-        TaskTables {
-            hub: self.clone(),
-            spec: Spec { schema, auto_create: settings.table_auto_create },
-            settings: settings.clone(),
-        }
+    /// The tables of one task.
+    pub fn tables_for(self: &Arc<Self>, settings: &Settings) -> TaskTables {
+        TaskTables { hub: self.clone(), settings: settings.clone() }
     }
 }
 
 /// [`Tables`] on a [`Hub`].
 pub struct TaskTables {
     hub: Arc<Hub>,
-    spec: Spec,
     settings: Settings,
 }
 
 impl Tables for TaskTables {
     type Table = DeltaTable;
 
-    fn open(&mut self, uri: &str) -> DeltaTable {
+    fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> DeltaTable {
         let opened = (self.hub.stores)(uri).and_then(|store| {
             let writing = Writing {
                 store,
@@ -110,7 +105,7 @@ impl Tables for TaskTables {
                 &self.hub.runtime,
                 self.hub.encoders.clone(),
                 writing,
-                self.spec.clone(),
+                Spec { schema: settings.schema.given().cloned(), auto_create: settings.auto_create },
                 requests,
             ),
             Err(error) => DeltaTable::failed(error),

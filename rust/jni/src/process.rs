@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 use sluice_core::crossing::{Buffers, read_batch};
-use sluice_core::decode::json::{JsonDecoder, JsonOptions};
-use sluice_core::schema::Schema;
-use sluice_core::settings::{SchemaSource, Settings, as_one_error};
+use sluice_core::settings::{Settings, as_one_error};
 use sluice_core::task::{Actions, Task};
 use sluice_core::wire::{CROSSING_VERSION, Reply, Start, read_open, read_start};
 use sluice_core::{Code, Error, Result};
@@ -18,6 +16,9 @@ use crate::logs;
 
 /// How long `open` waits for a table's offsets. After that it goes on, and the partitions stay paused.
 const OPEN_WAIT: Duration = Duration::from_secs(1);
+/// How long `put` waits for a table that records name first, or that has to be created or to grow first. After that
+/// Connect delivers the batch again.
+const PUT_WAIT: Duration = Duration::from_secs(1);
 /// How long `close` waits for the rows of partitions that go away. Connect gives a worker 5 s to stop.
 const CLOSE_WAIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(2);
@@ -121,28 +122,18 @@ pub fn init(crossing_version: i32) -> Result<Reply> {
 
 pub fn start(request: &[u8]) -> Result<Reply> {
     let Start { has_reporter, settings } = read_start(request)?;
-    let settings = Settings::parse(&settings).map_err(|errors| as_one_error(&errors))?;
-    let schema = schema(&settings)?;
+    let mut settings = Settings::parse(&settings).map_err(|errors| as_one_error(&errors))?;
+    settings.read_schema_files(|path| {
+        std::fs::read_to_string(path).map_err(|e| {
+            Error::new(Code::ConfigInvalid, format!("cannot read delta.schema.file {}: {e}", path.display()))
+        })
+    })?;
     let process = process()?;
-    let tables = process.hub.tables_for(&settings, schema);
+    let tables = process.hub.tables_for(&settings);
     let context = format!("[{}|task-{}] ", settings.connector, settings.task);
     let task = Mutex::new(Task::new(settings, has_reporter, tables));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Reply::ok().i64(tasks.insert(Entry { context, task })))
-}
-
-/// The schema that the settings give, checked for what JSON can fill.
-fn schema(settings: &Settings) -> Result<Option<Schema>> {
-    let text = match &settings.schema {
-        SchemaSource::Table => return Ok(None),
-        SchemaSource::Inline(json) => json.clone(),
-        SchemaSource::File(path) => std::fs::read_to_string(path).map_err(|e| {
-            Error::new(Code::ConfigInvalid, format!("cannot read delta.schema.file {}: {e}", path.display()))
-        })?,
-    };
-    let schema = Schema::parse(&text)?;
-    JsonDecoder::new(&schema, JsonOptions::default())?;
-    Ok(Some(schema))
 }
 
 pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {
@@ -170,7 +161,15 @@ fn put_actions(reply: Reply, actions: Actions) -> Reply {
 pub fn put(handle: i64, meta: &[i32], buffers: &mut impl Buffers) -> Result<Reply> {
     let batch = read_batch(meta, buffers)?;
     with_task(handle, |task, process| {
-        let (actions, bad) = task.put(process.now(), &batch)?;
+        let deadline = Instant::now() + PUT_WAIT;
+        let (actions, bad) = loop {
+            match task.put(process.now(), &batch) {
+                Err(error) if error.code == Code::TablePending && Instant::now() < deadline => {
+                    std::thread::sleep(POLL);
+                }
+                taken => break taken?,
+            }
+        };
         Ok(put_actions(Reply::ok(), actions).list(bad.into_iter(), |reply, bad| {
             reply.i32(bad.seq).str(bad.code.name()).str(&bad.path).str(&bad.message)
         }))

@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use sluice_core::decode::json::{JsonDecoder, JsonOptions};
-use sluice_core::schema::Schema;
 use sluice_core::settings::{SchemaSource, Settings};
 use sluice_core::task::Task;
 use sluice_core::wire::{read_open, read_start};
@@ -19,11 +17,7 @@ pub fn run(input: &[u8]) -> bool {
     let assigned = read_open(open);
     let Ok(start) = read_start(start) else { return false };
     let Ok(settings) = Settings::parse(&start.settings) else { return false };
-    let SchemaSource::Inline(schema) = &settings.schema else { return false };
-    let Ok(schema) = Schema::parse(schema) else { return false };
-    if JsonDecoder::new(&schema, JsonOptions::default()).is_err() {
-        return false;
-    }
+    let SchemaSource::Given(schema) = settings.of_any_table.schema.clone() else { return false };
     let Ok(assigned) = assigned else { return false };
     let ids: Vec<_> = assigned.iter().map(|(id, _)| *id).collect();
     let mut task = Task::new(settings, start.has_reporter, Memory { schema, held: Rc::default() });

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
+use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table, Tables};
 
@@ -34,7 +35,7 @@ pub struct MemoryTable {
 impl Tables for Memory {
     type Table = MemoryTable;
 
-    fn open(&mut self, _uri: &str) -> MemoryTable {
+    fn open(&mut self, _uri: &str, _settings: &Arc<TableSettings>) -> MemoryTable {
         MemoryTable {
             table: Arc::new(TableInfo::unpartitioned(self.schema.clone())),
             held: self.held.clone(),

@@ -2,6 +2,7 @@
 //! compared with another one.
 
 mod fits;
+mod merge;
 mod text;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields, Schema as ArrowSchema, TimeUnit};
 
 pub use fits::check_fits;
+pub use merge::Evolution;
 
 /// The columns of a table. Never empty; names are unique without regard to case, at every level.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,40 @@
 //! The values of settings that take one of a few words.
 
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
+pub use crate::schema::Evolution;
 
 /// The form in which records reach the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputMode {
     /// Bytes or strings; the native side decodes them.
     Raw,
+    /// Structs and Maps, from any converter.
+    Connect,
+    /// [`InputMode::Raw`] for bytes and strings, else [`InputMode::Connect`].
+    Auto,
+}
+
+/// What becomes of a record without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullValues {
+    Ignore,
+    Fail,
+    Dlq,
+}
+
+/// What becomes of a record's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyMode {
+    Ignore,
+    Columns,
+}
+
+/// What becomes of a record that no route matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched {
+    Fail,
+    Skip,
+    Dlq,
 }
 
 /// How the bytes of a raw record are decoded.
@@ -44,8 +72,12 @@ macro_rules! words {
 }
 
 words! {
+    Evolution { None = "none", Add = "add", Widen = "widen" }
     UnknownFields { Ignore = "ignore", Fail = "fail" }
-    InputMode { Raw = "raw" }
+    InputMode { Auto = "auto", Raw = "raw", Connect = "connect" }
+    NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
+    KeyMode { Ignore = "ignore", Columns = "columns" }
+    Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
     RawFormat { Json = "json" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }

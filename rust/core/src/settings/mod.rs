@@ -4,18 +4,25 @@ pub mod choices;
 pub mod declare;
 pub mod generate;
 mod reader;
+mod routes;
+mod table;
 mod table_uri;
 
-pub use choices::{Compression, InputMode, JsonStrings, RawFormat, UnknownFields};
+pub use choices::{
+    Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues, RawFormat, UnknownFields, Unmatched,
+};
 pub use reader::SettingError;
+pub use routes::{RouteBy, RouteMap, Routes, TableRef};
+pub use table::{SchemaSource, TableSettings};
 pub use table_uri::TableUriTemplate;
 
-use crate::error::{Code, Error};
-use crate::schema::Schema;
-use reader::Reader;
+use crate::crossing::Needs;
+use crate::error::{Code, Error, Result};
+use reader::{Reader, of_a_table};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Connect's own setting: the connector's name.
@@ -28,10 +35,12 @@ pub struct Settings {
     pub connector: String,
     /// `0` where no connector has set it.
     pub task: String,
-    pub table_uri: TableUriTemplate,
-    pub table_auto_create: bool,
-    pub schema: SchemaSource,
-    pub unknown_fields: UnknownFields,
+    pub routes: Routes,
+    /// Of every table that [`Settings::of_tables`] does not name.
+    pub of_any_table: Arc<TableSettings>,
+    /// By the table's name.
+    pub of_tables: BTreeMap<String, Arc<TableSettings>>,
+    pub null_values: NullValues,
     pub input_mode: InputMode,
     pub raw_format: RawFormat,
     pub json_strings: JsonStrings,
@@ -44,30 +53,18 @@ pub struct Settings {
     pub compression: Compression,
 }
 
-/// Where the schema comes from that records are converted to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SchemaSource {
-    /// A schema in Delta's JSON that [`Schema::parse`] has accepted.
-    Inline(String),
-    /// An absolute path whose content nobody has looked at yet.
-    File(PathBuf),
-    /// The table's own.
-    Table,
-}
-
 impl Settings {
     /// Finds every error, not the first one only. Keys without the prefix `delta.` are Connect's: of those only
-    /// [`NAME`] and [`TASK_ID`] are read.
+    /// [`NAME`], [`TASK_ID`] and what is declared are read.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Settings, Vec<SettingError>> {
         let mut read = Reader::new(given);
         let connector = read.any_text(NAME);
         if connector.is_none() {
             read.error(NAME, Code::ConfigMissing, "has no default and is not given");
         }
-        let table_uri = read.text(declare::TABLE_URI, TableUriTemplate::parse);
-        let table_auto_create = read.boolean(declare::TABLE_AUTO_CREATE);
-        let schema = schema_source(&mut read);
-        let unknown_fields = read.choice(declare::SCHEMA_UNKNOWN_FIELDS);
+        let routes = routes(&mut read);
+        let of_any_table = TableSettings::read(&mut read);
+        let null_values = read.choice(declare::NULL_VALUES);
         let input_mode = read.choice(declare::INPUT_MODE);
         let raw_format = read.choice(declare::RAW_FORMAT);
         let json_strings = read.choice(declare::RAW_JSON_STRINGS);
@@ -78,6 +75,7 @@ impl Settings {
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         read.refuse_unknown();
         read.check_rules();
+        let of_tables = of_tables(given, &mut read);
 
         let task = read.any_text(TASK_ID).unwrap_or("0").to_string();
         let errors = read.errors;
@@ -85,10 +83,10 @@ impl Settings {
             Some(Settings {
                 connector: connector?.to_string(),
                 task,
-                table_uri: table_uri?,
-                table_auto_create,
-                schema,
-                unknown_fields: unknown_fields?,
+                routes: routes?,
+                of_any_table: Arc::new(of_any_table?),
+                of_tables,
+                null_values: null_values?,
                 input_mode: input_mode?,
                 raw_format: raw_format?,
                 json_strings: json_strings?,
@@ -104,24 +102,74 @@ impl Settings {
             None => Err(errors),
         }
     }
+
+    pub fn of_table(&self, name: &str) -> &Arc<TableSettings> {
+        self.of_tables.get(name).unwrap_or(&self.of_any_table)
+    }
+
+    /// Reads the files that schemas are in.
+    pub fn read_schema_files(&mut self, read: impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+        let all = std::iter::once(&mut self.of_any_table).chain(self.of_tables.values_mut());
+        for table in all {
+            Arc::make_mut(table).read_schema_file(&read)?;
+        }
+        Ok(())
+    }
+
+    /// What the records have to bring along.
+    pub fn needs(&self) -> Needs {
+        let all = std::iter::once(&self.of_any_table).chain(self.of_tables.values());
+        let mut needs = all.map(|table| table.computed.needs()).fold(Needs::default(), Needs::and);
+        match self.routes.by {
+            Some(RouteBy::Topic) => needs.topic = true,
+            Some(RouteBy::Header(_)) => needs.headers = true,
+            _ => {}
+        }
+        needs
+    }
 }
 
-fn schema_source(read: &mut Reader) -> SchemaSource {
-    if let Some(json) = read.any_text(declare::SCHEMA_JSON)
-        && let Err(error) = Schema::parse(json)
+fn routes(read: &mut Reader) -> Option<Routes> {
+    let uri = read.text(declare::TABLE_URI, TableUriTemplate::parse);
+    let by = read.text(declare::ROUTE_BY, RouteBy::parse);
+    let map = [declare::TOPIC2TABLE_MAP, declare::ROUTE_MAP]
+        .map(|setting| read.text(setting, |map| RouteMap::parse(map, uri.as_ref())));
+    let unmatched = read.choice(declare::ROUTE_UNMATCHED);
+    if by.is_some()
+        && read.any_text(declare::ROUTE_MAP).is_none()
+        && uri.as_ref().is_some_and(|uri| !uri.takes_a_name())
     {
-        read.error(declare::SCHEMA_JSON, error.code, error.message);
+        read.invalid(
+            declare::ROUTE_BY,
+            "the names that it finds have no place: delta.table.uri needs ${table}",
+        );
     }
-    let json = read.text(declare::SCHEMA_JSON, |json| Ok(json.to_string()));
-    let file = read.text(declare::SCHEMA_FILE, |path| match path.starts_with('/') {
-        true => Ok(PathBuf::from(path)),
-        false => Err("a relative path is refused: give an absolute path".into()),
-    });
-    match (json, file) {
-        (Some(json), _) => SchemaSource::Inline(json),
-        (None, Some(file)) => SchemaSource::File(file),
-        (None, None) => SchemaSource::Table,
+    let map = map.into_iter().flatten().next();
+    Some(Routes { uri: uri?, by, map, unmatched: unmatched? })
+}
+
+/// Each table's settings are everybody's with its own in their place.
+fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<String, Arc<TableSettings>> {
+    let mut own: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
+    for (key, value) in given {
+        if let Some((table, setting)) = of_a_table(key) {
+            own.entry(table).or_insert_with(|| given.clone()).insert(setting.to_owned(), value.clone());
+        }
     }
+    let mut tables = BTreeMap::new();
+    for (table, settings) in &own {
+        let mut of_table = Reader::of_table(settings, table);
+        let read_settings = TableSettings::read(&mut of_table);
+        of_table.check_rules();
+        // What is wrong with everybody's settings was found already.
+        of_table.errors.retain(|error| given.contains_key(&error.key));
+        match read_settings {
+            Some(settings) => drop(tables.insert((*table).to_owned(), Arc::new(settings))),
+            None => {}
+        }
+        read.errors.append(&mut of_table.errors);
+    }
+    tables
 }
 
 /// All errors as one, for a reply that has room for one: the code of the first, every message.

@@ -1,7 +1,7 @@
 //! Reads a map of settings by their declarations and keeps every error.
 
 use super::choices::Choice;
-use super::declare::{Default, Kind, PREFIX, RULES, Rule, SETTINGS, Setting};
+use super::declare::{Default, Kind, OF_A_TABLE, PREFIX, RULES, Rule, SETTINGS, Setting, TABLES_PREFIX};
 use crate::error::Code;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,19 +22,36 @@ impl fmt::Display for SettingError {
 
 pub(super) struct Reader<'a> {
     given: &'a BTreeMap<String, String>,
+    /// For the names in errors.
+    table: Option<&'a str>,
     pub errors: Vec<SettingError>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(given: &'a BTreeMap<String, String>) -> Self {
-        Reader { given, errors: Vec::new() }
+        Reader { given, table: None, errors: Vec::new() }
+    }
+
+    /// Reads the settings of one table: they stand in `given` as if they were everybody's.
+    pub fn of_table(given: &'a BTreeMap<String, String>, table: &'a str) -> Self {
+        Reader { given, table: Some(table), errors: Vec::new() }
     }
 
     pub fn error(&mut self, key: &str, code: Code, message: impl Into<String>) {
-        self.errors.push(SettingError { key: key.into(), code, message: message.into() });
+        let key = match (self.table, key.strip_prefix(PREFIX)) {
+            (Some(table), Some(rest)) => format!("{TABLES_PREFIX}{table}.{rest}"),
+            _ => key.to_owned(),
+        };
+        self.errors.push(SettingError { key, code, message: message.into() });
     }
 
-    fn invalid(&mut self, setting: &Setting, value: &str, message: impl fmt::Display) {
+    /// What is wrong with the value of a setting that was read.
+    pub fn invalid(&mut self, key: &str, message: impl fmt::Display) {
+        let value = self.any_text(key).unwrap_or_default();
+        self.refuse(declared(key), value, message);
+    }
+
+    fn refuse(&mut self, setting: &Setting, value: &str, message: impl fmt::Display) {
         let message = if setting.is_secret() {
             message.to_string()
         } else {
@@ -60,7 +77,16 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        check(value).map_err(|message| self.invalid(setting, value, message)).ok()
+        check(value).map_err(|message| self.refuse(setting, value, message)).ok()
+    }
+
+    /// The text of a setting that needs no check, or its default, or nothing.
+    pub fn text_or_default(&self, key: &str) -> &'a str {
+        let default = match declared(key).default {
+            Default::Value(value) => value,
+            _ => "",
+        };
+        self.any_text(key).unwrap_or(default)
     }
 
     /// `false` after an error.
@@ -107,13 +133,13 @@ impl<'a> Reader<'a> {
                 return None;
             }
         };
-        check(value).map_err(|message| self.invalid(setting, value, message)).ok()
+        check(value).map_err(|message| self.refuse(setting, value, message)).ok()
     }
 
     /// Refuses what has our prefix and is not declared.
     pub fn refuse_unknown(&mut self) {
         for key in self.given.keys().filter(|key| key.starts_with(PREFIX)) {
-            if !SETTINGS.iter().any(|setting| setting.name == key) {
+            if !SETTINGS.iter().any(|setting| setting.name == key) && of_a_table(key).is_none() {
                 let message = format!("there is no such setting; the nearest one is {}", nearest(key));
                 self.error(key, Code::ConfigUnknownKey, message);
             }
@@ -125,16 +151,22 @@ impl<'a> Reader<'a> {
             let given = |key: &str| self.any_text(key).is_some();
             let broken = match rule {
                 Rule::NotBoth(first, second) => (given(first) && given(second)).then_some(second),
-                Rule::Needs { setting, value, one_of } => {
-                    let on = self.any_text(setting).is_some_and(|v| v.eq_ignore_ascii_case(value));
-                    (on && !one_of.iter().any(|key| given(key))).then_some(setting)
-                }
+                Rule::OnlyWith(first, second) => (given(first) && !given(second)).then_some(first),
             };
             if let Some(key) = broken {
                 self.error(key, Code::ConfigInvalid, rule.message());
             }
         }
     }
+}
+
+/// The table that a key of [`TABLES_PREFIX`] names, and the setting.
+pub(super) fn of_a_table(key: &str) -> Option<(&str, &'static str)> {
+    let rest = key.strip_prefix(TABLES_PREFIX)?;
+    OF_A_TABLE.iter().find_map(|setting| {
+        let table = rest.strip_suffix(setting.strip_prefix(PREFIX)?)?.strip_suffix('.')?;
+        (!table.is_empty()).then_some((table, *setting))
+    })
 }
 
 /// As Java's `String.trim`, which Connect applies to every value.

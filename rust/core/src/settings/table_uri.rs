@@ -3,10 +3,12 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Stands for the record's original topic.
-pub const TOPIC: &str = "${topic}";
+const TOPIC: &str = "${topic}";
+/// Stands for the name that routing found.
+const TABLE: &str = "${table}";
 
 /// What a path segment of a URL may hold as it is (RFC 3986, `pchar`). Braces are not in it, so an encoded text never
-/// holds [`TOPIC`].
+/// holds [`TOPIC`] or [`TABLE`].
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -29,15 +31,15 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// The location of a table, or of one table for each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableUriTemplate {
-    /// `file:///a/b/`, percent-encoded but for [`TOPIC`].
+    /// `file:///a/b/`, percent-encoded but for [`TOPIC`] and [`TABLE`].
     url: String,
 }
 
 impl TableUriTemplate {
     /// The error says what is allowed. Java's `Settings.tableUriProblem` refuses the same texts.
     pub fn parse(text: &str) -> Result<TableUriTemplate, String> {
-        if text.replace(TOPIC, "").contains("${") {
-            return Err("the only placeholder is ${topic}".into());
+        if text.replace(TOPIC, "").replace(TABLE, "").contains("${") {
+            return Err("the only placeholders are ${topic} and ${table}".into());
         }
         let (path, is_url) = match text.strip_prefix("file://") {
             Some(path) if path.starts_with('/') => (path, true),
@@ -76,14 +78,15 @@ impl TableUriTemplate {
         Ok(TableUriTemplate { url })
     }
 
-    /// The table for a record's original topic: an absolute, percent-encoded `file:///` URL that ends in a slash.
-    pub fn table_for(&self, topic: &str) -> String {
-        self.url.replace(TOPIC, &utf8_percent_encode(topic, ENCODED).to_string())
+    /// The table of a name, for a record's original topic: an absolute, percent-encoded `file:///` URL that ends in a slash.
+    pub fn table_for(&self, topic: &str, table: &str) -> String {
+        let encoded = |text| utf8_percent_encode(text, ENCODED).to_string();
+        // Nothing encoded holds a placeholder.
+        self.url.replace(TOPIC, &encoded(topic)).replace(TABLE, &encoded(table))
     }
 
-    /// Whether topics have tables of their own.
-    pub fn is_per_topic(&self) -> bool {
-        self.url.contains(TOPIC)
+    pub fn takes_a_name(&self) -> bool {
+        self.url.contains(TABLE)
     }
 }
 
@@ -114,24 +117,28 @@ fn check_url_path(path: &str) -> Result<(), String> {
 }
 
 fn encode_url_segment(segment: &str) -> Result<String, String> {
-    let literals: Vec<_> =
-        segment.split(TOPIC).map(|literal| percent_decode_str(literal).decode_utf8_lossy()).collect();
-    encode_literals(literals.iter().map(AsRef::as_ref))
+    encode_literals(segment, |literal| percent_decode_str(literal).decode_utf8_lossy().into_owned())
 }
 
 fn encode_segment(segment: &str) -> Result<String, String> {
-    encode_literals(segment.split(TOPIC))
+    encode_literals(segment, str::to_owned)
 }
 
-fn encode_literals<'a>(literals: impl Iterator<Item = &'a str>) -> Result<String, String> {
-    let mut encoded = Vec::new();
-    for literal in literals {
+/// Encodes what stands between the placeholders.
+fn encode_literals(segment: &str, decode: fn(&str) -> String) -> Result<String, String> {
+    let mut encoded = String::new();
+    let mut rest = segment;
+    loop {
+        let next = [TOPIC, TABLE].into_iter().filter_map(|name| Some((rest.find(name)?, name))).min();
+        let literal = decode(&rest[..next.map_or(rest.len(), |(at, _)| at)]);
         if literal.contains(['\0', char::REPLACEMENT_CHARACTER]) {
             return Err("the path has to be UTF-8 without zero bytes".into());
         }
-        encoded.push(utf8_percent_encode(literal, ENCODED).to_string());
+        encoded.push_str(&utf8_percent_encode(&literal, ENCODED).to_string());
+        let Some((at, name)) = next else { return Ok(encoded) };
+        encoded.push_str(name);
+        rest = &rest[at + name.len()..];
     }
-    Ok(encoded.join(TOPIC))
 }
 
 #[cfg(test)]
@@ -139,7 +146,7 @@ mod tests {
     use super::*;
 
     fn table(text: &str, topic: &str) -> String {
-        TableUriTemplate::parse(text).unwrap().table_for(topic)
+        TableUriTemplate::parse(text).unwrap().table_for(topic, "name")
     }
 
     #[test]
@@ -162,19 +169,26 @@ mod tests {
     #[test]
     fn topic_is_replaced_everywhere_and_encoded() {
         let template = TableUriTemplate::parse("/data/${topic}/x-${topic}").unwrap();
-        assert!(template.is_per_topic());
-        assert_eq!(template.table_for("orders.v1_a-b"), "file:///data/orders.v1_a-b/x-orders.v1_a-b/");
-        assert_eq!(template.table_for("a b/${topic}"), {
+        assert_eq!(template.table_for("orders.v1_a-b", ""), "file:///data/orders.v1_a-b/x-orders.v1_a-b/");
+        assert_eq!(template.table_for("a b/${topic}", ""), {
             let topic = "a%20b%2F$%7Btopic%7D";
             format!("file:///data/{topic}/x-{topic}/")
         });
     }
 
     #[test]
+    fn table_is_replaced_beside_topic() {
+        let template = TableUriTemplate::parse("file:///d%20x/${table}${topic}-${table}").unwrap();
+        assert_eq!(template.table_for("t/1", "${topic}"), {
+            let table = "$%7Btopic%7D";
+            format!("file:///d%20x/{table}t%2F1-{table}/")
+        });
+    }
+
+    #[test]
     fn an_encoded_placeholder_is_not_one() {
         let template = TableUriTemplate::parse("file:///data/%24%7Btopic%7D").unwrap();
-        assert!(!template.is_per_topic());
-        assert_eq!(template.table_for("orders"), "file:///data/$%7Btopic%7D/");
+        assert_eq!(template.table_for("orders", "name"), "file:///data/$%7Btopic%7D/");
     }
 
     #[test]

@@ -1,4 +1,6 @@
 use super::*;
+use crate::computed::Computed;
+use crate::schema::Schema;
 use declare::{Default, Kind, SETTINGS};
 
 const SCHEMA: &str =
@@ -26,11 +28,23 @@ fn defaults_are_the_documented_ones() {
         Settings {
             connector: "orders".into(),
             task: "0".into(),
-            table_uri: TableUriTemplate::parse("/data/orders").unwrap(),
-            table_auto_create: false,
-            schema: SchemaSource::Table,
-            unknown_fields: UnknownFields::Ignore,
-            input_mode: InputMode::Raw,
+            routes: Routes {
+                uri: TableUriTemplate::parse("/data/orders").unwrap(),
+                by: None,
+                map: None,
+                unmatched: Unmatched::Fail,
+            },
+            of_any_table: Arc::new(TableSettings {
+                auto_create: false,
+                properties: BTreeMap::new(),
+                schema: SchemaSource::Table,
+                evolution: Evolution::None,
+                unknown_fields: UnknownFields::Ignore,
+                computed: Computed::default(),
+            }),
+            of_tables: BTreeMap::new(),
+            null_values: NullValues::Ignore,
+            input_mode: InputMode::Auto,
             raw_format: RawFormat::Json,
             json_strings: JsonStrings::Strict,
             commit_interval: Duration::from_secs(60),
@@ -58,7 +72,12 @@ fn every_default_given_in_full_changes_nothing() {
 fn every_value_arrives_trimmed_at_its_field() {
     let settings = Settings::parse(&with(&[
         ("sluice.task.id", "3"),
-        ("delta.table.uri", " file:///x/${topic} "),
+        ("delta.table.uri", " file:///x/${topic}/${table} "),
+        ("delta.table.properties", " delta.appendOnly = true; ;x.y=a=b "),
+        ("delta.topic2table.map", "t=u"),
+        ("delta.schema.evolution", "widen"),
+        ("delta.input.mode", "connect"),
+        ("behavior.on.null.values", "dlq"),
         ("delta.table.auto.create", " TRUE"),
         ("delta.schema.json", SCHEMA),
         ("delta.schema.unknown.fields", "fail"),
@@ -71,10 +90,17 @@ fn every_value_arrives_trimmed_at_its_field() {
     ]))
     .unwrap();
     assert_eq!(settings.task, "3");
-    assert_eq!(settings.table_uri.table_for("t"), "file:///x/t/");
-    assert!(settings.table_auto_create);
-    assert_eq!(settings.schema, SchemaSource::Inline(SCHEMA.into()));
-    assert_eq!(settings.unknown_fields, UnknownFields::Fail);
+    assert_eq!(settings.routes.of_topic("t")[0].uri, "file:///x/t/u/");
+    let of_table = settings.of_table("u");
+    assert!(of_table.auto_create);
+    assert_eq!(
+        of_table.properties.iter().map(|(k, v)| format!("{k}:{v}")).collect::<Vec<_>>(),
+        ["delta.appendOnly:true", "x.y:a=b"]
+    );
+    assert_eq!(of_table.schema, SchemaSource::Given(Schema::parse(SCHEMA).unwrap()));
+    assert_eq!(of_table.evolution, Evolution::Widen);
+    assert_eq!(of_table.unknown_fields, UnknownFields::Fail);
+    assert_eq!((settings.input_mode, settings.null_values), (InputMode::Connect, NullValues::Dlq));
     assert_eq!(settings.json_strings, JsonStrings::Lenient);
     assert_eq!(settings.commit_interval, Duration::from_millis(100));
     assert_eq!(settings.commit_max_bytes, 1 << 20);
@@ -86,7 +112,35 @@ fn every_value_arrives_trimmed_at_its_field() {
 #[test]
 fn a_schema_file_is_a_path_that_is_not_read() {
     let settings = Settings::parse(&with(&[("delta.schema.file", "/nowhere/schema.json")])).unwrap();
-    assert_eq!(settings.schema, SchemaSource::File("/nowhere/schema.json".into()));
+    let mut settings = settings;
+    assert_eq!(settings.of_any_table.schema, SchemaSource::File("/nowhere/schema.json".into()));
+    settings.read_schema_files(|_| Ok(SCHEMA.into())).unwrap();
+    assert_eq!(settings.of_any_table.schema, SchemaSource::Given(Schema::parse(SCHEMA).unwrap()));
+}
+
+#[test]
+fn a_table_has_its_own_settings_over_everybodys() {
+    let settings = Settings::parse(&with(&[
+        ("delta.schema.evolution", "add"),
+        ("delta.tables.a.b.schema.evolution", "none"),
+        ("delta.tables.a.b.table.auto.create", "true"),
+    ]))
+    .unwrap();
+    let (own, other) = (settings.of_table("a.b"), settings.of_table("a"));
+    assert_eq!((own.evolution, own.auto_create), (Evolution::None, true));
+    assert_eq!((other.evolution, other.auto_create), (Evolution::Add, false));
+}
+
+#[test]
+fn errors_in_a_tables_settings_name_them() {
+    for (key, code) in [
+        ("delta.tables.a.schema.evolution", Code::ConfigInvalid),
+        ("delta.tables.a.commit.interval.ms", Code::ConfigUnknownKey),
+        ("delta.tables.schema.evolution", Code::ConfigUnknownKey),
+    ] {
+        let errors = errors(&[(key, "?")]);
+        assert_eq!((errors.len(), errors[0].key.as_str(), errors[0].code), (1, key, code), "{errors:?}");
+    }
 }
 
 #[test]

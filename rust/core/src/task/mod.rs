@@ -4,9 +4,12 @@
 //! It decides what is put up for commit only at the start of a call. A bad row's report is safe before the next
 //! call (`docs/crossing.md`), so no offset moves past a bad record that might still be lost (I1).
 
+mod batch;
 mod counters;
 mod partition;
 mod port;
+mod route;
+mod rows;
 mod slot;
 
 #[cfg(test)]
@@ -17,15 +20,15 @@ pub use port::{Event, Table, Tables};
 
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::info;
 
-use crate::connect::Payload;
-use crate::crossing::Segment;
+use crate::connect::Registry;
+use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
-use crate::settings::Settings;
+use crate::settings::{Settings, TableRef};
 use crate::table::TableInfo;
-use partition::{Admission, Partition};
+use partition::{Feed, Partition};
 use slot::Slot;
 
 /// Above this backlog of unencoded rows the partitions are paused, in bytes.
@@ -42,6 +45,7 @@ const TICK_IDLE: u64 = 1000;
 
 pub struct Task<T: Tables> {
     settings: Settings,
+    registry: Registry,
     /// Bad rows can be reported one by one; without a reporter the first one fails the batch.
     has_reporter: bool,
     tables: T,
@@ -71,11 +75,6 @@ pub struct BadRow {
     pub message: String,
 }
 
-fn raw_value(segment: &Segment, row: usize) -> Option<&[u8]> {
-    let Payload::Raw(values) = &segment.value else { return None };
-    (!segment.is_null(row)).then(|| values.value(row))
-}
-
 /// The partition behind an id from Java; none where it is not assigned.
 fn assigned(partitions: &mut [Option<Partition>], id: i32) -> Option<&mut Partition> {
     partitions.get_mut(usize::try_from(id).ok()?)?.as_mut()
@@ -85,6 +84,7 @@ impl<T: Tables> Task<T> {
     pub fn new(settings: Settings, has_reporter: bool, tables: T) -> Self {
         Task {
             settings,
+            registry: Registry::default(),
             has_reporter,
             tables,
             slots: Vec::new(),
@@ -102,13 +102,18 @@ impl<T: Tables> Task<T> {
                 .ok()
                 .filter(|index| *index < 1 << 20)
                 .ok_or_else(|| Error::new(Code::CrossingInvalid, format!("partition id {id}")))?;
-            let uri = self.settings.table_uri.table_for(&topic_partition.topic);
-            let slot = self.slot(uri);
             let app_id = topic_partition.app_id(&self.settings.connector);
             if self.partitions.len() <= index {
                 self.partitions.resize_with(index + 1, || None);
             }
-            self.partitions[index] = Some(Partition::new(topic_partition, app_id, slot));
+            self.partitions[index] = Some(match self.settings.routes.by {
+                Some(_) => Partition::routed(topic_partition, app_id),
+                None => {
+                    let tables = self.settings.routes.of_topic(&topic_partition.topic);
+                    let slots: Vec<_> = tables.into_iter().map(|table| self.slot(table)).collect();
+                    Partition::new(topic_partition, app_id, &slots)
+                }
+            });
         }
         for slot in 0..self.slots.len() {
             self.load(slot);
@@ -116,133 +121,29 @@ impl<T: Tables> Task<T> {
         self.tick(now)
     }
 
-    fn slot(&mut self, uri: String) -> usize {
-        self.slots.iter().position(|slot| slot.uri == uri).unwrap_or_else(|| {
-            self.slots.push(Slot::new(self.tables.open(&uri), uri));
+    fn slot(&mut self, table: TableRef) -> usize {
+        self.slots.iter().position(|slot| slot.uri == table.uri).unwrap_or_else(|| {
+            let settings = self.settings.of_table(&table.name).clone();
+            let handle = self.tables.open(&table.uri, &settings);
+            self.slots.push(Slot::new(handle, table.uri, settings, self.settings.json_strings));
             self.slots.len() - 1
         })
+    }
+
+    /// What the records have to bring along.
+    pub fn needs(&self) -> Needs {
+        self.settings.needs()
+    }
+
+    /// The schemas and topics that segments refer to.
+    pub fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
     }
 
     /// Lets time pass: takes in what came of earlier requests and puts up for commit what is due.
     pub fn tick(&mut self, now: u64) -> Result<Actions> {
         self.turn(now)?;
         Ok(self.actions(now))
-    }
-
-    /// Takes a batch, whole or not at all.
-    pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
-        self.turn(now)?;
-        if self.backlog() > BACKLOG_REFUSE {
-            return Err(Error::new(Code::Busy, format!("{} bytes wait to be encoded", self.backlog())));
-        }
-        let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursor)).collect();
-        let counters_before = self.counters;
-        match self.take(now, batch) {
-            Ok(bad) => Ok((self.actions(now), bad)),
-            Err(error) => {
-                for (partition, cursor) in self.partitions.iter_mut().zip(before) {
-                    if let (Some(partition), Some(cursor)) = (partition, cursor) {
-                        partition.cursor = cursor;
-                    }
-                }
-                self.counters = counters_before;
-                self.slots.iter_mut().for_each(Slot::forget_batch);
-                Err(error)
-            }
-        }
-    }
-
-    fn take(&mut self, now: u64, batch: &[Segment]) -> Result<Vec<BadRow>> {
-        if !self.has_reporter && batch.iter().any(|segment| segment.refused) {
-            return Err(Error::new(
-                Code::CrossingInvalid,
-                "refused rows, and no reporter that could have them",
-            ));
-        }
-        let mut bad = Vec::new();
-        let mut order: Vec<(usize, usize)> = batch
-            .iter()
-            .enumerate()
-            .flat_map(|(s, segment)| (0..segment.rows()).map(move |r| (s, r)))
-            .collect();
-        order.sort_by_key(|(s, r)| batch[*s].seq[*r]);
-        for (s, row) in order {
-            let segment = &batch[s];
-            let offset = segment.offsets[row];
-            self.counters.records += 1;
-            let Some(partition) = assigned(&mut self.partitions, segment.partitions[row]) else {
-                self.counters.revoked += 1;
-                continue;
-            };
-            match partition.admit(offset) {
-                Admission::NotReady => {
-                    self.counters.dropped += 1;
-                    continue;
-                }
-                Admission::Redelivered => {
-                    self.counters.redelivered += 1;
-                    continue;
-                }
-                Admission::BelowTable(held) => {
-                    let at = &partition.topic_partition;
-                    let message = format!(
-                        "topic {} partition {}: Kafka delivers offset {offset}, and the table holds offset {held}",
-                        at.topic, at.partition
-                    );
-                    let error = Error::new(Code::OffsetBelowTable, message);
-                    self.failed.get_or_insert(error.clone());
-                    return Err(error);
-                }
-                Admission::Take => {}
-            }
-            let slot = &mut self.slots[partition.table];
-            let made_row = match raw_value(segment, row) {
-                Some(value) => match slot.push(value) {
-                    Ok(()) => true,
-                    Err(error) if self.has_reporter => {
-                        let (seq, code) = (segment.seq[row], error.code);
-                        bad.push(BadRow { seq, code, path: error.path, message: error.message });
-                        self.counters.errant += 1;
-                        false
-                    }
-                    Err(error) => {
-                        let at = &partition.topic_partition;
-                        let path = if error.path.is_empty() { "(record)" } else { &error.path };
-                        let message = format!(
-                            "topic {} partition {} offset {offset}, field {path}: {}",
-                            at.topic, at.partition, error.message
-                        );
-                        return Err(Error::new(error.code, message));
-                    }
-                },
-                None if segment.refused => {
-                    self.counters.errant += 1;
-                    false
-                }
-                None => {
-                    self.counters.tombstones += 1;
-                    false
-                }
-            };
-            partition.take(offset, made_row);
-            slot.count(raw_value(segment, row).map_or(0, <[u8]>::len) as u64);
-            self.counters.rows += u64::from(made_row);
-        }
-        for slot in &mut self.slots {
-            let unknown = slot.hand_over(now);
-            if unknown.total > 0 {
-                if self.counters.unknown_fields == 0 {
-                    let names: Vec<_> = unknown.names.keys().map(String::as_str).collect();
-                    warn!(
-                        "records have fields that table {} has no column for; they are counted and not written: {}",
-                        slot.uri,
-                        names.join(", ")
-                    );
-                }
-                self.counters.unknown_fields += unknown.total;
-            }
-        }
-        Ok(bad)
     }
 
     /// The offsets that Connect may commit of those it asks about (I2), each with the next offset that Connect
@@ -265,7 +166,7 @@ impl<T: Tables> Task<T> {
     pub fn drain(&mut self, now: u64, ids: &[i32]) -> Result<()> {
         for id in ids {
             if let Some(partition) = assigned(&mut self.partitions, *id) {
-                self.slots[partition.table].drain = true;
+                partition.feeds.iter().for_each(|feed| self.slots[feed.slot].drain = true);
             }
         }
         self.turn(now)
@@ -284,7 +185,7 @@ impl<T: Tables> Task<T> {
         let mut torn = vec![false; self.slots.len()];
         for id in ids {
             if let Some(partition) = self.partitions.get_mut(*id as usize).and_then(Option::take) {
-                torn[partition.table] |= partition.has_open();
+                partition.feeds.iter().for_each(|feed| torn[feed.slot] |= feed.has_open());
             }
         }
         for (index, torn) in torn.into_iter().enumerate() {
@@ -305,7 +206,8 @@ impl<T: Tables> Task<T> {
     }
 
     fn has_open(&self, slot: usize) -> bool {
-        self.partitions.iter().flatten().any(|p| p.table == slot && p.has_open())
+        let feeds = self.partitions.iter().flatten().flat_map(|partition| &partition.feeds);
+        feeds.filter(|feed| feed.slot == slot).any(Feed::has_open)
     }
 
     fn turn(&mut self, now: u64) -> Result<()> {
@@ -329,8 +231,9 @@ impl<T: Tables> Task<T> {
         let cut = self.partitions.iter_mut().enumerate();
         let (ids, intervals) = cut
             .filter_map(|(id, partition)| {
-                let partition = partition.as_mut().filter(|p| p.table == index)?;
-                Some((id, partition.cut()?))
+                let Partition { feeds, topic_partition, app_id, .. } = partition.as_mut()?;
+                let feed = feeds.iter_mut().find(|feed| feed.slot == index)?;
+                Some((id, feed.cut((topic_partition, app_id))?))
             })
             .unzip();
         self.slots[index].commit(ids, intervals);
@@ -341,8 +244,8 @@ impl<T: Tables> Task<T> {
             while let Some(event) = self.slots[index].table.poll() {
                 match event {
                     Event::Loaded { table, offsets } => self.loaded(index, table, offsets),
-                    Event::Committed { version, .. } => self.committed(index, version),
-                    Event::Evolved { .. } => {}
+                    Event::Committed { version, table } => self.committed(index, version, table),
+                    Event::Evolved { table } => self.evolved(index, table),
                     Event::Fenced { reason } => {
                         self.counters.fenced += 1;
                         self.slots[index].in_flight = None;
@@ -366,32 +269,40 @@ impl<T: Tables> Task<T> {
         if slot.load_again {
             return self.load(index);
         }
-        let Some(info) = table else { return };
-        if let Err(error) = self.slots[index].set_info(info, &self.settings) {
+        if let Some(table) = table
+            && let Err(error) = slot.set_table(table)
+        {
             self.failed.get_or_insert(error);
             return;
         }
         for (app_id, held) in offsets {
-            let mut of_table = self.partitions.iter_mut().flatten().filter(|p| p.table == index);
-            if let Some(partition) = of_table.find(|p| p.app_id == app_id && p.is_loading()) {
-                partition.loaded(held);
+            if let Some(partition) = self.partitions.iter_mut().flatten().find(|p| p.app_id == app_id) {
+                partition.loaded(index, held);
             }
         }
     }
 
-    fn committed(&mut self, index: usize, version: u64) {
+    fn evolved(&mut self, index: usize, table: Arc<TableInfo>) {
+        self.slots[index].evolving = false;
+        if let Err(error) = self.slots[index].set_table(table) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn committed(&mut self, index: usize, version: u64, table: Arc<TableInfo>) {
         let Some(in_flight) = self.slots[index].in_flight.take() else { return };
         self.counters.commits += 1;
         self.counters.version = version;
         for (id, to) in in_flight {
             // A partition that is loading learns from the load that follows what the table holds.
-            if let Some(Some(partition)) = self.partitions.get_mut(id)
-                && partition.table == index
-                && partition.is_running()
-            {
-                partition.committed = Some(to);
+            let partition = self.partitions.get_mut(id).and_then(Option::as_mut);
+            if let Some(feed) = partition.and_then(|p| p.feed(index)).filter(|feed| feed.is_running()) {
+                feed.committed(to);
                 self.offsets_moved = true;
             }
+        }
+        if let Err(error) = self.slots[index].set_table(table) {
+            self.failed.get_or_insert(error);
         }
         if self.slots[index].load_again {
             self.load(index);
@@ -402,15 +313,16 @@ impl<T: Tables> Task<T> {
     fn reset(&mut self, index: usize) {
         let slot = &mut self.slots[index];
         slot.discard();
-        self.partitions.iter_mut().flatten().filter(|p| p.table == index).for_each(Partition::reset);
+        self.partitions.iter_mut().flatten().for_each(|partition| partition.reset(index));
         self.load(index);
     }
 
     /// Asks for the offsets of the table's loading partitions, of all at once. Never while a unit is up for commit, nor
     /// while an answer is due: that answer could be from before a commit, or for a partition's earlier stay.
     fn load(&mut self, index: usize) {
-        let loading = self.partitions.iter().flatten().filter(|p| p.table == index && p.is_loading());
-        let app_ids: Vec<_> = loading.map(|p| p.app_id.clone()).collect();
+        let loading = |p: &&Partition| p.feeds.iter().any(|feed| feed.slot == index && feed.is_loading());
+        let loading = self.partitions.iter().flatten().filter(loading);
+        let app_ids: Vec<_> = loading.map(|partition| partition.app_id.clone()).collect();
         let slot = &mut self.slots[index];
         slot.load_again = !app_ids.is_empty() && (slot.load_asked || slot.in_flight.is_some());
         if !app_ids.is_empty() && !slot.load_again {

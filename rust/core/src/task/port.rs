@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use crate::error::Error;
 use crate::offsets::Interval;
 use crate::schema::Schema;
+use crate::settings::TableSettings;
 use crate::table::TableInfo;
 
 /// Where a task's tables come from.
@@ -14,7 +15,7 @@ pub trait Tables {
     type Table: Table;
 
     /// A handle for one task on the table at `uri`. Does no I/O.
-    fn open(&mut self, uri: &str) -> Self::Table;
+    fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> Self::Table;
 }
 
 /// One task's handle on one table. It collects rows into the *open* unit until that is put up for commit.

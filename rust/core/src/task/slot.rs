@@ -1,36 +1,33 @@
-//! One table of a task: its decoder, its open unit and the unit that is up for commit.
+//! One table of a task: how its rows are made, its open unit and the unit that is up for commit.
 
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
 use super::port::Table;
-use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
-use crate::decode::json::{JsonDecoder, JsonOptions, RowError, UnknownFieldCounts};
-use crate::error::{Code, Result};
+use super::rows::Rows;
+use crate::error::Result;
 use crate::offsets::Interval;
-use crate::settings::Settings;
+use crate::settings::{JsonStrings, Settings, TableSettings};
 use crate::table::TableInfo;
 
 pub struct Slot<T> {
     pub uri: String,
     pub table: T,
+    pub settings: Arc<TableSettings>,
+    json_strings: JsonStrings,
+    /// How rows are made for the table; none until it is loaded or created.
+    pub rows: Option<Rows>,
     /// Partition ids of the unit that is up for commit, each with the offset that the table holds afterwards.
     pub in_flight: Option<Vec<(usize, i64)>>,
     /// The table was asked for offsets and has not answered.
     pub load_asked: bool,
     /// That answer is of no use, or there was no time to ask: ask (again).
     pub load_again: bool,
+    /// The table was asked to be created or to grow and has not answered.
+    pub evolving: bool,
     /// Puts up for commit whatever there is, without waiting for a limit.
     pub drain: bool,
-    info: Option<Arc<TableInfo>>,
-    decoder: Option<JsonDecoder>,
-    /// Bytes of the values whose rows are in the decoder.
-    decoded_bytes: usize,
-    /// Rows of the batch that is being taken, beyond those in the decoder.
-    batch: Vec<RecordBatch>,
-    batch_bytes: u64,
-    batch_records: u64,
     open_bytes: u64,
     open_records: u64,
     /// When the open unit got its first record, in the driver's ms.
@@ -38,84 +35,40 @@ pub struct Slot<T> {
 }
 
 impl<T: Table> Slot<T> {
-    pub fn new(table: T, uri: String) -> Self {
+    pub fn new(table: T, uri: String, settings: Arc<TableSettings>, json_strings: JsonStrings) -> Self {
         Slot {
             uri,
             table,
+            settings,
+            json_strings,
+            rows: None,
             in_flight: None,
             load_asked: false,
             load_again: false,
+            evolving: false,
             drain: false,
-            info: None,
-            decoder: None,
-            decoded_bytes: 0,
-            batch: Vec::new(),
-            batch_bytes: 0,
-            batch_records: 0,
             open_bytes: 0,
             open_records: 0,
             open_since: None,
         }
     }
 
-    pub fn set_info(&mut self, info: Arc<TableInfo>, settings: &Settings) -> Result<()> {
-        if self.info.as_ref() != Some(&info) {
-            let options =
-                JsonOptions { unknown_fields: settings.unknown_fields, strings: settings.json_strings };
-            self.decoder = Some(JsonDecoder::new(&info.schema, options)?);
-            self.info = Some(info);
+    pub fn set_table(&mut self, table: Arc<TableInfo>) -> Result<()> {
+        if self.rows.as_ref().is_none_or(|rows| *rows.table() != table) {
+            self.rows = Some(Rows::new(table, &self.settings, self.json_strings)?);
         }
         Ok(())
     }
 
-    pub fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
-        let Some(decoder) = &mut self.decoder else {
-            let message = "a row before the table is loaded: a defect in Sluice".into();
-            return Err(RowError { code: Code::NativePanic, path: String::new(), message });
-        };
-        decoder.push(value)?;
-        self.decoded_bytes += value.len();
-        if decoder.rows() >= HAND_OVER_ROWS || self.decoded_bytes >= HAND_OVER_BYTES {
-            self.batch.push(decoder.finish());
-            self.decoded_bytes = 0;
-        }
-        Ok(())
-    }
-
-    /// A record of the batch that is being taken belongs to the open unit.
-    pub fn count(&mut self, bytes: u64) {
-        self.batch_bytes += bytes;
-        self.batch_records += 1;
-    }
-
-    /// The batch is taken: its rows go to the open unit.
-    pub fn hand_over(&mut self, now: u64) -> UnknownFieldCounts {
-        if self.batch_records > 0 {
+    /// A batch is taken: what of it came to this table goes to the open unit.
+    pub fn hand_over(&mut self, now: u64, records: u64, bytes: u64, batches: Vec<RecordBatch>) {
+        if records > 0 {
             self.open_since.get_or_insert(now);
         }
-        self.open_bytes += std::mem::take(&mut self.batch_bytes);
-        self.open_records += std::mem::take(&mut self.batch_records);
-        let (Some(decoder), Some(info)) = (&mut self.decoder, &self.info) else {
-            return UnknownFieldCounts::default();
-        };
-        if decoder.rows() > 0 {
-            self.batch.push(decoder.finish());
-            self.decoded_bytes = 0;
-        }
-        for rows in self.batch.drain(..) {
-            self.table.write(info, rows);
-        }
-        decoder.take_unknown_fields()
-    }
-
-    /// The batch is refused: nothing of it remains.
-    pub fn forget_batch(&mut self) {
-        self.batch.clear();
-        (self.batch_bytes, self.batch_records) = (0, 0);
-        if let Some(decoder) = &mut self.decoder {
-            decoder.finish();
-            self.decoded_bytes = 0;
-            decoder.take_unknown_fields();
+        self.open_bytes += bytes;
+        self.open_records += records;
+        if let Some(rows) = &self.rows {
+            batches.into_iter().for_each(|batch| self.table.write(rows.table(), batch));
         }
     }
 

@@ -9,9 +9,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 
 use super::*;
-use crate::crossing::{encode_raw, read_batch};
+use crate::connect::Payload;
+use crate::crossing::{Segment, encode_raw, read_batch};
 use crate::offsets::Interval;
 use crate::schema::Schema;
+use crate::settings::TableSettings;
 use crate::table::TableInfo;
 use arrow_array::RecordBatch;
 
@@ -88,7 +90,7 @@ struct Fake {
 impl Tables for Fakes {
     type Table = Fake;
 
-    fn open(&mut self, _uri: &str) -> Fake {
+    fn open(&mut self, _uri: &str, _settings: &Arc<TableSettings>) -> Fake {
         let mut world = self.0.borrow_mut();
         world.events.push(VecDeque::new());
         Fake { world: self.0.clone(), handle: world.events.len() - 1, open: vec![] }

@@ -12,8 +12,7 @@ use arrow_array::types::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sluice_core::crossing::{encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
-use sluice_core::schema::Schema;
-use sluice_core::settings::{SchemaSource, Settings};
+use sluice_core::settings::Settings;
 use sluice_core::task::{Actions, BadRow, Task};
 use sluice_core::{Error, Result};
 use sluice_delta::audit::{Audit, audit};
@@ -164,11 +163,7 @@ impl Rig {
 
     pub fn task(&self, process: &Arc<Hub>, extra: &[(&str, &str)]) -> Driver {
         let settings = self.settings(extra);
-        let schema = match &settings.schema {
-            SchemaSource::Inline(json) => Some(Schema::parse(json).unwrap()),
-            _ => None,
-        };
-        let tables = process.tables_for(&settings, schema);
+        let tables = process.tables_for(&settings);
         Driver {
             task: Task::new(settings, true, tables),
             clock: Instant::now(),

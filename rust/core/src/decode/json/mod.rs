@@ -68,6 +68,17 @@ pub struct UnknownFieldCounts {
     pub names: BTreeMap<String, u64>,
 }
 
+impl UnknownFieldCounts {
+    pub fn add(&mut self, other: UnknownFieldCounts) {
+        self.total += other.total;
+        for (name, count) in other.names {
+            if self.names.len() < MAX_UNKNOWN_NAMES || self.names.contains_key(&name) {
+                *self.names.entry(name).or_default() += count;
+            }
+        }
+    }
+}
+
 pub struct JsonDecoder {
     options: JsonOptions,
     schema: SchemaRef,

@@ -3,7 +3,9 @@
 
 use super::header;
 use crate::error::Code;
-use crate::settings::declare::{Default, Kind, PREFIX, RULES, Rule, Setting, TextRule};
+use crate::settings::declare::{
+    Default, Kind, OF_A_TABLE, PREFIX, RULES, Rule, Setting, TABLES_PREFIX, TextRule,
+};
 
 const SETTINGS_FRAME: &str = include_str!("Settings.java.frame");
 const ERROR_CODE_FRAME: &str = include_str!("ErrorCode.java.frame");
@@ -22,6 +24,7 @@ pub fn settings(settings: &[Setting]) -> String {
         group = setting.group;
         define(setting, order)
     });
+    let of_a_table = OF_A_TABLE.iter().map(|name| format!("      {}", constant(name)));
     let declared = |name: &str| settings.iter().any(|s| s.name == name);
     let rules: Vec<_> = RULES.iter().filter(|r| declared(subject(r))).map(rule).collect();
     SETTINGS_FRAME
@@ -29,6 +32,8 @@ pub fn settings(settings: &[Setting]) -> String {
         .replace("/*prefix*/", &literal(PREFIX))
         .replace("/*keys*/", &keys)
         .replace("/*names*/", &names.join(",\n"))
+        .replace("/*tables_prefix*/", &literal(TABLES_PREFIX))
+        .replace("/*of_a_table*/", &of_a_table.collect::<Vec<_>>().join(",\n"))
         .replace("/*defines*/", &defines)
         .replace("/*rules*/", &rules.join("\n"))
 }
@@ -61,7 +66,7 @@ fn define(setting: &Setting, order: usize) -> String {
             let check = match rule {
                 TextRule::TableUri => "TABLE_URI_RULE",
                 TextRule::AbsolutePath => "ABSOLUTE_PATH_RULE",
-                TextRule::SchemaJson => "null",
+                TextRule::SchemaJson | TextRule::Notation(_) => "null",
             };
             ("STRING", check.to_string(), "LONG")
         }
@@ -100,7 +105,7 @@ fn define(setting: &Setting, order: usize) -> String {
 fn subject(rule: &Rule) -> &'static str {
     match rule {
         Rule::NotBoth(_, second) => second,
-        Rule::Needs { setting, .. } => setting,
+        Rule::OnlyWith(first, _) => first,
     }
 }
 
@@ -109,10 +114,8 @@ fn rule(rule: &Rule) -> String {
         Rule::NotBoth(first, second) => {
             format!("isGiven(settings, {}) && isGiven(settings, {})", constant(first), constant(second))
         }
-        Rule::Needs { setting, value, one_of } => {
-            let mut all = vec![format!("is(settings, {}, {})", constant(setting), literal(value))];
-            all.extend(one_of.iter().map(|key| format!("!isGiven(settings, {})", constant(key))));
-            all.join("\n        && ")
+        Rule::OnlyWith(first, second) => {
+            format!("isGiven(settings, {}) && !isGiven(settings, {})", constant(first), constant(second))
         }
     };
     format!(

@@ -1,7 +1,9 @@
 //! The JSON schema of the file that is posted to Connect: `{"name": …, "config": {…}}`.
 
 use super::header;
-use crate::settings::declare::{Default, Kind, PREFIX, RULES, Rule, Setting, TextRule};
+use crate::settings::declare::{
+    Default, Kind, OF_A_TABLE, PREFIX, RULES, Rule, Setting, TABLES_PREFIX, TextRule,
+};
 use serde_json::{Map, Value, json};
 
 pub fn connector(settings: &[Setting]) -> String {
@@ -25,7 +27,10 @@ pub fn connector(settings: &[Setting]) -> String {
                 "type": "object",
                 "required": required,
                 "properties": properties,
-                "patternProperties": { format!("^(?!{})", PREFIX.replace('.', "\\.")): { "type": "string" } },
+                "patternProperties": {
+                    format!("^(?!{})", PREFIX.replace('.', "\\.")): { "type": "string" },
+                    of_a_table(): { "type": "string" },
+                },
                 "additionalProperties": false,
                 "allOf": RULES.iter().map(rule).collect::<Vec<_>>(),
             },
@@ -43,12 +48,21 @@ pub fn connector(settings: &[Setting]) -> String {
     format!("{schema:#}\n")
 }
 
+/// Matches a setting of one table.
+fn of_a_table() -> String {
+    let settings: Vec<_> = OF_A_TABLE.iter().filter_map(|name| name.strip_prefix(PREFIX)).collect();
+    let escaped = |text: &str| text.replace('.', r"\.");
+    format!(r"^{}.+\.({})$", escaped(TABLES_PREFIX), escaped(&settings.join("|")))
+}
+
 /// Connect takes strings only, whatever the setting's type.
 fn property(setting: &Setting) -> Value {
     let form = match setting.kind {
         Kind::Text(TextRule::AbsolutePath) => json!({ "type": "string", "pattern": "^/" }),
         Kind::Text(TextRule::TableUri) => json!({ "type": "string", "pattern": "^(/|file:///)" }),
-        Kind::Text(TextRule::SchemaJson) | Kind::Password => json!({ "type": "string" }),
+        Kind::Text(TextRule::SchemaJson | TextRule::Notation(_)) | Kind::Password => {
+            json!({ "type": "string" })
+        }
         Kind::Boolean => json!({ "enum": ["true", "false"] }),
         Kind::Int(_) | Kind::Long(_) => json!({ "type": "string", "pattern": "^[0-9]+$" }),
         Kind::OneOf(words) => json!({ "enum": words }),
@@ -70,9 +84,9 @@ fn property(setting: &Setting) -> Value {
 fn rule(rule: &Rule) -> Value {
     match rule {
         Rule::NotBoth(first, second) => json!({ "not": { "required": [first, second] } }),
-        Rule::Needs { setting, value, one_of } => json!({
-            "if": { "required": [setting], "properties": { *setting: { "const": value } } },
-            "then": { "anyOf": one_of.iter().map(|key| json!({ "required": [key] })).collect::<Vec<_>>() },
+        Rule::OnlyWith(first, second) => json!({
+            "if": { "required": [first] },
+            "then": { "required": [second] },
         }),
     }
 }

@@ -1,0 +1,115 @@
+//! The settings that may differ from table to table.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::choices::{Evolution, KeyMode, UnknownFields};
+use super::declare;
+use super::reader::Reader;
+use crate::computed::{Computed, ComputedSettings};
+use crate::error::Result;
+use crate::schema::Schema;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableSettings {
+    pub auto_create: bool,
+    pub properties: BTreeMap<String, String>,
+    pub schema: SchemaSource,
+    pub evolution: Evolution,
+    pub unknown_fields: UnknownFields,
+    pub computed: Computed,
+}
+
+/// Where the schema comes from that records are converted to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SchemaSource {
+    /// `delta.schema.json`, or what was in the file.
+    Given(Schema),
+    /// An absolute path whose content nobody has looked at yet.
+    File(PathBuf),
+    /// The table's own.
+    Table,
+}
+
+impl SchemaSource {
+    pub fn given(&self) -> Option<&Schema> {
+        match self {
+            SchemaSource::Given(schema) => Some(schema),
+            _ => None,
+        }
+    }
+}
+
+impl TableSettings {
+    /// None after an error, which the reader keeps.
+    pub(super) fn read(read: &mut Reader) -> Option<TableSettings> {
+        let auto_create = read.boolean(declare::TABLE_AUTO_CREATE);
+        let properties = read.text(declare::TABLE_PROPERTIES, parse_properties);
+        let schema = schema_source(read);
+        let evolution = read.choice(declare::SCHEMA_EVOLUTION);
+        let unknown_fields = read.choice(declare::SCHEMA_UNKNOWN_FIELDS);
+        let computed = computed(read);
+        Some(TableSettings {
+            auto_create,
+            properties: properties.unwrap_or_default(),
+            schema,
+            evolution: evolution?,
+            unknown_fields: unknown_fields?,
+            computed: computed?,
+        })
+    }
+
+    /// Reads the schema's file, if there is one.
+    pub(super) fn read_schema_file(&mut self, read: &impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+        if let SchemaSource::File(path) = &self.schema {
+            self.schema = SchemaSource::Given(Schema::parse(&read(path)?)?);
+        }
+        Ok(())
+    }
+}
+
+fn schema_source(read: &mut Reader) -> SchemaSource {
+    let json = read.any_text(declare::SCHEMA_JSON).map(Schema::parse);
+    let file = read.text(declare::SCHEMA_FILE, |path| match path.starts_with('/') {
+        true => Ok(PathBuf::from(path)),
+        false => Err("a relative path is refused: give an absolute path".into()),
+    });
+    match (json, file) {
+        (Some(Ok(schema)), _) => SchemaSource::Given(schema),
+        (Some(Err(error)), _) => {
+            read.error(declare::SCHEMA_JSON, error.code, error.message);
+            SchemaSource::Table
+        }
+        (None, Some(file)) => SchemaSource::File(file),
+        (None, None) => SchemaSource::Table,
+    }
+}
+
+fn computed(read: &mut Reader) -> Option<Computed> {
+    let key_mode: KeyMode = read.choice(declare::KEY_MODE)?;
+    let settings = ComputedSettings {
+        metadata_columns: read.text_or_default(declare::METADATA_COLUMNS),
+        metadata_prefix: read.text_or_default(declare::METADATA_PREFIX),
+        metadata_struct: read.any_text(declare::METADATA_STRUCT),
+        key_columns: key_mode == KeyMode::Columns,
+        key_prefix: read.text_or_default(declare::KEY_PREFIX),
+        derived: read.text_or_default(declare::DERIVED_COLUMNS),
+        partition_by: read.text_or_default(declare::PARTITION_BY),
+    };
+    Computed::parse(&settings).map_err(|(setting, message)| read.invalid(setting, message)).ok()
+}
+
+fn parse_properties(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut properties = BTreeMap::new();
+    for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let (name, value) = entry
+            .split_once('=')
+            .map(|(name, value)| (name.trim(), value.trim()))
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| format!("{entry:?} is not name=value; entries are separated by semicolons"))?;
+        if properties.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(format!("{name} is given twice"));
+        }
+    }
+    Ok(properties)
+}
