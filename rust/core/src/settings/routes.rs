@@ -183,7 +183,7 @@ mod tests {
         for (text, why) in [
             ("orders", "equals"),
             ("orders=", "missing"),
-            ("orders=a,,b", "missing"),
+            ("orders=/a,,/b", "missing"),
             ("(=a", "regular"),
             (" ; ", "no entry"),
             ("orders=a", "${table}"),

@@ -174,7 +174,6 @@ fn all_errors_are_found_at_once() {
     let found = Settings::parse(&BTreeMap::from([
         ("delta.commit.max.bytes".into(), "1".into()),
         ("delta.table.url".into(), "/x".into()),
-        ("delta.table.auto.create".into(), "true".into()),
         ("topics".into(), "".into()),
     ]))
     .unwrap_err();
@@ -186,7 +185,6 @@ fn all_errors_are_found_at_once() {
             ("delta.table.uri", Code::ConfigMissing),
             ("delta.commit.max.bytes", Code::ConfigInvalid),
             ("delta.table.url", Code::ConfigUnknownKey),
-            ("delta.table.auto.create", Code::ConfigInvalid),
         ]
     );
 }
