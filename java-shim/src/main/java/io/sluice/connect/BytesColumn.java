@@ -142,7 +142,7 @@ abstract class BytesColumn extends Column {
     usualBytes = usual(usualBytes, used);
     super.clear();
     used = 0;
-    if (data.length / 4 > usualBytes) {
+    if (isOversized(data.length, usualBytes)) {
       data = new byte[usualBytes];
     }
   }

@@ -9,6 +9,7 @@ import org.apache.kafka.connect.data.Schema;
  */
 abstract class Column {
   static final int MAX_DEPTH = 64;
+  private static final int LEAST_CAPACITY = 64;
 
   /** What the columns of a segment hold beyond a fixed width for each row. */
   static final class Size {
@@ -67,7 +68,7 @@ abstract class Column {
     validity.unset(0, rows);
     rows = 0;
     hasNulls = false;
-    if (capacity / 4 > usualRows) {
+    if (isOversized(capacity, usualRows)) {
       setCapacity(usualRows);
     }
   }
@@ -105,8 +106,12 @@ abstract class Column {
     return Math.max(now, before - before / 8);
   }
 
+  static boolean isOversized(int capacity, int usual) {
+    return capacity / 4 > Math.max(usual, LEAST_CAPACITY);
+  }
+
   static int grown(int capacity, int needed) {
-    return (int) Math.max(needed, Math.min(Math.max(64L, capacity * 2L), Integer.MAX_VALUE - 8));
+    return (int) Math.max(needed, Math.min(Math.max(LEAST_CAPACITY, capacity * 2L), Integer.MAX_VALUE - 8));
   }
 
   private void setCapacity(int rows) {

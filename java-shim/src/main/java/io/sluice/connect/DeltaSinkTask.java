@@ -194,7 +194,7 @@ public final class DeltaSinkTask extends SinkTask {
       return;
     }
     List<SinkRecord> records = batch instanceof List<SinkRecord> list ? list : new ArrayList<>(batch);
-    encoder.refused().forEach(refused -> errantReports.report(refused.record(), refused.message(origin)));
+    encoder.refused().forEach(refused -> errantReports.report(refused.record, refused.message(origin)));
     for (; count > 0; count--) {
       int seq = reply.i32();
       if (seq < 0 || seq >= records.size()) {

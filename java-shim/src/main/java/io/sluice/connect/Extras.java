@@ -21,10 +21,10 @@ final class Extras {
 
   Extras(Needs needs, Registry registry, Column.Size size) {
     this.registry = registry;
-    topics = needs.topic() ? new IntColumn(Schema.INT32_SCHEMA) : null;
-    timestamps = needs.timestamp() ? new LongColumn(Schema.OPTIONAL_INT64_SCHEMA) : null;
-    timestampTypes = needs.timestamp() ? new ByteColumn(Schema.INT8_SCHEMA) : null;
-    headers = needs.headers() ? new AnyColumn(size) : null;
+    topics = needs.topic ? new IntColumn(Schema.INT32_SCHEMA) : null;
+    timestamps = needs.timestamp ? new LongColumn(Schema.OPTIONAL_INT64_SCHEMA) : null;
+    timestampTypes = needs.timestamp ? new ByteColumn(Schema.INT8_SCHEMA) : null;
+    headers = needs.headers ? new AnyColumn(size) : null;
     columns = Stream.of(topics, timestamps, timestampTypes, headers).filter(Objects::nonNull).toList();
   }
 

@@ -35,7 +35,7 @@ final class Payloads {
   }
 
   PayloadSchema key(SinkRecord record) {
-    if (!needs.key()) {
+    if (!needs.key) {
       return PayloadSchema.ABSENT;
     }
     Object key = record.key();

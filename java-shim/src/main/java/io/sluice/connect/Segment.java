@@ -27,7 +27,7 @@ final class Segment {
   }
 
   boolean holds(PayloadSchema key, PayloadSchema value) {
-    return valueSchema.id() == value.id() && keySchema.id() == key.id();
+    return valueSchema.id == value.id && keySchema.id == key.id;
   }
 
   boolean hasSchemasOf(Segment other) {
@@ -35,11 +35,11 @@ final class Segment {
   }
 
   int keyId() {
-    return keySchema.id();
+    return keySchema.id;
   }
 
   int valueId() {
-    return valueSchema.id();
+    return valueSchema.id;
   }
 
   int rows() {
@@ -116,7 +116,7 @@ final class Segment {
     extras.clear();
     size.bytes = 0;
     rows = 0;
-    if (seqs.length / 4 > usualRows) {
+    if (Column.isOversized(seqs.length, usualRows)) {
       resizeRows(usualRows);
     }
   }
