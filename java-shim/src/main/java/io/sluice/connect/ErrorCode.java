@@ -144,8 +144,8 @@ public enum ErrorCode {
       ErrorClass.RECORD,
       "A value cannot be handed over exactly: it has no type of Connect's, or is not what its "
           + "type allows.",
-      "Mend the converter or transform that made the record; the message says what is wrong "
-          + "with the value."),
+      "Mend the converter or transform that made the record; the message says what is wrong with "
+          + "the value."),
 
   ERRANT_REPORT_FAILED(
       ErrorClass.FATAL,
