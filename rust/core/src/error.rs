@@ -120,7 +120,7 @@ codes! {
         "The record gives a field twice."
         "Mend the producer: only it knows which of the two is meant.";
     RecordTooDeep "RECORD_TOO_DEEP" Record
-        "The record's JSON is nested deeper than 64 levels."
+        "The record, or the schema that it carries, is nested deeper than 64 levels, as a recursive schema is."
         "Mend the producer.";
     RecordNotRaw "RECORD_NOT_RAW" Record
         "In raw mode a record's value has to be bytes or a string, and this one is something else."
@@ -131,6 +131,15 @@ codes! {
     RecordUnrouted "RECORD_UNROUTED" Record
         "`delta.route.by` finds no table for the record."
         "Give `delta.route.map` an entry for the value in the message, or set `delta.route.unmatched`.";
+    RecordNotStruct "RECORD_NOT_STRUCT" Record
+        "A record's value has no fields: it is neither a struct nor a map."
+        "Give it a field's name with the transform `org.apache.kafka.connect.transforms.HoistField$Value`.";
+    RecordSchema "RECORD_SCHEMA" Record
+        "A value does not agree with the Connect schema that the record carries."
+        "Mend the converter or transform that made the record; the message says what the schema asks for.";
+    RecordEncoding "RECORD_ENCODING" Record
+        "A value cannot be handed over exactly: it has no type of Connect's, or is not what its type allows."
+        "Mend the converter or transform that made the record; the message says what is wrong with the value.";
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";

@@ -56,37 +56,36 @@ public final class DeltaSinkTask extends SinkTask {
   public void start(Map<String, String> settings) {
     calls = library.get();
     origin = Origin.ofThisWorker();
-    encoder = new SegmentEncoder(partitions, origin);
     ErrantRecordReporter reporter = reporter();
     errantReports = reporter == null ? null : new ErrantReports(reporter, origin);
     Reply reply = new Reply(calls.start(Request.start(reporter != null, settings)));
     if (reply.status() == Reply.CONFIG) {
       throw new ConfigException(reply.error());
     }
-    demandOk(reply);
-    handle.set(reply.i64());
+    handle.set(reply.demandOk().i64());
+    InputMode mode = InputMode.of(reply.u8());
+    Needs needs = Needs.of(reply.u8());
+    encoder = new SegmentEncoder(partitions, origin, mode, needs, new Registry(calls, handle.get()));
     metrics = TaskMetrics.register(settings.get("name"), settings.get(DeltaSinkConnector.TASK_ID), this::stats);
   }
 
   @Override
   public void open(Collection<TopicPartition> opened) {
-    Reply reply = new Reply(calls.open(handle.get(), Request.open(opened, partitions)));
-    demandOk(reply);
-    carryOut(reply);
+    carryOut(new Reply(calls.open(handle.get(), Request.open(opened, partitions))).demandOk());
   }
 
   @Override
   public void put(Collection<SinkRecord> records) {
     encoder.encode(records);
     if (errantReports == null && !encoder.refused().isEmpty()) {
-      throw new DataException(ErrantReports.notRaw(encoder.refused().get(0), origin));
+      throw new DataException(encoder.refused().get(0).message(origin));
     }
     Reply reply = new Reply(calls.put(handle.get(), encoder.meta(), encoder.buffers()));
     if (reply.status() == Reply.RETRIABLE) {
       context.timeout(RETRY_MS);
       throw new RetriableException(reply.error());
     }
-    demandOk(reply);
+    reply.demandOk();
     unreported = true;
     int nextCallMs = carryOut(reply);
     reportBadRecords(records, reply);
@@ -160,15 +159,6 @@ public final class DeltaSinkTask extends SinkTask {
     return handle.get() == 0 || unreported;
   }
 
-  private static void demandOk(Reply reply) {
-    switch (reply.status()) {
-      case Reply.OK -> {}
-      case Reply.RETRIABLE -> throw new RetriableException(reply.error());
-      case Reply.RECORD -> throw new DataException(reply.error());
-      default -> throw new ConnectException(reply.error());
-    }
-  }
-
   /** The milliseconds after which the next call is wanted. */
   private int carryOut(Reply actions) {
     int flags = actions.u8();
@@ -204,7 +194,7 @@ public final class DeltaSinkTask extends SinkTask {
       return;
     }
     List<SinkRecord> records = batch instanceof List<SinkRecord> list ? list : new ArrayList<>(batch);
-    encoder.refused().forEach(errantReports::reportNotRaw);
+    encoder.refused().forEach(refused -> errantReports.report(refused.record, refused.message(origin)));
     for (; count > 0; count--) {
       int seq = reply.i32();
       if (seq < 0 || seq >= records.size()) {
@@ -231,7 +221,7 @@ public final class DeltaSinkTask extends SinkTask {
 
   private static void logError(String call, byte[] bytes) {
     try {
-      demandOk(new Reply(bytes));
+      new Reply(bytes).demandOk();
     } catch (RuntimeException e) {
       LOG.error("Native {} failed", call, e);
     }

@@ -24,15 +24,6 @@ final class ErrantReports {
     report(record, Errors.badRecord(record, origin, code, fieldPath, reason));
   }
 
-  void reportNotRaw(SinkRecord record) {
-    report(record, notRaw(record, origin));
-  }
-
-  static String notRaw(SinkRecord record, Origin origin) {
-    String reason = "the value is a " + record.value().getClass().getName();
-    return Errors.badRecord(record, origin, ErrorCode.RECORD_NOT_RAW.name(), "", reason);
-  }
-
   /** Returns when all reports are durable. */
   void await() {
     try {
@@ -51,8 +42,8 @@ final class ErrantReports {
     }
   }
 
-  // The record itself, not a copy: Connect finds the original bytes by it.
-  private void report(SinkRecord record, String message) {
+  /** Takes the record itself, not a copy: Connect finds the original bytes by it. */
+  void report(SinkRecord record, String message) {
     try {
       pending.add(reporter.report(record, new DataException(message)));
     } catch (RuntimeException e) {

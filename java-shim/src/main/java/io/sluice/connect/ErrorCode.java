@@ -119,13 +119,33 @@ public enum ErrorCode {
 
   RECORD_TOO_DEEP(
       ErrorClass.RECORD,
-      "The record's JSON is nested deeper than 64 levels.",
+      "The record, or the schema that it carries, is nested deeper than 64 levels, as a "
+          + "recursive schema is.",
       "Mend the producer."),
 
   RECORD_NOT_RAW(
       ErrorClass.RECORD,
       "In raw mode a record's value has to be bytes or a string, and this one is something else.",
       "Set value.converter=org.apache.kafka.connect.converters.ByteArrayConverter."),
+
+  RECORD_NOT_STRUCT(
+      ErrorClass.RECORD,
+      "A record's value has no fields: it is neither a struct nor a map.",
+      "Give it a field's name with the transform "
+          + "org.apache.kafka.connect.transforms.HoistField$Value."),
+
+  RECORD_SCHEMA(
+      ErrorClass.RECORD,
+      "A value does not agree with the Connect schema that the record carries.",
+      "Mend the converter or transform that made the record; the message says what the schema "
+          + "asks for."),
+
+  RECORD_ENCODING(
+      ErrorClass.RECORD,
+      "A value cannot be handed over exactly: it has no type of Connect's, or is not what its "
+          + "type allows.",
+      "Mend the converter or transform that made the record; the message says what is wrong with "
+          + "the value."),
 
   ERRANT_REPORT_FAILED(
       ErrorClass.FATAL,

@@ -2,7 +2,7 @@ package io.sluice.connect;
 
 /** The only native methods; docs/crossing.md says what goes through them. */
 final class Native {
-  static final int CROSSING_VERSION = 1;
+  static final int CROSSING_VERSION = 2;
 
   /** For code that has called {@link NativeLibrary#load}. */
   static final NativeCalls CALLS =
@@ -20,6 +20,16 @@ final class Native {
         @Override
         public byte[] put(long task, int[] meta, Object[] buffers) {
           return Native.put(task, meta, buffers);
+        }
+
+        @Override
+        public byte[] registerSchema(long task, byte[] descriptor) {
+          return Native.registerSchema(task, descriptor);
+        }
+
+        @Override
+        public byte[] registerTopic(long task, byte[] topic) {
+          return Native.registerTopic(task, topic);
         }
 
         @Override
@@ -52,6 +62,10 @@ final class Native {
   static native byte[] open(long task, byte[] partitions);
 
   static native byte[] put(long task, int[] meta, Object[] buffers);
+
+  static native byte[] registerSchema(long task, byte[] descriptor);
+
+  static native byte[] registerTopic(long task, byte[] topic);
 
   static native byte[] preCommit(long task, int[] partitions, long[] positions);
 

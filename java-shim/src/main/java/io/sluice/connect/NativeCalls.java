@@ -8,6 +8,10 @@ interface NativeCalls {
 
   byte[] put(long task, int[] meta, Object[] buffers);
 
+  byte[] registerSchema(long task, byte[] descriptor);
+
+  byte[] registerTopic(long task, byte[] topic);
+
   byte[] preCommit(long task, int[] partitions, long[] positions);
 
   byte[] close(long task, int[] partitions);

@@ -5,6 +5,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import org.apache.kafka.connect.errors.ConnectException;
+import org.apache.kafka.connect.errors.DataException;
+import org.apache.kafka.connect.errors.RetriableException;
 
 /** Reads a reply of docs/crossing.md. A reply that is cut short or impossible is {@code CROSSING_INVALID}. */
 final class Reply {
@@ -37,6 +39,17 @@ final class Reply {
   /** Code, reason and remedy; null when the status is OK. */
   String error() {
     return error;
+  }
+
+  /** This reply, or an exception of the kind that its status asks for. */
+  Reply demandOk() {
+    switch (status) {
+      case OK -> {}
+      case RETRIABLE -> throw new RetriableException(error);
+      case RECORD -> throw new DataException(error);
+      default -> throw new ConnectException(error);
+    }
+    return this;
   }
 
   int u8() {

@@ -9,20 +9,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.apache.kafka.common.TopicPartition;
 
-/** Writes the requests of docs/crossing.md. */
+/** Writes the requests of docs/crossing.md, and other messages in their form. */
 final class Request {
   private ByteBuffer buffer = ByteBuffer.allocate(1024).order(ByteOrder.LITTLE_ENDIAN);
-
-  private Request() {}
 
   static byte[] start(boolean hasReporter, Map<String, String> settings) {
     Map<String, String> given = new LinkedHashMap<>(settings);
     given.values().removeIf(value -> value == null); // Connect's way to write "not set"
-    Request request = new Request();
-    request.room(1).put((byte) (hasReporter ? 1 : 0));
-    request.u32(given.size());
-    given.forEach((key, value) -> request.str(key).str(value));
-    return request.bytes();
+    return new Request().u8(hasReporter ? 1 : 0).strings(given).bytes();
   }
 
   static byte[] open(Collection<TopicPartition> opened, Partitions partitions) {
@@ -33,16 +27,31 @@ final class Request {
     return request.bytes();
   }
 
-  private Request u32(int value) {
+  Request u8(int value) {
+    room(1).put((byte) value);
+    return this;
+  }
+
+  Request u32(int value) {
     room(Integer.BYTES).putInt(value);
     return this;
   }
 
-  private Request str(String value) {
+  Request str(String value) {
     byte[] utf8 = value.getBytes(StandardCharsets.UTF_8);
     u32(utf8.length);
     room(utf8.length).put(utf8);
     return this;
+  }
+
+  Request strings(Map<String, String> pairs) {
+    u32(pairs.size());
+    pairs.forEach((key, value) -> str(key).str(value));
+    return this;
+  }
+
+  byte[] bytes() {
+    return Arrays.copyOf(buffer.array(), buffer.position());
   }
 
   private ByteBuffer room(int bytes) {
@@ -51,9 +60,5 @@ final class Request {
       buffer = ByteBuffer.allocate(capacity).order(ByteOrder.LITTLE_ENDIAN).put(buffer.flip());
     }
     return buffer;
-  }
-
-  private byte[] bytes() {
-    return Arrays.copyOf(buffer.array(), buffer.position());
   }
 }

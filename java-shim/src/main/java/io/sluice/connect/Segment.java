@@ -1,100 +1,131 @@
 package io.sluice.connect;
 
-import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.List;
+import org.apache.kafka.connect.sink.SinkRecord;
 
 /** One segment of a batch in the layout of docs/crossing.md. Its arrays live on from call to call. */
 final class Segment {
-  static final int BUFFERS = 6;
-
+  private final PayloadSchema keySchema;
+  private final PayloadSchema valueSchema;
+  private final Column.Size size = new Column.Size();
+  private final Extras extras;
+  private final Column keys; // null: absent
+  private final Column values; // null: absent
   private int[] seqs = new int[0];
   private int[] partitions = new int[0];
   private long[] offsets = new long[0];
-  private long[] validity = new long[0];
-  private int[] ends = new int[1];
-  private byte[] values = new byte[0];
   private int rows;
-  private int bytes;
-  private boolean hasNulls;
   private int usualRows;
-  private int usualBytes;
+
+  Segment(PayloadSchema keySchema, PayloadSchema valueSchema, Needs needs, Registry registry) {
+    this.keySchema = keySchema;
+    this.valueSchema = valueSchema;
+    extras = new Extras(needs, registry, size);
+    keys = keySchema.column(size);
+    values = valueSchema.column(size);
+  }
+
+  boolean holds(PayloadSchema key, PayloadSchema value) {
+    return valueSchema.id == value.id && keySchema.id == key.id;
+  }
+
+  boolean hasSchemasOf(Segment other) {
+    return holds(other.keySchema, other.valueSchema);
+  }
+
+  int keyId() {
+    return keySchema.id;
+  }
+
+  int valueId() {
+    return valueSchema.id;
+  }
 
   int rows() {
     return rows;
   }
 
-  int bytes() {
-    return bytes;
+  /** What the rows hold beyond a fixed width. */
+  long bytes() {
+    return size.bytes;
   }
 
-  void row(int seq, int partition, long offset) {
+  /** Either the whole record, or nothing of it and a {@link Refusal}. */
+  void append(int seq, int partition, long offset, SinkRecord record) {
+    try {
+      if (keys != null) {
+        appendKey(record);
+      }
+      if (values != null) {
+        values.append(record.value(), record.valueSchema());
+      }
+      extras.append(record);
+    } catch (Refusal e) {
+      truncate(rows);
+      throw e;
+    }
+    appendPlace(seq, partition, offset);
+  }
+
+  void appendPlace(int seq, int partition, long offset) {
     if (rows == seqs.length) {
-      resizeRows(grown(seqs.length, rows + 1));
+      resizeRows(Column.grown(seqs.length, rows + 1));
     }
     seqs[rows] = seq;
     partitions[rows] = partition;
     offsets[rows] = offset;
-    validity[rows >> 6] |= 1L << rows;
     rows++;
-    ends[rows] = bytes;
   }
 
-  /** Makes the last row a tombstone. */
-  void noValue() {
-    validity[(rows - 1) >> 6] &= ~(1L << (rows - 1));
-    hasNulls = true;
+  /** Removes the rows from this one on. */
+  void truncate(int row) {
+    if (keys != null) {
+      keys.truncate(row);
+    }
+    if (values != null) {
+      values.truncate(row);
+    }
+    extras.truncate(row);
+    rows = row;
   }
 
-  /** Gives the last row its value. */
-  void value(byte[] value) {
-    room(value.length);
-    System.arraycopy(value, 0, values, bytes, value.length);
-    valueEnds(value.length);
+  /** The buffers, good until the next {@link #clear}. */
+  void addBuffers(List<Object> buffers) {
+    buffers.add(seqs);
+    buffers.add(partitions);
+    buffers.add(offsets);
+    extras.addBuffers(buffers);
+    if (keys != null) {
+      keys.addBuffers(buffers);
+    }
+    if (values != null) {
+      values.addBuffers(buffers);
+    }
   }
 
-  /** Gives the last row its value; leaves the buffer's position alone. */
-  void value(ByteBuffer value) {
-    int length = value.remaining();
-    room(length);
-    value.duplicate().get(values, bytes, length);
-    valueEnds(length);
-  }
-
-  /** The buffers, good until the next {@link #clear}. A refused segment has coordinates only. */
-  void writeTo(Object[] buffers, int from, boolean refused) {
-    buffers[from] = seqs;
-    buffers[from + 1] = partitions;
-    buffers[from + 2] = offsets;
-    buffers[from + 3] = refused || !hasNulls ? null : validity;
-    buffers[from + 4] = refused ? null : ends;
-    buffers[from + 5] = refused ? null : values;
-  }
-
-  /** Empties the segment; gives memory back when the arrays are more than four times what was lately used. */
+  /** Removes all rows; gives memory back when the arrays are more than four times what was lately used. */
   void clear() {
-    usualRows = Math.max(rows, usualRows - usualRows / 8);
-    usualBytes = Math.max(bytes, usualBytes - usualBytes / 8);
-    Arrays.fill(validity, 0, (rows + 63) >> 6, 0);
+    usualRows = Column.usual(usualRows, rows);
+    if (keys != null) {
+      keys.clear();
+    }
+    if (values != null) {
+      values.clear();
+    }
+    extras.clear();
+    size.bytes = 0;
     rows = 0;
-    bytes = 0;
-    hasNulls = false;
-    if (seqs.length / 4 > usualRows) {
+    if (Column.isOversized(seqs.length, usualRows)) {
       resizeRows(usualRows);
     }
-    if (values.length / 4 > usualBytes) {
-      values = new byte[usualBytes];
-    }
   }
 
-  private void valueEnds(int length) {
-    bytes += length;
-    ends[rows] = bytes;
-  }
-
-  private void room(int length) {
-    int needed = Math.addExact(bytes, length);
-    if (needed > values.length) {
-      values = Arrays.copyOf(values, grown(values.length, needed));
+  private void appendKey(SinkRecord record) {
+    try {
+      keys.append(record.key(), record.keySchema());
+    } catch (Refusal e) {
+      throw e.of("the key");
     }
   }
 
@@ -102,11 +133,5 @@ final class Segment {
     seqs = Arrays.copyOf(seqs, capacity);
     partitions = Arrays.copyOf(partitions, capacity);
     offsets = Arrays.copyOf(offsets, capacity);
-    validity = Arrays.copyOf(validity, (capacity + 63) >> 6);
-    ends = Arrays.copyOf(ends, capacity + 1);
-  }
-
-  private static int grown(int capacity, int needed) {
-    return (int) Math.max(needed, Math.min(Math.max(64L, capacity * 2L), Integer.MAX_VALUE - 8));
   }
 }

@@ -1,7 +1,5 @@
 package io.sluice.connect;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -15,29 +13,34 @@ final class SegmentEncoder {
   static final int META_HEAD = 4;
   static final int META_SEGMENT = 5;
   static final int FLAG_REFUSED = 1;
-
-  private static final int SCHEMA_ABSENT = 0;
-  private static final int SCHEMA_RAW = 1;
-  private static final int NOT_RAW = -1;
+  static final int MAX_OPEN = 8;
 
   private final Partitions partitions;
   private final Origin origin;
+  private final Needs needs;
+  private final Registry registry;
+  private final Payloads payloads;
   private final int segmentBytes;
-  private final List<Segment> segments = new ArrayList<>(); // for rows; those in use come first
-  private final Segment refused = new Segment();
-  private final List<SinkRecord> refusedRecords = new ArrayList<>();
-  private int used;
+  private final List<Segment> used = new ArrayList<>(); // in this call
+  private final List<Segment> open = new ArrayList<>(); // those in use that take more rows; the last one took a row last
+  private final List<Segment> idle = new ArrayList<>(); // kept for their arrays
+  private final Segment refusedRows;
+  private final List<RefusedRecord> refused = new ArrayList<>();
   private int[] meta;
   private Object[] buffers;
 
-  SegmentEncoder(Partitions partitions, Origin origin) {
-    this(partitions, origin, SEGMENT_BYTES);
+  SegmentEncoder(Partitions partitions, Origin origin, InputMode mode, Needs needs, Registry registry) {
+    this(partitions, origin, mode, needs, registry, SEGMENT_BYTES);
   }
 
-  SegmentEncoder(Partitions partitions, Origin origin, int segmentBytes) {
+  SegmentEncoder(Partitions partitions, Origin origin, InputMode mode, Needs needs, Registry registry, int segmentBytes) {
     this.partitions = partitions;
     this.origin = origin;
+    this.needs = needs;
+    this.registry = registry;
     this.segmentBytes = segmentBytes;
+    payloads = new Payloads(mode, needs, registry);
+    refusedRows = new Segment(PayloadSchema.ABSENT, PayloadSchema.ABSENT, Needs.NOTHING, registry);
   }
 
   /** After this, {@link #meta}, {@link #buffers} and {@link #refused} tell of these records, until the next call. */
@@ -48,32 +51,15 @@ final class SegmentEncoder {
     for (SinkRecord record : records) {
       int partition = partitionOf(record);
       long offset = origin.offset(record);
-      Object value = record.value();
-      if (value instanceof String text) {
-        value = text.getBytes(StandardCharsets.UTF_8);
-      }
-      int length = length(value);
-      if (length == NOT_RAW) {
-        refused.row(seq, partition, offset);
-        refusedRecords.add(record);
-      } else {
-        if (segment == null || (segment.bytes() > 0 && (long) segment.bytes() + length > segmentBytes)) {
-          segment = segment(used++);
-        }
-        segment.row(seq, partition, offset);
-        if (value instanceof byte[] bytes) {
-          segment.value(bytes);
-        } else if (value instanceof ByteBuffer bytes) {
-          segment.value(bytes);
-        } else {
-          segment.noValue();
-        }
+      try {
+        segment = append(segment, seq, partition, offset, record);
+      } catch (Refusal e) {
+        refusedRows.appendPlace(seq, partition, offset);
+        refused.add(new RefusedRecord(record, e));
       }
       seq++;
     }
-    while (segments.size() > Math.max(1, used)) {
-      segments.remove(segments.size() - 1);
-    }
+    retireUnused();
     describe(seq);
   }
 
@@ -85,16 +71,17 @@ final class SegmentEncoder {
     return buffers;
   }
 
-  /** The records whose value is none of bytes, string and null. */
-  List<SinkRecord> refused() {
-    return refusedRecords;
+  List<RefusedRecord> refused() {
+    return refused;
   }
 
   private void clear() {
-    segments.forEach(Segment::clear);
+    idle.addAll(used);
+    idle.forEach(Segment::clear);
+    used.clear();
+    open.clear();
+    refusedRows.clear();
     refused.clear();
-    refusedRecords.clear();
-    used = 0;
   }
 
   private int partitionOf(SinkRecord record) {
@@ -108,48 +95,84 @@ final class SegmentEncoder {
     return id;
   }
 
-  private static int length(Object value) {
-    if (value == null) {
-      return 0;
-    } else if (value instanceof byte[] bytes) {
-      return bytes.length;
-    } else if (value instanceof ByteBuffer bytes) {
-      return bytes.remaining();
+  /** The segment that took the record; the {@code last} one took the record before. */
+  private Segment append(Segment last, int seq, int partition, long offset, SinkRecord record) {
+    PayloadSchema key = payloads.key(record);
+    PayloadSchema value = payloads.value(record);
+    Segment segment = last != null && last.holds(key, value) ? last : segment(key, value);
+    long before = segment.bytes();
+    segment.append(seq, partition, offset, record);
+    if (before > 0 && segment.bytes() > segmentBytes) {
+      segment.truncate(segment.rows() - 1);
+      open.remove(segment);
+      segment = segment(key, value);
+      segment.append(seq, partition, offset, record);
     }
-    return NOT_RAW;
+    return segment;
   }
 
-  private Segment segment(int index) {
-    if (index == segments.size()) {
-      segments.add(new Segment());
+  private Segment segment(PayloadSchema key, PayloadSchema value) {
+    Segment segment = take(open, key, value);
+    if (segment == null) {
+      segment = take(idle, key, value);
+      if (segment == null) {
+        segment = new Segment(key, value, needs, registry);
+      }
+      used.add(segment);
+      if (open.size() == MAX_OPEN) {
+        open.remove(0);
+      }
     }
-    return segments.get(index);
+    open.add(segment);
+    return segment;
+  }
+
+  private static Segment take(List<Segment> from, PayloadSchema key, PayloadSchema value) {
+    for (int i = from.size() - 1; i >= 0; i--) {
+      if (from.get(i).holds(key, value)) {
+        return from.remove(i);
+      }
+    }
+    return null;
+  }
+
+  /** Of what is not in use, keeps the last few for schemas that are not in use either. */
+  private void retireUnused() {
+    for (Segment segment : used) {
+      idle.removeIf(segment::hasSchemasOf);
+    }
+    used.removeIf(segment -> segment.rows() == 0); // its first record was refused
+    if (idle.size() > MAX_OPEN) {
+      idle.subList(0, idle.size() - MAX_OPEN).clear();
+    }
   }
 
   private void describe(int records) {
-    boolean anyRefused = refused.rows() > 0;
-    int count = used + (anyRefused ? 1 : 0);
+    boolean anyRefused = refusedRows.rows() > 0;
+    int count = used.size() + (anyRefused ? 1 : 0);
     meta = new int[META_HEAD + META_SEGMENT * count];
     meta[0] = MAGIC;
     meta[1] = Native.CROSSING_VERSION;
     meta[2] = count;
     meta[3] = records;
-    buffers = new Object[Segment.BUFFERS * count];
-    for (int i = 0; i < used; i++) {
-      describe(i, segments.get(i), false);
+    List<Object> all = new ArrayList<>();
+    for (int i = 0; i < used.size(); i++) {
+      describe(i, used.get(i), 0, all);
     }
     if (anyRefused) {
-      describe(count - 1, refused, true);
+      describe(count - 1, refusedRows, FLAG_REFUSED, all);
     }
+    buffers = all.toArray();
   }
 
-  private void describe(int index, Segment segment, boolean isRefused) {
+  private void describe(int index, Segment segment, int flags, List<Object> all) {
+    int before = all.size();
+    segment.addBuffers(all);
     int at = META_HEAD + META_SEGMENT * index;
-    meta[at] = SCHEMA_ABSENT;
-    meta[at + 1] = SCHEMA_RAW;
+    meta[at] = segment.keyId();
+    meta[at + 1] = segment.valueId();
     meta[at + 2] = segment.rows();
-    meta[at + 3] = Segment.BUFFERS;
-    meta[at + 4] = isRefused ? FLAG_REFUSED : 0;
-    segment.writeTo(buffers, Segment.BUFFERS * index, isRefused);
+    meta[at + 3] = all.size() - before;
+    meta[at + 4] = flags;
   }
 }

@@ -184,6 +184,27 @@ class DeltaSinkTaskTest {
   }
 
   @Test
+  void the_core_decides_what_is_sent() {
+    core.startReply = FakeNative.started(InputMode.CONNECT, 1);
+    start();
+    open(A0);
+    task.put(List.of(record(A0, 5, Map.of("k", 1))));
+    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, 2, 1, 1, 0, 2, 1, 12, 0}, core.meta);
+    assertEquals(List.of("a"), core.topics);
+  }
+
+  @Test
+  void a_mode_or_needs_that_java_does_not_know_fail_the_start() {
+    for (byte[] reply : List.of(ReplyBytes.ok().i64(FakeNative.HANDLE).u8(3).u8(0).done(), ReplyBytes.ok().i64(FakeNative.HANDLE).u8(0).u8(16).done())) {
+      core.startReply = reply;
+      ConnectException e = assertThrows(ConnectException.class, this::start);
+      assertTrue(e.getMessage().startsWith("CROSSING_INVALID"), e.getMessage());
+      task.stop();
+      assertEquals("stop", core.calls.get(core.calls.size() - 1));
+    }
+  }
+
+  @Test
   void busy_is_retriable_and_comes_back_soon() {
     start();
     open(A0);
@@ -303,8 +324,8 @@ class DeltaSinkTaskTest {
     task.put(batch);
     assertEquals(1, reported.size());
     assertSame(batch.get(0), reported.get(0));
-    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, 1, 2, 2, 0, 1, 1, 6, 0, 0, 1, 1, 6, SegmentEncoder.FLAG_REFUSED}, core.meta);
-    assertEquals(5L, ((long[]) core.buffers[8])[0]);
+    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, 2, 2, 2, 0, 1, 1, 12, 0, 0, 0, 1, 9, SegmentEncoder.FLAG_REFUSED}, core.meta);
+    assertEquals(5L, ((long[]) core.buffers[14])[0]);
     task.put(List.of());
     assertEquals(1, reported.size(), "once");
   }

@@ -1,5 +1,6 @@
 package io.sluice.connect;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,13 +15,22 @@ final class FakeNative implements NativeCalls {
   int[] meta;
   Object[] buffers;
 
-  byte[] startReply = ReplyBytes.ok().i64(HANDLE).done();
+  /** The first one has id 16. */
+  final List<byte[]> schemas = new ArrayList<>();
+  /** The first one has id 0. */
+  final List<String> topics = new ArrayList<>();
+
+  byte[] startReply = started(InputMode.RAW, 0);
   byte[] openReply = ReplyBytes.actions(0, 1000).done();
   byte[] putReply = ReplyBytes.actions(0, 1000).i32(0).done();
   byte[] preCommitReply = ReplyBytes.ok().i32(0).done();
   byte[] closeReply = ReplyBytes.ok().done();
   byte[] stopReply = ReplyBytes.ok().done();
   byte[] statsReply = ReplyBytes.ok().i32(2).str("rows.total").i64(41).str("buffer.bytes").i64(1L << 40).done();
+
+  static byte[] started(InputMode mode, int needs) {
+    return ReplyBytes.ok().i64(HANDLE).u8(mode.ordinal()).u8(needs).done();
+  }
 
   @Override
   public byte[] start(byte[] request) {
@@ -42,6 +52,27 @@ final class FakeNative implements NativeCalls {
     this.meta = meta;
     this.buffers = buffers;
     return putReply;
+  }
+
+  @Override
+  public byte[] registerSchema(long task, byte[] descriptor) {
+    int known = 0;
+    while (known < schemas.size() && !Arrays.equals(schemas.get(known), descriptor)) {
+      known++;
+    }
+    if (known == schemas.size()) {
+      schemas.add(descriptor);
+    }
+    return ReplyBytes.ok().i32(16 + known).done();
+  }
+
+  @Override
+  public byte[] registerTopic(long task, byte[] topic) {
+    String name = new String(topic, StandardCharsets.UTF_8);
+    if (!topics.contains(name)) {
+      topics.add(name);
+    }
+    return ReplyBytes.ok().i32(topics.indexOf(name)).done();
   }
 
   @Override

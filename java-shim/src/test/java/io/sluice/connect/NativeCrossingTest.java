@@ -23,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -37,9 +38,11 @@ class NativeCrossingTest {
   private static final String SCHEMA =
       "{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":false,\"metadata\":{}}]}";
 
+  private static final int RAW_BUFFERS = 12;
+
   @TempDir Path folder;
   private final Partitions partitions = new Partitions();
-  private final SegmentEncoder encoder = new SegmentEncoder(partitions, Origin.ofThisWorker());
+  private final SegmentEncoder encoder = encoder(SegmentEncoder.SEGMENT_BYTES);
   private final Random random = new Random(7);
   private long task;
 
@@ -89,11 +92,13 @@ class NativeCrossingTest {
     assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, null, null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, null, encoder.buffers()));
     assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), null));
-    assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), new Object[Segment.BUFFERS]));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), new Object[RAW_BUFFERS]));
     assertCode(ErrorCode.CROSSING_INVALID, Native.preCommit(task, null, new long[0]));
     assertCode(ErrorCode.CROSSING_INVALID, Native.preCommit(task, new int[0], null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.preCommit(task, new int[2], new long[1]));
     assertCode(ErrorCode.CROSSING_INVALID, Native.close(task, null));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.registerSchema(task, null));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.registerTopic(task, null));
     assertTakes(encoder.buffers());
   }
 
@@ -101,10 +106,10 @@ class NativeCrossingTest {
   void a_buffer_of_another_class_is_refused_in_every_slot() {
     encoder.encode(rows(0, 3));
     Object[] others = {"text", 5, new Object[9], new short[99], new int[99], new long[99], new byte[99], new int[9][9], NativeCrossingTest.class};
-    for (int slot = 0; slot < Segment.BUFFERS; slot++) {
+    for (int slot = 0; slot < RAW_BUFFERS; slot++) {
       for (Object other : others) {
         Object right = encoder.buffers()[slot];
-        if (right == null ? other instanceof long[] : right.getClass() == other.getClass()) {
+        if (right == null || right.getClass() == other.getClass()) { // null: absent, and its class may be right
           continue;
         }
         Object[] buffers = encoder.buffers().clone();
@@ -112,7 +117,7 @@ class NativeCrossingTest {
         assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), buffers));
       }
     }
-    assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), new String[] {"a", "b", "c", "d", "e", "f"}));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), "abcdefghijkl".split("")));
     assertTakes(encoder.buffers());
   }
 
@@ -123,12 +128,12 @@ class NativeCrossingTest {
     encoder.encode(records);
     Object[] exact = exact(encoder.buffers(), records.size());
     assertTakes(exact);
-    for (int slot = 0; slot < Segment.BUFFERS; slot++) {
+    for (int slot : new int[] {0, 1, 2, 9, 10, 11}) {
       Object[] buffers = exact.clone();
       buffers[slot] = shorter(exact[slot]);
       assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), buffers));
     }
-    for (int length = 0; length < Segment.BUFFERS; length++) {
+    for (int length = 0; length < RAW_BUFFERS; length++) {
       assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, encoder.meta(), Arrays.copyOf(exact, length)));
     }
     for (int length = 0; length < encoder.meta().length; length++) {
@@ -186,9 +191,9 @@ class NativeCrossingTest {
       Object[] buffers = exact(encoder.buffers(), 70);
       switch (random.nextInt(4)) {
         case 0 -> meta[random.nextInt(meta.length)] = oddInt();
-        case 1 -> ((int[]) buffers[new int[] {0, 1, 4}[random.nextInt(3)]])[random.nextInt(70)] = oddInt();
+        case 1 -> ((int[]) buffers[new int[] {0, 1, 10}[random.nextInt(3)]])[random.nextInt(70)] = oddInt();
         case 2 -> ((long[]) buffers[2])[random.nextInt(70)] = random.nextLong();
-        default -> random.nextBytes((byte[]) buffers[5]);
+        default -> random.nextBytes((byte[]) buffers[11]);
       }
       accepted += survived(Native.put(task, meta, buffers)).status() == Reply.OK ? 1 : 0;
     }
@@ -251,11 +256,15 @@ class NativeCrossingTest {
   @Test
   void a_batch_of_many_segments_is_taken() throws Exception {
     openFlights();
-    SegmentEncoder small = new SegmentEncoder(partitions, Origin.ofThisWorker(), 1);
+    SegmentEncoder small = encoder(1);
     small.encode(rows(0, 5000));
     assertEquals(5000, small.meta()[2]);
     expectOk(Native.put(task, small.meta(), small.buffers()));
     commitUpTo(5000);
+  }
+
+  private SegmentEncoder encoder(int segmentBytes) {
+    return new SegmentEncoder(partitions, Origin.ofThisWorker(), InputMode.RAW, Needs.NOTHING, new Registry(Native.CALLS, 0), segmentBytes);
   }
 
   private Map<String, String> settings() {
@@ -330,9 +339,9 @@ class NativeCrossingTest {
     exact[0] = Arrays.copyOf((int[]) buffers[0], rows);
     exact[1] = Arrays.copyOf((int[]) buffers[1], rows);
     exact[2] = Arrays.copyOf((long[]) buffers[2], rows);
-    exact[3] = buffers[3] == null ? null : Arrays.copyOf((long[]) buffers[3], (rows + 63) / 64);
-    exact[4] = Arrays.copyOf((int[]) buffers[4], rows + 1);
-    exact[5] = Arrays.copyOf((byte[]) buffers[5], ((int[]) buffers[4])[rows]);
+    exact[9] = buffers[9] == null ? null : Arrays.copyOf((long[]) buffers[9], (rows + 63) / 64);
+    exact[10] = Arrays.copyOf((int[]) buffers[10], rows + 1);
+    exact[11] = Arrays.copyOf((byte[]) buffers[11], ((int[]) buffers[10])[rows]);
     return exact;
   }
 
@@ -370,6 +379,8 @@ class NativeCrossingTest {
     assertCode(ErrorCode.NATIVE_HANDLE, Native.preCommit(handle, new int[0], new long[0]));
     assertCode(ErrorCode.NATIVE_HANDLE, Native.close(handle, new int[0]));
     assertCode(ErrorCode.NATIVE_HANDLE, Native.stats(handle));
+    assertCode(ErrorCode.NATIVE_HANDLE, Native.registerSchema(handle, SchemaDescriptor.of(Schema.INT8_SCHEMA)));
+    assertCode(ErrorCode.NATIVE_HANDLE, Native.registerTopic(handle, new byte[] {'t'}));
     expectOk(Native.stop(handle));
   }
 
