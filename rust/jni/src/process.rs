@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
-use sluice_core::crossing::{Buffers, read_batch};
+use sluice_core::connect::Registry;
+use sluice_core::crossing::{Buffers, Needs, read_batch};
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
 use sluice_core::schema::Schema;
 use sluice_core::settings::{SchemaSource, Settings, as_one_error};
@@ -58,6 +59,7 @@ struct Entry {
     context: String,
     /// A panic while it is locked poisons it, and with it the task.
     task: Mutex<Task<TaskTables>>,
+    registry: Mutex<Registry>,
 }
 
 /// Tasks by slot. A handle holds the slot and how often the slot was used, so that a stale one finds nothing.
@@ -105,6 +107,10 @@ fn with_task<T>(handle: i64, call: impl FnOnce(&mut Task<TaskTables>, &Process) 
     })
 }
 
+fn with_registry<T>(handle: i64, call: impl FnOnce(&mut Registry) -> Result<T>) -> Result<T> {
+    call(&mut entry(handle)?.registry.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 pub fn init(crossing_version: i32) -> Result<Reply> {
     if crossing_version != CROSSING_VERSION {
         return Err(Error::new(
@@ -128,7 +134,7 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let context = format!("[{}|task-{}] ", settings.connector, settings.task);
     let task = Mutex::new(Task::new(settings, has_reporter, tables));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Reply::ok().i64(tasks.insert(Entry { context, task })))
+    Ok(Reply::ok().i64(tasks.insert(Entry { context, task, registry: Mutex::default() })))
 }
 
 /// The schema that the settings give, checked for what JSON can fill.
@@ -167,8 +173,18 @@ fn put_actions(reply: Reply, actions: Actions) -> Reply {
         .list(actions.rewinds.into_iter(), |reply, (id, offset)| reply.i32(id).i64(offset))
 }
 
+pub fn register_schema(handle: i64, descriptor: &[u8]) -> Result<Reply> {
+    with_registry(handle, |registry| Ok(Reply::ok().i32(registry.register_schema(descriptor)?)))
+}
+
+pub fn register_topic(handle: i64, name: &[u8]) -> Result<Reply> {
+    let name = std::str::from_utf8(name)
+        .map_err(|_| Error::new(Code::CrossingInvalid, "a topic name that is not UTF-8"))?;
+    with_registry(handle, |registry| Ok(Reply::ok().i32(registry.register_topic(name)?)))
+}
+
 pub fn put(handle: i64, meta: &[i32], buffers: &mut impl Buffers) -> Result<Reply> {
-    let batch = read_batch(meta, buffers)?;
+    let batch = with_registry(handle, |registry| read_batch(meta, buffers, registry, Needs::default()))?;
     with_task(handle, |task, process| {
         let (actions, bad) = task.put(process.now(), &batch)?;
         Ok(put_actions(Reply::ok(), actions).list(bad.into_iter(), |reply, bad| {

@@ -9,7 +9,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 
 use super::*;
-use crate::crossing::{encode_raw, read_batch};
+use crate::connect::Registry;
+use crate::crossing::{Needs, encode_raw, read_batch};
 use crate::offsets::Interval;
 use crate::schema::Schema;
 use crate::table::TableInfo;
@@ -165,7 +166,7 @@ impl Rig {
     fn put_values(&mut self, rows: &[(i32, i64, Option<&str>)]) -> Result<(Actions, Vec<BadRow>)> {
         let rows = rows.iter().map(|(id, offset, value)| (*id, *offset, value.map(str::as_bytes)));
         let (meta, buffers) = encode_raw(rows);
-        let batch = read_batch(&meta, &mut &buffers[..]).unwrap();
+        let batch = read_batch(&meta, &mut &buffers[..], &Registry::default(), Needs::default()).unwrap();
         self.task.put(self.now, &batch)
     }
 
