@@ -125,6 +125,9 @@ codes! {
     RecordNotRaw "RECORD_NOT_RAW" Record
         "In raw mode a record's value has to be bytes or a string, and this one is something else."
         "Set `value.converter=org.apache.kafka.connect.converters.ByteArrayConverter`.";
+    RecordNotStruct "RECORD_NOT_STRUCT" Record
+        "A record's value has no fields: it is neither a struct nor a map."
+        "Give it a field's name with the transform `org.apache.kafka.connect.transforms.HoistField$Value`.";
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";

@@ -2,7 +2,7 @@
 
 use super::Strings;
 use super::reader::{Parse, Reader};
-use super::text::{self, NotATime};
+use crate::decode::text::{self, NotATime};
 use crate::Code::{RecordRange, RecordType};
 
 #[inline]
