@@ -143,6 +143,10 @@ codes! {
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";
+    RegistryFull "REGISTRY_FULL" Fatal
+        "A task's records came with more than 65,536 different Connect schemas, or under as many different topic names."
+        "Mend what makes a new schema or topic name for ever more records (a converter or a transformation), then restart \
+         the task.";
     Busy "BUSY" Retriable
         "The task's buffers are full. Nothing of the batch was taken."
         "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the topic.";

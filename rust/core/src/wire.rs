@@ -6,7 +6,7 @@ use crate::error::{Class, Code, Error, Result};
 use crate::offsets::TopicPartition;
 
 /// Both sides of the crossing carry this number; `init` refuses another.
-pub const CROSSING_VERSION: i32 = 1;
+pub const CROSSING_VERSION: i32 = 2;
 
 /// Longest list or string that a request may announce; a larger count is a broken message, not a request.
 const MAX_COUNT: u32 = 1 << 24;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use sluice_core::connect::Payload;
-use sluice_core::crossing::{Segment, read_batch};
+use sluice_core::crossing::{Needs, Segment, read_batch};
 
 #[path = "../../../tests/fuzz/src/golden.rs"]
 mod format;
@@ -23,10 +23,11 @@ fn java_s_batches_are_read_as_java_says() {
         .map(|n| format!("put-{n}"));
     assert_eq!(names, expected, "no golden file is left out");
     for name in names {
-        let (meta, buffers) = format::read(&fs::read(folder.join(format!("{name}.bin"))).unwrap()).unwrap();
+        let bytes = fs::read(folder.join(format!("{name}.bin"))).unwrap();
+        let format::Put { meta, buffers, registry } = format::read(&bytes).expect("the golden format");
         let said: Value =
             serde_json::from_str(&fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap();
-        let segments = read_batch(&meta, &mut &buffers[..]).unwrap();
+        let segments = read_batch(&meta, &mut &buffers[..], &registry, Needs::default()).unwrap();
         let read: Vec<_> = segments.iter().map(in_clear).collect();
         // `meta` is checked against this count, and does not give it.
         assert_eq!(json!({"records": meta[3], "segments": read}), said, "{name}");

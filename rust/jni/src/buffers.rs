@@ -1,7 +1,10 @@
 //! Java arrays, copied out. Types, nulls and lengths are checked before anything is read.
 
 use jni::Env;
-use jni::objects::{JByteArray, JIntArray, JLongArray, JObject, JObjectArray, JPrimitiveArray, TypeArray};
+use jni::objects::{
+    JByteArray, JDoubleArray, JFloatArray, JIntArray, JLongArray, JObject, JObjectArray, JPrimitiveArray,
+    JShortArray, TypeArray,
+};
 use jni::refs::{Auto, IntoAuto};
 use sluice_core::crossing::Buffers;
 use sluice_core::{Code, Error, Result};
@@ -66,6 +69,15 @@ impl<'e, 'l> JavaBuffers<'e, 'l> {
     }
 }
 
+macro_rules! elements {
+    ($buffers:ident, $slot:ident, $class:ident, $len:ident) => {{
+        let object = $buffers.slot($slot)?;
+        // The cast checks the object's class.
+        let array = $buffers.env.as_cast::<$class>(&object).map_err(crossing)?;
+        head($buffers.env, &array, Some($len))
+    }};
+}
+
 impl Buffers for JavaBuffers<'_, '_> {
     fn slots(&self) -> usize {
         self.slots
@@ -75,22 +87,31 @@ impl Buffers for JavaBuffers<'_, '_> {
         Ok(self.slot(slot)?.is_null())
     }
 
+    fn bytes(&mut self, slot: usize, len: usize) -> Result<Vec<u8>> {
+        Ok(unsigned(self.signed_bytes(slot, len)?))
+    }
+
+    fn signed_bytes(&mut self, slot: usize, len: usize) -> Result<Vec<i8>> {
+        elements!(self, slot, JByteArray, len)
+    }
+
+    fn shorts(&mut self, slot: usize, len: usize) -> Result<Vec<i16>> {
+        elements!(self, slot, JShortArray, len)
+    }
+
     fn ints(&mut self, slot: usize, len: usize) -> Result<Vec<i32>> {
-        let object = self.slot(slot)?;
-        // The cast checks the object's class.
-        let array = self.env.as_cast::<JIntArray>(&object).map_err(crossing)?;
-        head(self.env, &array, Some(len))
+        elements!(self, slot, JIntArray, len)
     }
 
     fn longs(&mut self, slot: usize, len: usize) -> Result<Vec<i64>> {
-        let object = self.slot(slot)?;
-        let array = self.env.as_cast::<JLongArray>(&object).map_err(crossing)?;
-        head(self.env, &array, Some(len))
+        elements!(self, slot, JLongArray, len)
     }
 
-    fn bytes(&mut self, slot: usize, len: usize) -> Result<Vec<u8>> {
-        let object = self.slot(slot)?;
-        let array = self.env.as_cast::<JByteArray>(&object).map_err(crossing)?;
-        Ok(unsigned(head(self.env, &array, Some(len))?))
+    fn floats(&mut self, slot: usize, len: usize) -> Result<Vec<f32>> {
+        elements!(self, slot, JFloatArray, len)
+    }
+
+    fn doubles(&mut self, slot: usize, len: usize) -> Result<Vec<f64>> {
+        elements!(self, slot, JDoubleArray, len)
     }
 }

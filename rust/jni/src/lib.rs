@@ -70,6 +70,26 @@ pub extern "system" fn Java_io_sluice_connect_Native_open<'l>(
 }
 
 #[unsafe(no_mangle)]
+pub extern "system" fn Java_io_sluice_connect_Native_registerSchema<'l>(
+    env: EnvUnowned<'l>,
+    _class: JClass<'l>,
+    task: jlong,
+    descriptor: JByteArray<'l>,
+) -> JByteArray<'l> {
+    reply(env, |env| process::register_schema(task, &all_bytes(env, &descriptor)?))
+}
+
+#[unsafe(no_mangle)]
+pub extern "system" fn Java_io_sluice_connect_Native_registerTopic<'l>(
+    env: EnvUnowned<'l>,
+    _class: JClass<'l>,
+    task: jlong,
+    name: JByteArray<'l>,
+) -> JByteArray<'l> {
+    reply(env, |env| process::register_topic(task, &all_bytes(env, &name)?))
+}
+
+#[unsafe(no_mangle)]
 pub extern "system" fn Java_io_sluice_connect_Native_put<'l>(
     env: EnvUnowned<'l>,
     _class: JClass<'l>,

@@ -131,9 +131,10 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let process = process()?;
     let tables = process.hub.tables_for(&settings);
     let context = format!("[{}|task-{}] ", settings.connector, settings.task);
+    let (mode, needs) = (settings.input_mode as u8, settings.needs().bits());
     let task = Mutex::new(Task::new(settings, has_reporter, tables));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Reply::ok().i64(tasks.insert(Entry { context, task })))
+    Ok(Reply::ok().i64(tasks.insert(Entry { context, task })).u8(mode).u8(needs))
 }
 
 pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {
@@ -158,9 +159,20 @@ fn put_actions(reply: Reply, actions: Actions) -> Reply {
         .list(actions.rewinds.into_iter(), |reply, (id, offset)| reply.i32(id).i64(offset))
 }
 
+pub fn register_schema(handle: i64, descriptor: &[u8]) -> Result<Reply> {
+    with_task(handle, |task, _| Ok(Reply::ok().i32(task.registry().register_schema(descriptor)?)))
+}
+
+pub fn register_topic(handle: i64, name: &[u8]) -> Result<Reply> {
+    let name = std::str::from_utf8(name)
+        .map_err(|_| Error::new(Code::CrossingInvalid, "a topic name that is not UTF-8"))?;
+    with_task(handle, |task, _| Ok(Reply::ok().i32(task.registry().register_topic(name)?)))
+}
+
 pub fn put(handle: i64, meta: &[i32], buffers: &mut impl Buffers) -> Result<Reply> {
-    let batch = read_batch(meta, buffers)?;
     with_task(handle, |task, process| {
+        let needs = task.needs();
+        let batch = read_batch(meta, buffers, task.registry(), needs)?;
         let deadline = Instant::now() + PUT_WAIT;
         let (actions, bad) = loop {
             match task.put(process.now(), &batch) {

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use sluice_core::crossing::{Segment, read_batch};
+use arrow_array::Array;
+use sluice_core::connect::Payload;
+use sluice_core::crossing::{Needs, Segment, read_batch};
 use sluice_core::offsets::TopicPartition;
 use sluice_core::schema::Schema;
 use sluice_core::settings::Settings;
@@ -22,9 +24,15 @@ const PARTITIONS: [(&str, i32); 3] = [("flights", 0), ("flights", 1), ("zipcodes
 
 /// `input` has the golden files' format. Whether the batch was accepted.
 pub fn run(input: &[u8]) -> bool {
-    let Some((meta, buffers)) = golden::read(input) else { return false };
-    let Ok(batch) = read_batch(&meta, &mut &buffers[..]) else { return false };
+    let Some(golden::Put { meta, buffers, registry }) = golden::read(input) else { return false };
+    let Ok(batch) = read_batch(&meta, &mut &buffers[..], &registry, Needs::default()) else { return false };
     for segment in &batch {
+        for payload in [&segment.key, &segment.value] {
+            if let Payload::Typed { schema, array } = payload {
+                assert_eq!(array.data_type(), &schema.arrow());
+                array.to_data().validate_full().expect("columns that Arrow accepts");
+            }
+        }
         (0..segment.rows()).for_each(|row| {
             segment.is_null(row);
         });

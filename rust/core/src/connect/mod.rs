@@ -1,10 +1,18 @@
 //! What Connect hands over: its schemas, and values in the shape of Arrow columns. Layout: `docs/crossing.md`.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod descriptor;
+mod registry;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray};
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields};
+
+pub use descriptor::describe;
+pub use registry::{FIRST_SCHEMA_ID, Registry};
 
 /// A Connect schema, as registered by Java. Named types keep the kind of Connect's `Schema.type()`; the name tells how to
 /// read it: a Decimal is BYTES (unscaled, big-endian two's complement), a Date INT32 (days since the epoch), a Time INT32
@@ -35,14 +43,6 @@ pub enum Kind {
     Struct(Vec<(Box<str>, ConnectSchema)>),
     /// A value without a schema, as tagged bytes.
     Any,
-}
-
-#[derive(Debug, Default)]
-pub struct Registry;
-impl Registry {
-    pub fn topic(&self, _id: i32) -> Option<&Arc<str>> {
-        None
-    }
 }
 
 /// The keys or values of a segment's rows. Arrays have one element for each row; null is null.

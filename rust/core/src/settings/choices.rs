@@ -3,15 +3,15 @@
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
 pub use crate::schema::Evolution;
 
-/// The form in which records reach the connector.
+/// The form in which records reach the connector, with its number in the `start` reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputMode {
     /// Bytes or strings; the native side decodes them.
-    Raw,
+    Raw = 0,
     /// Structs and Maps, from any converter.
-    Connect,
+    Connect = 1,
     /// [`InputMode::Raw`] for bytes and strings, else [`InputMode::Connect`].
-    Auto,
+    Auto = 2,
 }
 
 /// What becomes of a record without a value.

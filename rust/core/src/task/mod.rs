@@ -45,6 +45,7 @@ const TICK_IDLE: u64 = 1000;
 
 pub struct Task<T: Tables> {
     settings: Settings,
+    needs: Needs,
     registry: Registry,
     /// Bad rows can be reported one by one; without a reporter the first one fails the batch.
     has_reporter: bool,
@@ -83,6 +84,7 @@ fn assigned(partitions: &mut [Option<Partition>], id: i32) -> Option<&mut Partit
 impl<T: Tables> Task<T> {
     pub fn new(settings: Settings, has_reporter: bool, tables: T) -> Self {
         Task {
+            needs: settings.needs(),
             settings,
             registry: Registry::default(),
             has_reporter,
@@ -132,7 +134,7 @@ impl<T: Tables> Task<T> {
 
     /// What the records have to bring along.
     pub fn needs(&self) -> Needs {
-        self.settings.needs()
+        self.needs
     }
 
     /// The schemas and topics that segments refer to.

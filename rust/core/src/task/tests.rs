@@ -167,7 +167,7 @@ impl Rig {
     fn put_values(&mut self, rows: &[(i32, i64, Option<&str>)]) -> Result<(Actions, Vec<BadRow>)> {
         let rows = rows.iter().map(|(id, offset, value)| (*id, *offset, value.map(str::as_bytes)));
         let (meta, buffers) = encode_raw(rows);
-        let batch = read_batch(&meta, &mut &buffers[..]).unwrap();
+        let batch = read_batch(&meta, &mut &buffers[..], &Registry::default(), Needs::default()).unwrap();
         self.task.put(self.now, &batch)
     }
 

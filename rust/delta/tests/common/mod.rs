@@ -10,7 +10,8 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sluice_core::crossing::{encode_raw, read_batch};
+use sluice_core::connect::Registry;
+use sluice_core::crossing::{Needs, encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
 use sluice_core::settings::Settings;
 use sluice_core::task::{Actions, BadRow, Task};
@@ -267,7 +268,7 @@ impl Driver {
 
     pub fn put_json(&mut self, rows: &[(i32, i64, &str)]) -> Result<Vec<BadRow>> {
         let (meta, buffers) = encode_raw(rows.iter().map(|(id, o, text)| (*id, *o, Some(text.as_bytes()))));
-        let batch = read_batch(&meta, &mut &buffers[..])?;
+        let batch = read_batch(&meta, &mut &buffers[..], &Registry::default(), Needs::default())?;
         let (actions, bad) = self.task.put(self.now(), &batch)?;
         self.consumed.extend(rows.iter().map(|(id, offset, _)| (*id, offset + 1)));
         self.see(actions);

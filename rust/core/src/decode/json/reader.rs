@@ -3,28 +3,22 @@
 use super::number::Number;
 use super::{JsonOptions, MAX_DEPTH, MAX_RECORD_BYTES, RowError};
 use crate::Code;
-
-pub(super) type Parse<T = ()> = Result<T, Box<RowError>>;
-
-const EXCERPT_CHARS: usize = 60;
-/// A record's arrays and maps may take this much in the columns, and a multiple of the record's own bytes on top of it.
-const FREE_COLUMN_BYTES: usize = 64 << 20;
-const COLUMN_BYTES_PER_BYTE: usize = 16;
+pub(super) use crate::decode::Parse;
+use crate::decode::{Budget, excerpt};
 
 pub(super) struct Reader<'a> {
     pub options: JsonOptions,
     input: &'a [u8],
     position: usize,
     depth: usize,
-    /// Bytes that elements of arrays and maps took in the columns.
-    spent: usize,
+    budget: Budget,
     /// The last string that had escapes, without them.
     scratch: Vec<u8>,
 }
 
 impl<'a> Reader<'a> {
     pub fn new(input: &'a [u8], options: JsonOptions, scratch: Vec<u8>) -> Self {
-        Reader { options, input, position: 0, depth: 0, spent: 0, scratch }
+        Reader { options, input, position: 0, depth: 0, budget: Budget::new(input.len()), scratch }
     }
 
     pub fn into_scratch(self) -> Vec<u8> {
@@ -32,7 +26,7 @@ impl<'a> Reader<'a> {
     }
 
     pub fn spent(&self) -> usize {
-        self.spent
+        self.budget.spent
     }
 
     /// After this every slice between two ASCII bytes of the input is UTF-8.
@@ -280,16 +274,9 @@ impl<'a> Reader<'a> {
         self.colon()
     }
 
-    /// Counts what an element of an array or map takes in the columns: a few bytes of JSON may ask for a row of very many.
     #[inline(always)]
     pub fn spend(&mut self, bytes: usize) -> Parse {
-        self.spent += bytes;
-        let limit = FREE_COLUMN_BYTES + COLUMN_BYTES_PER_BYTE * self.input.len();
-        if self.spent > limit {
-            let message = format!("the record's arrays and maps take more than {limit} bytes in the columns");
-            return Err(RowError::boxed(Code::RecordRange, message));
-        }
-        Ok(())
+        self.budget.spend(bytes)
     }
 
     /// The error for the value at `start`, which may already be read: it does not fit its column.
@@ -325,18 +312,6 @@ impl<'a> Reader<'a> {
     fn not_json(&self, what: &str) -> Box<RowError> {
         RowError::boxed(Code::RecordNotJson, format!("{what} at byte {}", self.position))
     }
-}
-
-/// The start of `text`, in one line.
-pub(super) fn excerpt(text: &[u8]) -> String {
-    let start = String::from_utf8_lossy(&text[..text.len().min(4 * EXCERPT_CHARS + 4)]);
-    let cut = start.chars().count() > EXCERPT_CHARS;
-    let mut short: String =
-        start.chars().take(EXCERPT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if cut {
-        short.push('…');
-    }
-    short
 }
 
 /// Where the run of bytes that stand for themselves in a string ends: at a quote, a backslash, a control character or the
@@ -381,12 +356,5 @@ mod tests {
             }
             assert_eq!(plain_end(&vec![b'x'; length], 0), length);
         }
-    }
-
-    #[test]
-    fn excerpts_are_bounded_and_whole_characters() {
-        assert_eq!(excerpt(b"a\nb"), "a b");
-        let long = "ü".repeat(500);
-        assert_eq!(excerpt(long.as_bytes()), format!("{}…", "ü".repeat(60)));
     }
 }

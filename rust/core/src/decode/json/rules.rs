@@ -5,6 +5,7 @@ use arrow_array::types::*;
 use arrow_array::{Array, RecordBatch};
 
 use super::*;
+use crate::Code;
 use crate::Code::*;
 use crate::schema::Schema;
 

@@ -153,6 +153,13 @@ public enum ErrorCode {
       "See the cause, mend the dead-letter queue, then restart the task; the record is read "
           + "again."),
 
+  REGISTRY_FULL(
+      ErrorClass.FATAL,
+      "A task's records came with more than 65,536 different Connect schemas, or under as many "
+          + "different topic names.",
+      "Mend what makes a new schema or topic name for ever more records (a converter or a "
+          + "transformation), then restart the task."),
+
   BUSY(
       ErrorClass.RETRIABLE,
       "The task's buffers are full. Nothing of the batch was taken.",

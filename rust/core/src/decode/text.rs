@@ -1,10 +1,15 @@
 //! Values that JSON has no type for and carries as strings: dates, timestamps, bytes.
 
+use std::ops::Range;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Of 0001-01-01T00:00:00Z and 10000-01-01T00:00:00Z: the range that Spark and other readers agree on.
+pub(super) const MICROS: Range<i64> = FIRST_MICROS..END_MICROS;
 const FIRST_MICROS: i64 = -62_135_596_800 * MICROS_PER_SECOND;
 const END_MICROS: i64 = 253_402_300_800 * MICROS_PER_SECOND;
+/// Days of the same range.
+pub(super) const DAYS: Range<i32> = -719_162..2_932_897;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotATime {
@@ -48,7 +53,7 @@ pub(super) fn timestamp(text: &[u8], zoned: bool) -> Result<i64, NotATime> {
         return Err(NotATime::Zoned);
     }
     let micros = (seconds - offset) * MICROS_PER_SECOND + micros;
-    if (FIRST_MICROS..END_MICROS).contains(&micros) { Ok(micros) } else { Err(NotATime::NotExact) }
+    if MICROS.contains(&micros) { Ok(micros) } else { Err(NotATime::NotExact) }
 }
 
 fn date_time(text: &[u8]) -> Option<(i64, &[u8])> {

@@ -1,5 +1,7 @@
 //! One Arrow column as it grows.
 
+use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::{ArrowPrimitiveType, Date32Type, Decimal128Type, TimestampMicrosecondType};
@@ -11,23 +13,30 @@ use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, NullBufferBuilder, 
 use arrow_schema::{DataType as ArrowType, Field as ArrowField};
 
 use super::object::Object;
-use super::reader::{Parse, Reader};
-use super::{MAX_DEPTH, RowError, UnknownFieldCounts, scalar};
+use super::{MAX_DEPTH, Parse, RowError, UnknownFieldCounts, excerpt};
 use crate::schema::DataType;
 use crate::{Code, Error, Result};
 
 pub(super) struct Column {
     /// For messages.
-    takes: Box<str>,
-    nullable: bool,
+    pub takes: Box<str>,
+    pub nullable: bool,
     arrow: ArrowType,
     /// Bytes that every row takes at least.
     pub width: usize,
-    valid: NullBufferBuilder,
-    values: Values,
+    pub valid: NullBufferBuilder,
+    pub values: Values,
 }
 
-enum Values {
+/// Where the values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    /// Values that have their own types.
+    Connect,
+}
+
+pub(super) enum Values {
     Boolean(BooleanBufferBuilder),
     Byte(Vec<i8>),
     Short(Vec<i16>),
@@ -61,24 +70,23 @@ enum Values {
     },
     Map {
         ends: Ends,
-        key_ends: Ends,
-        key_bytes: Vec<u8>,
+        key: Box<Column>,
         value: Box<Column>,
         order: Vec<usize>,
     },
 }
 
 /// Arrow's offsets: row `i` of the column is from the `i`-th to the next one of its child.
-struct Ends(Vec<i32>);
+pub(super) struct Ends(Vec<i32>);
 
 impl Ends {
     fn new() -> Self {
         Ends(vec![0])
     }
 
-    /// [`super::JsonDecoder::push`] keeps every column below 2^31.
+    /// The decoders' `push` keeps every column below 2^31.
     #[inline(always)]
-    fn push(&mut self, end: usize) {
+    pub fn push(&mut self, end: usize) {
         self.0.push(i32::try_from(end).expect("a column has fewer than 2^31 bytes and elements"));
     }
 
@@ -93,6 +101,10 @@ impl Ends {
     /// Where `row` starts.
     fn start(&self, row: usize) -> usize {
         self.0[row] as usize
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
+        self.start(row)..self.start(row + 1)
     }
 
     /// Leaves `rows` rows; returns what the child has to be cut to.
@@ -113,8 +125,14 @@ impl Ends {
 }
 
 impl Column {
-    /// `path` without array positions; `depth` is the JSON level that the column's object or array is in.
-    pub fn new(data_type: &DataType, nullable: bool, path: &str, depth: usize) -> Result<Self> {
+    /// `path` without array positions; `depth` is the level that the column's object or array is in.
+    pub fn new(
+        data_type: &DataType,
+        nullable: bool,
+        path: &str,
+        depth: usize,
+        format: Format,
+    ) -> Result<Self> {
         let refuse = |why: String| Err(Error::new(Code::SchemaInvalid, format!("column {path}: {why}")));
         if depth > MAX_DEPTH {
             return refuse(format!("deeper than {MAX_DEPTH} levels, which no record can fill"));
@@ -135,21 +153,28 @@ impl Column {
             DataType::Date => Values::Date(Vec::new()),
             DataType::Timestamp => Values::Timestamp { values: Vec::new(), zoned: true },
             DataType::TimestampNtz => Values::Timestamp { values: Vec::new(), zoned: false },
-            DataType::Struct(fields) => Values::Struct(Box::new(Object::new(fields, path, depth + 1)?)),
+            DataType::Struct(fields) => {
+                Values::Struct(Box::new(Object::new(fields, path, depth + 1, format)?))
+            }
             DataType::Array { element, contains_null } => {
-                let element = Column::new(element, *contains_null, &format!("{path}[]"), depth + 1)?;
+                let path = format!("{path}[]");
+                let element = Column::new(element, *contains_null, &path, depth + 1, format)?;
                 Values::List { ends: Ends::new(), element: Box::new(element) }
             }
-            DataType::Map { key, .. } if **key != DataType::String => {
+            DataType::Map { key, .. } if format == Format::Json && **key != DataType::String => {
                 return refuse(format!("{data_type}: a JSON object has only string keys"));
             }
-            DataType::Map { value, value_contains_null, .. } => Values::Map {
-                ends: Ends::new(),
-                key_ends: Ends::new(),
-                key_bytes: Vec::new(),
-                value: Box::new(Column::new(value, *value_contains_null, &format!("{path}[]"), depth + 1)?),
-                order: Vec::new(),
-            },
+            DataType::Map { key, value, value_contains_null } => {
+                let path = format!("{path}[]");
+                let value = Column::new(value, *value_contains_null, &path, depth + 1, format)?;
+                let key = Column::new(key, false, &path, depth + 1, format)?;
+                Values::Map {
+                    ends: Ends::new(),
+                    key: Box::new(key),
+                    value: Box::new(value),
+                    order: Vec::new(),
+                }
+            }
         };
         let arrow = data_type.arrow();
         let width = match &values {
@@ -158,7 +183,7 @@ impl Column {
             _ => arrow.primitive_width().unwrap_or(1),
         };
         Ok(Column {
-            takes: takes(data_type).into(),
+            takes: takes(data_type, format).into(),
             nullable,
             arrow,
             // And at most a byte for the validity.
@@ -177,62 +202,13 @@ impl Column {
         self.nullable
     }
 
-    /// Appends the value that comes next. After an error the column may hold parts of it: cut it with `truncate`.
-    pub fn read(&mut self, reader: &mut Reader<'_>) -> Parse {
-        if reader.byte() == b'n' {
-            return self.read_null(reader);
-        }
-        let takes = &*self.takes;
-        match &mut self.values {
-            Values::Boolean(values) => values.append(scalar::boolean(reader, takes)?),
-            Values::Byte(values) => values.push(scalar::integer(reader, takes)?),
-            Values::Short(values) => values.push(scalar::integer(reader, takes)?),
-            Values::Integer(values) => values.push(scalar::integer(reader, takes)?),
-            Values::Long(values) => values.push(scalar::integer(reader, takes)?),
-            Values::Float(values) => values.push(scalar::float(reader, takes)?),
-            Values::Double(values) => values.push(scalar::double(reader, takes)?),
-            Values::Decimal { values, scale, limit } => {
-                values.push(scalar::decimal(reader, takes, *scale, *limit)?);
-            }
-            Values::String { ends, bytes } => {
-                scalar::string(reader, takes, bytes)?;
-                ends.push(bytes.len());
-            }
-            Values::Binary { ends, bytes } => {
-                scalar::binary(reader, takes, bytes)?;
-                ends.push(bytes.len());
-            }
-            Values::Date(values) => values.push(scalar::date(reader, takes)?),
-            Values::Timestamp { values, zoned } => values.push(scalar::timestamp(reader, takes, *zoned)?),
-            Values::Struct(object) => {
-                expect_bracket(reader, b'{', takes)?;
-                object.read(reader, self.valid.len())?;
-            }
-            Values::List { ends, element } => {
-                expect_bracket(reader, b'[', takes)?;
-                read_list(reader, element)?;
-                ends.push(element.rows());
-            }
-            Values::Map { ends, key_ends, key_bytes, value, order } => {
-                expect_bracket(reader, b'{', takes)?;
-                let first = value.rows();
-                read_map(reader, key_ends, key_bytes, value)?;
-                refuse_duplicates(first, key_ends, key_bytes, order)?;
-                ends.push(value.rows());
-            }
-        }
+    /// To a column of strings.
+    #[inline(always)]
+    pub fn append_text(&mut self, text: &[u8]) {
+        let Values::String { ends, bytes } = &mut self.values else { unreachable!("a string column") };
+        bytes.extend_from_slice(text);
+        ends.push(bytes.len());
         self.valid.append_non_null();
-        Ok(())
-    }
-
-    fn read_null(&mut self, reader: &mut Reader<'_>) -> Parse {
-        reader.literal("null")?;
-        if !self.nullable {
-            let message = "column is not nullable, record has null";
-            return Err(RowError::boxed(Code::RecordNull, message.into()));
-        }
-        self.append_null();
-        Ok(())
     }
 
     pub fn append_null(&mut self) {
@@ -270,9 +246,9 @@ impl Column {
             }
             Values::Struct(object) => object.truncate(rows),
             Values::List { ends, element } => element.truncate(ends.truncate(rows)),
-            Values::Map { ends, key_ends, key_bytes, value, .. } => {
+            Values::Map { ends, key, value, .. } => {
                 let entries = ends.truncate(rows);
-                key_bytes.truncate(key_ends.truncate(entries));
+                key.truncate(entries);
                 value.truncate(entries);
             }
         }
@@ -284,9 +260,7 @@ impl Column {
             Values::String { ends, bytes } | Values::Binary { ends, bytes } => ends.bytes() + bytes.len(),
             Values::Struct(object) => object.bytes(),
             Values::List { ends, element } => ends.bytes() + element.bytes(),
-            Values::Map { ends, key_ends, key_bytes, value, .. } => {
-                ends.bytes() + key_ends.bytes() + key_bytes.len() + value.bytes()
-            }
+            Values::Map { ends, key, value, .. } => ends.bytes() + key.bytes() + value.bytes(),
             _ => self.rows() * self.arrow.primitive_width().unwrap_or(1),
         };
         values + self.valid.as_slice().map_or(0, <[u8]>::len)
@@ -321,12 +295,69 @@ impl Column {
                 let ArrowType::List(field) = &self.arrow else { unreachable!("a list column") };
                 Arc::new(ListArray::new(field.clone(), ends.finish(), element.finish(), nulls))
             }
-            Values::Map { ends, key_ends, key_bytes, value, .. } => {
+            Values::Map { ends, key, value, .. } => {
                 let ArrowType::Map(field, _) = &self.arrow else { unreachable!("a map column") };
-                let keys = StringArray::new(key_ends.finish(), Buffer::from_vec(take(key_bytes)), None);
-                let entries = map_entries(field, Arc::new(keys), value.finish());
+                let entries = map_entries(field, key.finish(), value.finish());
                 Arc::new(MapArray::new(field.clone(), ends.finish(), entries, nulls, false))
             }
+        }
+    }
+
+    /// The order of two rows, as far as telling them apart goes.
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        match (self.valid.is_valid(a), self.valid.is_valid(b)) {
+            (true, true) => {}
+            (a, b) => return a.cmp(&b),
+        }
+        let lists = |ends: &Ends, columns: &[&Column]| {
+            let (a, b) = (ends.range(a), ends.range(b));
+            let compare = |(a, b)| {
+                columns.iter().fold(Ordering::Equal, |order, column| order.then_with(|| column.compare(a, b)))
+            };
+            let elements = a.clone().zip(b.clone()).map(compare);
+            elements.fold(Ordering::Equal, Ordering::then).then(a.len().cmp(&b.len()))
+        };
+        match &self.values {
+            Values::Boolean(values) => values.get_bit(a).cmp(&values.get_bit(b)),
+            Values::Byte(values) => values[a].cmp(&values[b]),
+            Values::Short(values) => values[a].cmp(&values[b]),
+            Values::Integer(values) | Values::Date(values) => values[a].cmp(&values[b]),
+            Values::Long(values) | Values::Timestamp { values, .. } => values[a].cmp(&values[b]),
+            Values::Float(values) => values[a].total_cmp(&values[b]),
+            Values::Double(values) => values[a].total_cmp(&values[b]),
+            Values::Decimal { values, .. } => values[a].cmp(&values[b]),
+            Values::String { ends, bytes } | Values::Binary { ends, bytes } => {
+                bytes[ends.range(a)].cmp(&bytes[ends.range(b)])
+            }
+            Values::Struct(object) => object.compare(a, b),
+            Values::List { ends, element } => lists(ends, &[element]),
+            Values::Map { ends, key, value, .. } => lists(ends, &[key, value]),
+        }
+    }
+
+    /// In a column of map keys: none from the row `first` on stands twice. `order` is only kept to be reused.
+    pub fn refuse_duplicates(&self, first: usize, order: &mut Vec<usize>) -> Parse {
+        order.clear();
+        order.extend(first..self.rows());
+        order.sort_unstable_by(|&a, &b| self.compare(a, b));
+        match order.windows(2).find(|pair| self.compare(pair[0], pair[1]).is_eq()) {
+            None => Ok(()),
+            Some(pair) => {
+                let error = RowError::boxed(Code::RecordDuplicateField, "the key is given twice".into());
+                Err(error.in_field(&self.key_name(pair[0])))
+            }
+        }
+    }
+
+    /// In a column of map keys: how a message calls the one in `row`.
+    pub fn key_name(&self, row: usize) -> String {
+        match &self.values {
+            Values::String { ends, bytes } => excerpt(&bytes[ends.range(row)]),
+            Values::Byte(values) => values[row].to_string(),
+            Values::Short(values) => values[row].to_string(),
+            Values::Integer(values) => values[row].to_string(),
+            Values::Long(values) => values[row].to_string(),
+            _ => "{key}".into(),
         }
     }
 
@@ -341,8 +372,9 @@ impl Column {
     }
 }
 
-fn takes(data_type: &DataType) -> String {
+fn takes(data_type: &DataType, format: Format) -> String {
     match data_type {
+        _ if format == Format::Connect => data_type.to_string(),
         DataType::Binary => "binary (base64)".into(),
         DataType::Date => "date (\"YYYY-MM-DD\")".into(),
         DataType::Timestamp => "timestamp (\"YYYY-MM-DDThh:mm:ss.ffffffZ\")".into(),
@@ -351,68 +383,6 @@ fn takes(data_type: &DataType) -> String {
         DataType::Array { .. } => "array".into(),
         DataType::Map { .. } => "map (an object)".into(),
         primitive => primitive.to_string(),
-    }
-}
-
-#[inline(always)]
-fn expect_bracket(reader: &mut Reader<'_>, bracket: u8, takes: &str) -> Parse {
-    if reader.byte() == bracket {
-        return Ok(());
-    }
-    Err(reader.misfit(reader.position(), Code::RecordType, takes, ""))
-}
-
-fn read_list(reader: &mut Reader<'_>, element: &mut Column) -> Parse {
-    let first = element.rows();
-    let width = element.width;
-    if reader.open(b']')? {
-        return Ok(());
-    }
-    loop {
-        reader.spend(width)?;
-        let index = element.rows() - first;
-        element.read(reader).map_err(|error| error.in_element(index))?;
-        if !reader.more(b']')? {
-            return Ok(());
-        }
-    }
-}
-
-fn read_map(
-    reader: &mut Reader<'_>,
-    key_ends: &mut Ends,
-    key_bytes: &mut Vec<u8>,
-    value: &mut Column,
-) -> Parse {
-    let width = value.width + 4;
-    if reader.open(b'}')? {
-        return Ok(());
-    }
-    loop {
-        reader.spend(width)?;
-        let start = key_bytes.len();
-        key_bytes.extend_from_slice(reader.key()?);
-        key_ends.push(key_bytes.len());
-        reader.colon()?;
-        value.read(reader).map_err(|error| error.in_field(&super::reader::excerpt(&key_bytes[start..])))?;
-        if !reader.more(b'}')? {
-            return Ok(());
-        }
-    }
-}
-
-/// Of the keys from the entry `first` on. `order` is only kept to be reused.
-fn refuse_duplicates(first: usize, ends: &Ends, bytes: &[u8], order: &mut Vec<usize>) -> Parse {
-    let key = |entry: usize| &bytes[ends.start(entry)..ends.start(entry + 1)];
-    order.clear();
-    order.extend(first..ends.rows());
-    order.sort_unstable_by_key(|&entry| key(entry));
-    match order.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
-        None => Ok(()),
-        Some(pair) => {
-            let error = RowError::boxed(Code::RecordDuplicateField, "the key is given twice".into());
-            Err(error.in_field(&super::reader::excerpt(key(pair[0]))))
-        }
     }
 }
 

@@ -1,22 +1,23 @@
-//! The columns of a JSON object: those of the table, or of a struct column.
+//! The columns of a record: those of the table, or of a struct column.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use arrow_array::ArrayRef;
 
-use super::column::Column;
-use super::reader::{Parse, Reader, excerpt};
-use super::{MAX_DEPTH, MAX_UNKNOWN_NAMES, RowError, UnknownFieldCounts, UnknownFields};
+use super::column::{Column, Format};
+use super::{MAX_DEPTH, MAX_UNKNOWN_NAMES, Parse, RowError, UnknownFieldCounts, UnknownFields, excerpt};
 use crate::schema::{Field, child_path};
 use crate::{Code, Error, Result};
 
 pub(super) struct Object {
     /// Without array positions, such as `items[]`.
     path: String,
-    members: Vec<Member>,
+    pub members: Vec<Member>,
     by_name: HashMap<Box<[u8]>, usize>,
+    by_lower_name: HashMap<Box<str>, usize>,
     /// Which member came after each one in the last object that had it; at the end, which came first.
-    next: Vec<usize>,
+    pub next: Vec<usize>,
     unknown: HashMap<Box<[u8]>, u64>,
     /// Unknown fields beyond the names kept.
     unknown_unnamed: u64,
@@ -24,15 +25,15 @@ pub(super) struct Object {
     pub width: usize,
 }
 
-struct Member {
-    name: Box<str>,
-    /// `"name":` as most producers write it; a NUL, which no record has there, where the name needs escapes.
-    written: Box<[u8]>,
-    column: Column,
+pub(super) struct Member {
+    pub name: Box<str>,
+    /// `"name":` as most producers of JSON write it; a NUL, which no record has there, where the name needs escapes.
+    pub written: Box<[u8]>,
+    pub column: Column,
 }
 
 impl Object {
-    pub fn new(fields: &[Field], path: &str, depth: usize) -> Result<Self> {
+    pub fn new(fields: &[Field], path: &str, depth: usize, format: Format) -> Result<Self> {
         if depth > MAX_DEPTH {
             let message = format!("column {path}: deeper than {MAX_DEPTH} levels, which no record can fill");
             return Err(Error::new(Code::SchemaInvalid, message));
@@ -42,80 +43,49 @@ impl Object {
             Ok(Member {
                 name: field.name.as_str().into(),
                 written: written(&field.name),
-                column: Column::new(&field.data_type, field.nullable, &path, depth)?,
+                column: Column::new(&field.data_type, field.nullable, &path, depth, format)?,
             })
         };
         let members = fields.iter().map(member).collect::<Result<Vec<_>>>()?;
-        let names = fields.iter().enumerate();
+        let names = || fields.iter().enumerate();
         Ok(Object {
             path: path.to_owned(),
             width: members.iter().map(|member| member.column.width).sum(),
             members,
-            by_name: names.map(|(i, field)| (field.name.as_bytes().into(), i)).collect(),
+            by_name: names().map(|(i, field)| (field.name.as_bytes().into(), i)).collect(),
+            by_lower_name: names().map(|(i, field)| (field.name.to_lowercase().into(), i)).collect(),
             next: (1..=fields.len()).map(|i| i % fields.len().max(1)).chain([0]).collect(),
             unknown: HashMap::new(),
             unknown_unnamed: 0,
         })
     }
 
-    /// Appends one object, whose bracket comes next, to columns that have `rows` rows.
-    pub fn read(&mut self, reader: &mut Reader<'_>, rows: usize) -> Parse {
-        let mut given = 0;
-        if !reader.open(b'}')? {
-            let mut last = self.members.len();
-            loop {
-                if let Some(index) = self.read_key(reader, last)? {
-                    self.next[last] = index;
-                    last = index;
-                    given += 1;
-                    let member = &mut self.members[index];
-                    if member.column.rows() > rows {
-                        let error =
-                            RowError::boxed(Code::RecordDuplicateField, "the field is given twice".into());
-                        return Err(error.in_field(&member.name));
-                    }
-                    member.column.read(reader).map_err(|error| error.in_field(&member.name))?;
-                }
-                if !reader.more(b'}')? {
-                    break;
-                }
+    /// The member for a field of the record: names match as they are, else without regard to case.
+    pub fn find(&self, name: &[u8]) -> Option<usize> {
+        self.by_name.get(name).copied().or_else(|| {
+            if self.unknown.contains_key(name) {
+                return None;
             }
-        }
-        if given < self.members.len() {
-            self.fill_missing(rows)?;
-        }
-        Ok(())
+            let name = std::str::from_utf8(name).ok()?;
+            self.by_lower_name.get(name.to_lowercase().as_str()).copied()
+        })
     }
 
-    /// Reads up to the value and tells its member, or passes over a field that has none.
-    #[inline(always)]
-    fn read_key(&mut self, reader: &mut Reader<'_>, last: usize) -> Parse<Option<usize>> {
-        let expected = self.next[last];
-        if reader.eat_text(&self.members[expected].written) {
-            reader.whitespace();
-            return Ok(Some(expected));
+    /// Of a field that has no column.
+    pub fn take_note(&mut self, name: &[u8], unknown_fields: UnknownFields) -> Parse {
+        count_name(&mut self.unknown, &mut self.unknown_unnamed, name);
+        match unknown_fields {
+            UnknownFields::Ignore => Ok(()),
+            UnknownFields::Fail => Err(unknown_field(&excerpt(name))),
         }
-        self.read_other_key(reader)
     }
 
-    fn read_other_key(&mut self, reader: &mut Reader<'_>) -> Parse<Option<usize>> {
-        let options = reader.options;
-        let key = reader.key()?;
-        if let Some(&index) = self.by_name.get(key) {
-            reader.colon()?;
-            return Ok(Some(index));
-        }
-        count_name(&mut self.unknown, &mut self.unknown_unnamed, key);
-        if options.unknown_fields == UnknownFields::Fail {
-            let error = RowError::boxed(Code::RecordUnknownField, "the table has no such column".into());
-            return Err(error.in_field(&excerpt(key)));
-        }
-        reader.colon()?;
-        reader.skip()?;
-        Ok(None)
+    pub fn compare(&self, a: usize, b: usize) -> Ordering {
+        let columns = self.members.iter().map(|member| &member.column);
+        columns.fold(Ordering::Equal, |order, column| order.then_with(|| column.compare(a, b)))
     }
 
-    fn fill_missing(&mut self, rows: usize) -> Parse {
+    pub fn fill_missing(&mut self, rows: usize) -> Parse {
         for member in self.members.iter_mut().filter(|member| member.column.rows() == rows) {
             if !member.column.nullable() {
                 let error = RowError::boxed(
@@ -153,16 +123,20 @@ impl Object {
     pub fn take_unknown(&mut self, counts: &mut UnknownFieldCounts) {
         counts.total += std::mem::take(&mut self.unknown_unnamed);
         for (name, count) in self.unknown.drain() {
-            counts.total += count;
-            let path = child_path(&self.path, &String::from_utf8_lossy(&name));
-            if counts.names.len() < MAX_UNKNOWN_NAMES || counts.names.contains_key(&path) {
-                *counts.names.entry(path).or_default() += count;
-            }
+            counts.count(&child_path(&self.path, &String::from_utf8_lossy(&name)), count);
         }
         for member in &mut self.members {
             member.column.take_unknown(counts);
         }
     }
+}
+
+pub(super) fn given_twice(name: &str) -> Box<RowError> {
+    RowError::boxed(Code::RecordDuplicateField, "the field is given twice".into()).in_field(name)
+}
+
+pub(super) fn unknown_field(name: &str) -> Box<RowError> {
+    RowError::boxed(Code::RecordUnknownField, "the table has no such column".into()).in_field(name)
 }
 
 /// Long names count under their excerpt.

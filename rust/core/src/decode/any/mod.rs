@@ -1,0 +1,67 @@
+//! One map without a schema per record, straight into columns, directed by the table's schema. What each column type
+//! takes is in `docs/types.md`.
+
+mod read;
+mod reader;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use arrow_array::RecordBatch;
+
+use super::column::Format;
+use super::rows::Rows;
+use super::{RowError, UnknownFieldCounts, UnknownFields};
+use crate::schema::Schema;
+use crate::{Code, Result};
+pub(super) use reader::Reader;
+
+pub struct AnyDecoder {
+    unknown_fields: UnknownFields,
+    rows: Rows,
+}
+
+impl AnyDecoder {
+    pub fn new(schema: &Schema, unknown_fields: UnknownFields) -> Result<Self> {
+        Ok(AnyDecoder { unknown_fields, rows: Rows::new(schema, Format::Connect)? })
+    }
+
+    /// Appends one row. After an error nothing of the record is in any column. An error of the code `CROSSING_INVALID`
+    /// is not the record's: the bytes are none that Java writes.
+    ///
+    /// # Panics
+    /// If the columns already hold [`super::MAX_RECORD_BYTES`]: call [`AnyDecoder::finish`] long before.
+    pub fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
+        let unknown_fields = self.unknown_fields;
+        self.rows.push(value.len(), |root, rows| {
+            let mut reader = Reader::new(value, unknown_fields)?;
+            if reader.tag()? != reader::MAP {
+                let message = "the value is not a map with strings as keys; to make it one, use the transformation \
+                     HoistField";
+                return Err(RowError::boxed(Code::RecordNotStruct, message.into()));
+            }
+            root.read_any(&mut reader, rows)?;
+            reader.end()?;
+            Ok(reader.budget.spent)
+        })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows.rows()
+    }
+
+    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
+    pub fn bytes(&self) -> usize {
+        self.rows.bytes()
+    }
+
+    /// Takes the rows; the decoder is empty afterwards and can be used again.
+    pub fn finish(&mut self) -> RecordBatch {
+        self.rows.finish()
+    }
+
+    /// What was counted since the last call.
+    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
+        self.rows.take_unknown_fields()
+    }
+}
