@@ -77,11 +77,11 @@ impl Computed {
         let partition_by = partitions(settings.partition_by, &mut columns)?;
         for (place, column) in columns.iter().enumerate() {
             if let Some(first) = columns[..place].iter().find(|first| path::same(&first.name, &column.name)) {
-                let also = if first.setting == column.setting { "" } else { first.setting };
-                return Err((
-                    column.setting,
-                    format!("column {} is declared twice {also}", column.name).trim_end().into(),
-                ));
+                let also = match first.setting == column.setting {
+                    true => String::new(),
+                    false => format!(", also in {}", first.setting),
+                };
+                return Err((column.setting, format!("column {} is declared twice{also}", column.name)));
             }
         }
         if settings.key_columns && settings.key_prefix.trim_end_matches('_').is_empty() {
