@@ -71,6 +71,10 @@ codes! {
     SchemaMismatch "SCHEMA_MISMATCH" Fatal
         "The schema in the settings does not fit the table's."
         "Change one of the two: each column of the settings must be in the table with the same type.";
+    ColumnMismatch "COLUMN_MISMATCH" Fatal
+        "A computed column (metadata, key, derived, or a function in `delta.partition.by`) does not fit the table, or its \
+         source has a type that it cannot be made from."
+        "The message names the column and both types. Change the setting or the table; see docs/columns.md.";
     TableMissing "TABLE_MISSING" Fatal
         "There is no Delta table at `delta.table.uri`."
         "Create the table, or set `delta.table.auto.create=true` and give `delta.schema.json` or `delta.schema.file`.";

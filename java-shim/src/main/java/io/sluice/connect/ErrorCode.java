@@ -32,6 +32,13 @@ public enum ErrorCode {
       "Change one of the two: each column of the settings must be in the table with the same "
           + "type."),
 
+  COLUMN_MISMATCH(
+      ErrorClass.FATAL,
+      "A computed column (metadata, key, derived, or a function in delta.partition.by) does not "
+          + "fit the table, or its source has a type that it cannot be made from.",
+      "The message names the column and both types. Change the setting or the table; see "
+          + "docs/columns.md."),
+
   TABLE_MISSING(
       ErrorClass.FATAL,
       "There is no Delta table at delta.table.uri.",
