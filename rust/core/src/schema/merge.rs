@@ -177,7 +177,7 @@ impl DataType {
 mod tests {
     use rand::rngs::StdRng;
     use rand::seq::{IndexedRandom, SliceRandom};
-    use rand::{Rng, SeedableRng};
+    use rand::{RngExt, SeedableRng};
 
     use super::super::build::{array, field, map, parse, schema, structure};
     use super::*;

@@ -1,6 +1,6 @@
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 
 use super::super::build::{array, field, map, schema, structure};
 use super::super::{Evolution, merge};
