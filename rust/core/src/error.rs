@@ -75,6 +75,10 @@ codes! {
         "A computed column (metadata, key, derived, or a function in `delta.partition.by`) does not fit the table, or its \
          source has a type that it cannot be made from."
         "The message names the column and both types. Change the setting or the table; see docs/columns.md.";
+    SchemaUnclear "SCHEMA_UNCLEAR" Fatal
+        "The records do not give columns that a Delta table can have."
+        "The message names the field and says what to do. Mend it before Sluice, or give `delta.schema.json` or \
+         `delta.schema.file`; see docs/evolution.md.";
     TableMissing "TABLE_MISSING" Fatal
         "There is no Delta table at `delta.table.uri`."
         "Create the table, or set `delta.table.auto.create=true` and give `delta.schema.json` or `delta.schema.file`.";

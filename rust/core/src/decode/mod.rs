@@ -25,7 +25,7 @@ const EXCERPT_CHARS: usize = 60;
 const FREE_COLUMN_BYTES: usize = 64 << 20;
 const COLUMN_BYTES_PER_BYTE: usize = 16;
 
-type Parse<T = ()> = Result<T, Box<RowError>>;
+pub(crate) type Parse<T = ()> = Result<T, Box<RowError>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownFields {

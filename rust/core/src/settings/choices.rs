@@ -72,7 +72,6 @@ macro_rules! words {
 }
 
 words! {
-    Evolution { None = "none", Add = "add", Widen = "widen" }
     UnknownFields { Ignore = "ignore", Fail = "fail" }
     InputMode { Auto = "auto", Raw = "raw", Connect = "connect" }
     NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
@@ -80,5 +79,6 @@ words! {
     Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
     RawFormat { Json = "json" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
+    Evolution { None = "none", Add = "add", Widen = "widen" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }
 }

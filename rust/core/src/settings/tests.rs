@@ -1,5 +1,5 @@
 use super::*;
-use crate::computed::Computed;
+use crate::computed::{Computed, ComputedSettings};
 use crate::schema::Schema;
 use declare::{Default, Kind, SETTINGS};
 
@@ -40,7 +40,7 @@ fn defaults_are_the_documented_ones() {
                 schema: SchemaSource::Table,
                 evolution: Evolution::None,
                 unknown_fields: UnknownFields::Ignore,
-                computed: Computed::default(),
+                computed: Computed::parse(&ComputedSettings { key_prefix: "key_", ..std::default::Default::default() }).unwrap(),
             }),
             of_tables: BTreeMap::new(),
             null_values: NullValues::Ignore,

@@ -3,7 +3,7 @@
 
 mod number;
 mod read;
-mod reader;
+pub(crate) mod reader;
 mod scalar;
 
 #[cfg(test)]

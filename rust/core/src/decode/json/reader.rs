@@ -3,10 +3,10 @@
 use super::number::Number;
 use super::{JsonOptions, MAX_DEPTH, MAX_RECORD_BYTES, RowError};
 use crate::Code;
-pub(super) use crate::decode::Parse;
+pub(crate) use crate::decode::Parse;
 use crate::decode::{Budget, excerpt};
 
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub options: JsonOptions,
     input: &'a [u8],
     position: usize,
