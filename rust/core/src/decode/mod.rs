@@ -97,6 +97,7 @@ impl std::fmt::Display for RowError {
 impl std::error::Error for RowError {}
 
 /// What a record's arrays and maps may take in the columns: a few of its bytes may ask for a row of very many.
+#[derive(Clone)]
 struct Budget {
     spent: usize,
     limit: usize,

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use crate::computed::{Computed, ComputedSettings};
 use crate::error::Result;
 use crate::schema::Schema;
+use crate::table::TableInfo;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSettings {
@@ -57,6 +58,29 @@ impl TableSettings {
             unknown_fields: unknown_fields?,
             computed: computed?,
         })
+    }
+
+    /// The schema that the settings give, with the computed columns.
+    pub fn schema_to_create(&self) -> Result<Option<Schema>> {
+        let Some(given) = self.schema.given() else { return Ok(None) };
+        let mut fields = given.fields.clone();
+        fields.extend(self.computed.missing(given)?);
+        Ok(Some(Schema { fields }))
+    }
+
+    /// What a table does not have of the columns that the settings name, where it may grow.
+    pub fn wants_of(&self, table: &TableInfo) -> Result<Option<Schema>> {
+        if self.evolution == Evolution::None {
+            return Ok(None);
+        }
+        let mut wanted = table.schema.clone();
+        for field in self.schema.given().map_or(&[][..], |given| &given.fields) {
+            if !wanted.fields.iter().any(|known| known.name.to_lowercase() == field.name.to_lowercase()) {
+                wanted.fields.push(field.clone());
+            }
+        }
+        wanted.fields.extend(self.computed.missing(&wanted)?);
+        Ok((wanted.fields.len() > table.schema.fields.len()).then_some(wanted))
     }
 
     /// Reads the schema's file, if there is one.

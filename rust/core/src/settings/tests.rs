@@ -40,7 +40,11 @@ fn defaults_are_the_documented_ones() {
                 schema: SchemaSource::Table,
                 evolution: Evolution::None,
                 unknown_fields: UnknownFields::Ignore,
-                computed: Computed::parse(&ComputedSettings { key_prefix: "key_", ..std::default::Default::default() }).unwrap(),
+                computed: Computed::parse(&ComputedSettings {
+                    key_prefix: "key_",
+                    ..std::default::Default::default()
+                })
+                .unwrap(),
             }),
             of_tables: BTreeMap::new(),
             null_values: NullValues::Ignore,

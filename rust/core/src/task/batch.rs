@@ -281,8 +281,9 @@ impl<T: Tables> Task<T> {
             }
             let partitions = &self.partitions;
             let place = |id: i32| {
-                let partition = usize::try_from(id).ok().and_then(|id| partitions.get(id)?.as_ref());
-                partition.map(|partition| &partition.topic_partition)
+                let partition =
+                    partitions[id as usize].as_ref().expect("rows that are taken are of assigned partitions");
+                &partition.topic_partition
             };
             for (s, rows) in segments() {
                 let wanted = match &mut slot.rows {

@@ -6,6 +6,7 @@
 
 mod batch;
 mod counters;
+mod keys;
 mod partition;
 mod port;
 mod route;

@@ -12,6 +12,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::connect::{Payload, Registry};
 use crate::crossing::Segment;
 use crate::decode::RowError;
+use crate::decode::any::{header_text, text_at};
 use crate::error::Code;
 use crate::settings::RouteBy;
 
@@ -28,13 +29,13 @@ pub fn value<'a>(
             Ok(id.and_then(|id| registry.topic(id)).map(|topic| Cow::Borrowed(&**topic)))
         }
         RouteBy::Header(name) => {
-            let _ = name;
-            Ok(None)
+            let headers = segment.extras.headers.as_ref().filter(|headers| headers.is_valid(row));
+            Ok(headers.and_then(|headers| header_text(headers.value(row), name)))
         }
         RouteBy::Field(path) => match &segment.value {
             Payload::Absent => Ok(None),
             Payload::Raw(values) => in_json(path, values.value(row)).map(|found| found.map(Cow::Owned)),
-            Payload::Any(_) => Ok(None),
+            Payload::Any(values) => Ok(text_at(values.value(row), path)),
             Payload::Typed { array, .. } => {
                 Ok(array.as_struct_opt().and_then(|value| in_struct(path, value, row)).map(Cow::Owned))
             }

@@ -1,23 +1,40 @@
-//! How the rows of one table are made.
+//! How the rows of one table are made: a segment's values and keys into the table's columns.
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, UInt32Array};
+use arrow_select::take::take_record_batch;
 
+use super::keys::{KeyDecoder, key_type};
 use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
-use crate::connect::Payload;
+use crate::computed::{self, Keys};
+use crate::connect::{ConnectSchema, Payload};
 use crate::crossing::Segment;
+use crate::decode::any::AnyDecoder;
+use crate::decode::connect;
 use crate::decode::json::{JsonDecoder, JsonOptions};
 use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
-use crate::schema::Schema;
+use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
 use crate::settings::{JsonStrings, TableSettings};
 use crate::table::TableInfo;
 
+/// Schemas whose plans are kept; beyond that they are made anew.
+const MAX_PLANS: usize = 256;
+
 pub struct Rows {
     table: Arc<TableInfo>,
-    json: JsonDecoder,
+    settings: Arc<TableSettings>,
+    strings: JsonStrings,
+    plan: computed::Plan,
+    json: Option<JsonDecoder>,
+    any: Option<AnyDecoder>,
+    typed: Vec<(Arc<ConnectSchema>, connect::Plan)>,
+    keys: KeyDecoder,
+    /// Schemas of values and keys that the table has grown to.
+    grown: Vec<(Arc<ConnectSchema>, Option<Arc<ConnectSchema>>)>,
 }
 
 #[derive(Default)]
@@ -34,11 +51,28 @@ pub enum Outcome {
     Wants(Schema),
 }
 
+/// Decoded values, each batch with the rows of the segment that it was made from.
+#[derive(Default)]
+struct Decoded {
+    batches: Vec<(RecordBatch, Vec<usize>)>,
+    bad: Vec<(usize, RowError)>,
+    unknown: UnknownFieldCounts,
+}
+
 impl Rows {
-    pub fn new(table: Arc<TableInfo>, settings: &TableSettings, strings: JsonStrings) -> Result<Self> {
-        let options = JsonOptions { unknown_fields: settings.unknown_fields, strings };
-        let json = JsonDecoder::new(&table.schema, options)?;
-        Ok(Rows { table, json })
+    pub fn new(table: Arc<TableInfo>, settings: &Arc<TableSettings>, strings: JsonStrings) -> Result<Self> {
+        let plan = settings.computed.plan(&table.schema)?;
+        Ok(Rows {
+            keys: KeyDecoder::new(&plan),
+            table,
+            settings: settings.clone(),
+            strings,
+            plan,
+            json: None,
+            any: None,
+            typed: Vec::new(),
+            grown: Vec::new(),
+        })
     }
 
     pub fn table(&self) -> &Arc<TableInfo> {
@@ -49,36 +83,315 @@ impl Rows {
         &mut self,
         segment: &Segment,
         rows: &[usize],
-        _place: &impl Fn(i32) -> Option<&'p TopicPartition>,
+        place: &dyn Fn(i32) -> &'p TopicPartition,
     ) -> Result<Outcome> {
-        let mut made = Made::default();
-        let Payload::Raw(values) = &segment.value else { return Ok(Outcome::Made(made)) };
-        let mut bytes = 0;
-        for row in rows {
-            let value = values.value(*row);
-            match self.json.push(value) {
-                Ok(()) => bytes += value.len(),
-                Err(error) => made.bad.push((*row, error)),
-            }
-            if self.json.rows() >= HAND_OVER_ROWS || bytes >= HAND_OVER_BYTES {
-                made.batches.push(self.json.finish());
-                bytes = 0;
-            }
+        if let Some(wanted) = self.wanted_by_schema(segment)? {
+            return Ok(Outcome::Wants(wanted));
         }
-        if self.json.rows() > 0 {
-            made.batches.push(self.json.finish());
+        let decoded = match &segment.value {
+            Payload::Absent => Decoded::default(),
+            Payload::Raw(values) => {
+                let options =
+                    JsonOptions { unknown_fields: self.settings.unknown_fields, strings: self.strings };
+                let json = match &mut self.json {
+                    Some(json) => json,
+                    None => self.json.insert(JsonDecoder::new(self.plan.decode_schema(), options)?),
+                };
+                one_by_one(rows, |row| values.value(row), json)
+            }
+            Payload::Any(values) => {
+                let unknown = self.settings.unknown_fields;
+                let any = match &mut self.any {
+                    Some(any) => any,
+                    None => self.any.insert(AnyDecoder::new(self.plan.decode_schema(), unknown)?),
+                };
+                one_by_one(rows, |row| values.value(row), any)
+            }
+            Payload::Typed { schema, array } => self.decode_typed(schema, array, rows)?,
+        };
+        if let Some(wanted) = self.wanted_by_values(segment, rows, &decoded)? {
+            return Ok(Outcome::Wants(wanted));
         }
-        made.unknown = self.json.take_unknown_fields();
+        let mut made = Made { batches: Vec::new(), bad: decoded.bad, unknown: decoded.unknown };
+        for (batch, kept) in decoded.batches {
+            let (keys, bad) = self.keys.decode(&segment.key, &kept)?;
+            let (batch, kept, keys) = match bad.is_empty() {
+                true => (batch, kept, keys),
+                false => {
+                    let good: Vec<_> =
+                        kept.iter().copied().filter(|row| !bad.iter().any(|(b, _)| b == row)).collect();
+                    let at = |row: &usize| kept.binary_search(row).expect("a row of the batch") as u32;
+                    let batch = pick(&batch, good.iter().map(at).collect());
+                    made.bad.extend(bad);
+                    (batch, good.clone(), self.keys.decode(&segment.key, &good)?.0)
+                }
+            };
+            self.assemble(batch, keys, segment, &kept, place, &mut made);
+        }
         Ok(Outcome::Made(made))
+    }
+
+    fn assemble<'p>(
+        &self,
+        batch: RecordBatch,
+        keys: Keys,
+        segment: &Segment,
+        kept: &[usize],
+        place: &dyn Fn(i32) -> &'p TopicPartition,
+        made: &mut Made,
+    ) {
+        let partition = |id| place(id);
+        let rows = computed::Rows { segment, indices: kept, partition: &partition };
+        let (batch, bad) = self.plan.assemble(batch, keys, &rows);
+        made.bad.extend(bad.into_iter().map(|(at, error)| (kept[at], error)));
+        if batch.num_rows() > 0 {
+            made.batches.push(batch);
+        }
+    }
+
+    fn decode_typed(
+        &mut self,
+        schema: &Arc<ConnectSchema>,
+        array: &arrow_array::ArrayRef,
+        rows: &[usize],
+    ) -> Result<Decoded> {
+        let Some(array) = array.as_struct_opt() else {
+            return Err(Error::new(Code::CrossingInvalid, "a typed value that is not a struct"));
+        };
+        let fields = &self.plan.decode_schema().fields;
+        let unknown = self.settings.unknown_fields;
+        let new = || connect::Plan::new(schema, fields, unknown);
+        let plan = plan_for(&mut self.typed, schema, new)?;
+        let converted = plan.convert(array);
+        let mut bad = converted.bad;
+        bad.retain(|(row, _)| rows.binary_search(row).is_ok());
+        let kept: Vec<_> =
+            rows.iter().copied().filter(|row| bad.binary_search_by_key(row, |(b, _)| *b).is_err()).collect();
+        let arrow = self.plan.decode_schema().arrow();
+        // Of rows that are not taken, a column that is not nullable may have a null.
+        let nullable = arrow.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let loose = Arc::new(arrow_schema::Schema::new(nullable.collect::<Vec<_>>()));
+        let broken = |e: arrow_schema::ArrowError| Error::new(Code::NativePanic, format!("typed rows: {e}"));
+        let all = RecordBatch::try_new(loose, converted.columns).map_err(broken)?;
+        let picked = if kept.len() == array.len() {
+            all
+        } else {
+            pick(&all, kept.iter().map(|row| *row as u32).collect())
+        };
+        let batch = RecordBatch::try_new(arrow, picked.columns().to_vec()).map_err(broken)?;
+        let batches = if kept.is_empty() { vec![] } else { vec![(batch, kept)] };
+        Ok(Decoded { batches, bad, unknown: converted.unknown })
+    }
+
+    /// What the schema that records carry asks of the table.
+    fn wanted_by_schema(&mut self, segment: &Segment) -> Result<Option<Schema>> {
+        let Payload::Typed { schema, .. } = &segment.value else { return Ok(None) };
+        if self.settings.evolution == Evolution::None {
+            return Ok(None);
+        }
+        let key = match &segment.key {
+            Payload::Typed { schema, .. } => Some(schema.clone()),
+            _ => None,
+        };
+        let same = |one: &Option<Arc<ConnectSchema>>| match (one, &key) {
+            (Some(one), Some(key)) => Arc::ptr_eq(one, key),
+            (one, key) => one.is_none() && key.is_none(),
+        };
+        if self.grown.iter().any(|(value, key)| Arc::ptr_eq(value, schema) && same(key)) {
+            return Ok(None);
+        }
+        let value = from_connect(schema)?;
+        let wanted = wanted(&self.settings, value, segment, Some(&self.table.schema))?;
+        if self.changes_table(&wanted)? {
+            return Ok(Some(wanted));
+        }
+        if self.grown.len() == MAX_PLANS {
+            self.grown.clear();
+        }
+        self.grown.push((schema.clone(), key));
+        Ok(None)
+    }
+
+    /// What values without a schema ask of the table: columns for fields that have none, and wider types.
+    fn wanted_by_values(
+        &self,
+        segment: &Segment,
+        rows: &[usize],
+        decoded: &Decoded,
+    ) -> Result<Option<Schema>> {
+        let grows = match self.settings.evolution {
+            Evolution::None => false,
+            Evolution::Add => decoded.unknown.total > 0,
+            Evolution::Widen => {
+                decoded.unknown.total > 0 || decoded.bad.iter().any(|(_, e)| is_misfit(e.code))
+            }
+        };
+        if !grows {
+            return Ok(None);
+        }
+        let Some(inferred) = infer(self.strings, Some(&self.table.schema), segment, rows)? else {
+            return Ok(None);
+        };
+        Ok(self.changes_table(&inferred)?.then_some(inferred))
+    }
+
+    fn changes_table(&self, wanted: &Schema) -> Result<bool> {
+        let widening = self.table.is_on("delta.enableTypeWidening");
+        Ok(merge(&self.table.schema, wanted, self.settings.evolution, widening)?.is_some())
     }
 }
 
-/// The columns of a table that is not there yet.
+/// The columns of a table that is not there yet, by the first rows that go to it.
 pub fn wanted_by(
-    _settings: &TableSettings,
-    _strings: JsonStrings,
-    _segment: &Segment,
-    _rows: &[usize],
+    settings: &TableSettings,
+    strings: JsonStrings,
+    segment: &Segment,
+    rows: &[usize],
 ) -> Result<Schema> {
-    Err(Error::new(Code::TableMissing, "no table"))
+    let value = match &segment.value {
+        Payload::Typed { schema, .. } => from_connect(schema)?,
+        _ => infer(strings, None, segment, rows)?
+            .ok_or_else(|| {
+                let message =
+                    "no field of the first records has a type: give delta.schema.json or delta.schema.file";
+                Error::new(Code::SchemaUnclear, message)
+            })?
+            .fields,
+    };
+    wanted(settings, value, segment, None)
+}
+
+/// The value's fields, those of the key, and what is computed.
+fn wanted(
+    settings: &TableSettings,
+    value: Vec<Field>,
+    segment: &Segment,
+    table: Option<&Schema>,
+) -> Result<Schema> {
+    let computed = &settings.computed;
+    let key = if computed.needs().key { key_type(&segment.key)? } else { None };
+    let mut fields: Vec<_> = value.into_iter().filter(|field| !computed.owns(&field.name)).collect();
+    let own = match table {
+        None => computed.fields(&fields, key.as_ref())?,
+        Some(table) => {
+            let owned = |field: &&Field| computed.owns(&field.name);
+            let mut own: Vec<_> = table.fields.iter().filter(owned).cloned().collect();
+            let known = |own: &[Field], name: &str| {
+                own.iter().any(|field| field.name.to_lowercase() == name.to_lowercase())
+            };
+            for column in computed.key_columns(key.as_ref()) {
+                if !known(&own, &column.name) {
+                    own.push(column);
+                }
+            }
+            let mut whole = Schema { fields: table.fields.clone() };
+            whole.fields.extend(fields.iter().filter(|field| !known(&table.fields, &field.name)).cloned());
+            own.extend(computed.missing(&whole)?);
+            own
+        }
+    };
+    fields.extend(own);
+    Ok(Schema { fields })
+}
+
+fn infer(
+    strings: JsonStrings,
+    table: Option<&Schema>,
+    segment: &Segment,
+    rows: &[usize],
+) -> Result<Option<Schema>> {
+    let mut inference = Inference::new(strings, table);
+    for row in rows {
+        match &segment.value {
+            Payload::Raw(values) => inference.add_json(values.value(*row)),
+            Payload::Any(values) => inference.add_any(values.value(*row)),
+            Payload::Absent | Payload::Typed { .. } => {}
+        }
+    }
+    inference.finish()
+}
+
+fn is_misfit(code: Code) -> bool {
+    matches!(code, Code::RecordType | Code::RecordRange)
+}
+
+/// The plan for a schema, by identity.
+pub fn plan_for<'a, P>(
+    plans: &'a mut Vec<(Arc<ConnectSchema>, P)>,
+    schema: &Arc<ConnectSchema>,
+    new: impl FnOnce() -> Result<P>,
+) -> Result<&'a mut P> {
+    let at = match plans.iter().position(|(known, _)| Arc::ptr_eq(known, schema)) {
+        Some(at) => at,
+        None => {
+            if plans.len() == MAX_PLANS {
+                plans.clear();
+            }
+            plans.push((schema.clone(), new()?));
+            plans.len() - 1
+        }
+    };
+    Ok(&mut plans[at].1)
+}
+
+fn pick(batch: &RecordBatch, at: Vec<u32>) -> RecordBatch {
+    take_record_batch(batch, &UInt32Array::from(at)).expect("every position is in the batch")
+}
+
+/// A decoder that takes one record after the other.
+trait RowDecoder {
+    fn push(&mut self, value: &[u8]) -> Result<(), RowError>;
+    fn rows(&self) -> usize;
+    fn finish(&mut self) -> RecordBatch;
+    fn take_unknown_fields(&mut self) -> UnknownFieldCounts;
+}
+
+macro_rules! row_decoder {
+    ($decoder:ty) => {
+        impl RowDecoder for $decoder {
+            fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
+                self.push(value)
+            }
+            fn rows(&self) -> usize {
+                self.rows()
+            }
+            fn finish(&mut self) -> RecordBatch {
+                self.finish()
+            }
+            fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
+                self.take_unknown_fields()
+            }
+        }
+    };
+}
+
+row_decoder!(JsonDecoder);
+row_decoder!(AnyDecoder);
+
+fn one_by_one<'v>(
+    rows: &[usize],
+    value: impl Fn(usize) -> &'v [u8],
+    decoder: &mut impl RowDecoder,
+) -> Decoded {
+    let mut decoded = Decoded::default();
+    let (mut kept, mut bytes) = (Vec::with_capacity(rows.len()), 0);
+    for row in rows {
+        let value = value(*row);
+        match decoder.push(value) {
+            Ok(()) => {
+                kept.push(*row);
+                bytes += value.len();
+            }
+            Err(error) => decoded.bad.push((*row, error)),
+        }
+        if decoder.rows() >= HAND_OVER_ROWS || bytes >= HAND_OVER_BYTES {
+            decoded.batches.push((decoder.finish(), std::mem::take(&mut kept)));
+            bytes = 0;
+        }
+    }
+    if decoder.rows() > 0 {
+        decoded.batches.push((decoder.finish(), kept));
+    }
+    decoded.unknown = decoder.take_unknown_fields();
+    decoded
 }

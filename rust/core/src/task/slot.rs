@@ -53,10 +53,19 @@ impl<T: Table> Slot<T> {
         }
     }
 
+    /// The table as it is from now on. Asks for the columns that the settings want and it does not have.
     pub fn set_table(&mut self, table: Arc<TableInfo>) -> Result<()> {
-        if self.rows.as_ref().is_none_or(|rows| *rows.table() != table) {
-            self.rows = Some(Rows::new(table, &self.settings, self.json_strings)?);
+        if self.rows.as_ref().is_some_and(|rows| Arc::ptr_eq(rows.table(), &table) || *rows.table() == table)
+        {
+            return Ok(());
         }
+        if let Some(wanted) = self.settings.wants_of(&table)? {
+            self.rows = None;
+            self.evolving = true;
+            self.table.evolve(wanted);
+            return Ok(());
+        }
+        self.rows = Some(Rows::new(table, &self.settings, self.json_strings)?);
         Ok(())
     }
 

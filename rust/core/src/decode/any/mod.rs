@@ -1,6 +1,7 @@
 //! One map without a schema per record, straight into columns, directed by the table's schema. What each column type
 //! takes is in `docs/types.md`.
 
+mod lookup;
 mod read;
 mod reader;
 
@@ -14,6 +15,7 @@ use super::rows::Rows;
 use super::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::schema::Schema;
 use crate::{Code, Result};
+pub use lookup::{EMPTY_MAP, header_text, is_map, named, text_at};
 pub(super) use reader::Reader;
 
 pub struct AnyDecoder {

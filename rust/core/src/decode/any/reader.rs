@@ -11,6 +11,7 @@ pub const MAP: u8 = 12;
 /// Its keys are anything.
 pub const KEYED_MAP: u8 = 13;
 
+#[derive(Clone)]
 pub struct Reader<'a> {
     rest: &'a [u8],
     depth: usize,
