@@ -9,6 +9,8 @@ mod kernel;
 mod log;
 mod partition;
 mod physical;
+#[cfg(test)]
+mod readback;
 mod stats;
 pub mod store;
 mod table;

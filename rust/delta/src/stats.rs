@@ -380,3 +380,51 @@ fn row(columns: Vec<(&str, ArrayRef)>) -> StructArray {
 fn broken(error: ArrowError) -> Error {
     Error::new(Code::NativePanic, format!("statistics: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_core::schema::Schema;
+
+    use super::*;
+
+    fn chosen(properties: &[(&str, &str)]) -> Vec<String> {
+        let schema = r#"{"type":"struct","fields":[
+            {"name":"p","type":"long","nullable":true},
+            {"name":"A","type":{"type":"struct","fields":[
+                {"name":"b.c","type":"long","nullable":true},
+                {"name":"l","type":{"type":"array","elementType":"long","containsNull":true},"nullable":true}]},"nullable":true},
+            {"name":"d","type":"string","nullable":true},
+            {"name":"e","type":"binary","nullable":true}]}"#;
+        let mut table = TableInfo::unpartitioned(Schema::parse(schema).unwrap());
+        table.properties = properties.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        let arrow = table.schema.arrow().project(&[1, 2, 3]).unwrap();
+        let stats = StatsColumns::new(&table, &arrow, &[1, 2, 3], &[0]);
+        stats.columns.iter().map(|column| format!("{}@{}", column.names.join("/"), column.leaf)).collect()
+    }
+
+    #[test]
+    fn the_tables_properties_choose_the_columns() {
+        let all = ["A/b.c@0", "A/l@1", "d@2", "e@3"];
+        assert_eq!(chosen(&[]), all);
+        assert_eq!(chosen(&[("delta.dataSkippingNumIndexedCols", "-1")]), all);
+        assert_eq!(chosen(&[("delta.dataSkippingNumIndexedCols", "3")]), all[..3]);
+        assert_eq!(chosen(&[("delta.dataSkippingNumIndexedCols", "0")]), [""; 0]);
+        let named = |columns| {
+            chosen(&[("delta.dataSkippingStatsColumns", columns), ("delta.dataSkippingNumIndexedCols", "0")])
+        };
+        assert_eq!(named("e, a.`b.c`"), ["A/b.c@0", "e@3"]);
+        assert_eq!(named("a"), all[..2]);
+        assert_eq!(named("a.b.c"), [""; 0]);
+    }
+
+    #[test]
+    fn long_texts_are_cut_to_a_bound() {
+        let x = "x".repeat(32);
+        assert_eq!(upper_text(&x), x);
+        assert_eq!(upper_text(&format!("{x}a")), format!("{x}\x7f"));
+        assert_eq!(upper_text(&format!("{x}\x7f")), format!("{x}\u{10ffff}"));
+        assert_eq!(upper_text(&format!("{x}ü")), format!("{x}\u{10ffff}"));
+        assert_eq!(upper_text(&format!("{x}\u{10ffff}a")), format!("{x}\u{10ffff}\x7f"));
+        assert_eq!(upper_text(&format!("{x}\u{10ffff}")), format!("{x}\u{10ffff}"));
+    }
+}

@@ -220,3 +220,173 @@ fn parquet_error(name: &str, error: ParquetError) -> Error {
         other => Error::new(Code::StoreIo, format!("{doing}: {other}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use object_store::ObjectStore;
+    use sluice_core::schema::Schema;
+    use tempfile::TempDir;
+    use url::Url;
+
+    use super::*;
+    use crate::store::{Claim, LocalStore};
+
+    /// A local store that counts open files.
+    struct Counting {
+        inner: LocalStore,
+        open: Arc<AtomicUsize>,
+        most: AtomicUsize,
+    }
+
+    struct Counted(Box<dyn DataFile>, Arc<AtomicUsize>);
+
+    impl Store for Counting {
+        fn root(&self) -> &Url {
+            self.inner.root()
+        }
+
+        fn objects(&self) -> Arc<dyn ObjectStore> {
+            self.inner.objects()
+        }
+
+        fn prepare(&self) -> Result<()> {
+            self.inner.prepare()
+        }
+
+        fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+            self.most.fetch_max(open, Ordering::Relaxed);
+            Ok(Box::new(Counted(self.inner.create(name)?, self.open.clone())))
+        }
+
+        fn delete(&self, name: &str) -> Result<()> {
+            self.inner.delete(name)
+        }
+
+        fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+            self.inner.claim(version, commit)
+        }
+    }
+
+    impl Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    impl DataFile for Counted {
+        fn finish(&mut self) -> Result<u64> {
+            self.0.finish()
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.1.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn store() -> (TempDir, Arc<Counting>) {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap();
+        (folder, Arc::new(Counting { inner, open: Arc::default(), most: AtomicUsize::new(0) }))
+    }
+
+    /// `p: long, v: string`, partitioned by `p`.
+    fn table() -> Arc<TableInfo> {
+        let schema = r#"{"type":"struct","fields":[{"name":"p","type":"long","nullable":true},
+            {"name":"v","type":"string","nullable":true}]}"#;
+        let mut table = TableInfo::unpartitioned(Schema::parse(schema).unwrap());
+        table.partition_by = vec!["p".into()];
+        Arc::new(table)
+    }
+
+    fn rows(partitions: impl Iterator<Item = i64> + Clone) -> RecordBatch {
+        let texts = partitions.clone().map(|n| Some(format!("{n}{}", "x".repeat(1000))));
+        let columns: [ArrayRef; 2] =
+            [Arc::new(partitions.collect::<Int64Array>()), Arc::new(texts.collect::<StringArray>())];
+        RecordBatch::try_new(table().schema.arrow(), columns.into()).unwrap()
+    }
+
+    fn files(folder: &TempDir) -> usize {
+        let folders = std::fs::read_dir(folder.path()).unwrap();
+        folders.map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap().count()).sum()
+    }
+
+    #[test]
+    fn of_2000_partitions_in_a_batch_few_are_open_at_once() {
+        let (folder, store) = store();
+        let mut writer = UnitWriter::new(store.clone(), Compression::None, u64::MAX);
+        writer.write(&table(), &rows((0..6000).map(|n| n * 7 % 2000))).unwrap();
+        // The last ones are still open, so that these rows go to the same files.
+        writer.write(&table(), &rows((5990..6000).map(|n| n * 7 % 2000))).unwrap();
+        assert_eq!(writer.open.len(), OPEN_FILES);
+        let staged = writer.finish().unwrap();
+        assert_eq!(store.most.load(Ordering::Relaxed), OPEN_FILES);
+        assert_eq!(store.open.load(Ordering::Relaxed), 0);
+        assert_eq!(staged.len(), 2000);
+        assert_eq!(staged.iter().map(|file| file.rows).sum::<u64>(), 6010);
+        assert_eq!(files(&folder), 2000);
+    }
+
+    #[test]
+    fn row_groups_are_written_out_when_all_files_together_hold_too_much() {
+        let (_folder, store) = store();
+        let mut writer = UnitWriter::new(store, Compression::None, u64::MAX);
+        writer.unit_bytes = 1 << 20;
+        for _ in 0..20 {
+            writer.write(&table(), &rows((0..2000).map(|n| n % 5))).unwrap();
+            let held: usize = writer.open.iter().map(|file| file.parquet.memory_size()).sum();
+            assert!(held <= 1 << 20, "{held} bytes");
+        }
+        assert!(writer.open.iter().any(|file| file.parquet.flushed_row_groups().len() > 1));
+        assert_eq!(writer.finish().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_discarded_unit() {
+        let (folder, store) = store();
+        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        writer.write(&table(), &rows(0..100)).unwrap();
+        assert!(!writer.open.is_empty() && !writer.finished.is_empty());
+        writer.discard();
+        assert_eq!(files(&folder), 0);
+    }
+
+    #[test]
+    fn rows_for_another_schema_go_to_another_file() {
+        let (_folder, store) = store();
+        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        let mut other = (*table()).clone();
+        other.properties.insert("delta.appendOnly".into(), "true".into());
+        writer.write(&table(), &rows(0..1)).unwrap();
+        writer.write(&table(), &rows(0..1)).unwrap();
+        writer.write(&Arc::new(other.clone()), &rows(0..1)).unwrap();
+        let staged = writer.finish().unwrap();
+        assert_eq!(staged.iter().map(|file| file.rows).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(*staged[1].table, other);
+    }
+
+    #[test]
+    fn an_empty_text_is_null_in_partitions_and_refused_where_null_is() {
+        let (_folder, store) = store();
+        let mut table = (*table()).clone();
+        table.partition_by = vec!["v".into()];
+        table.schema.fields[1].nullable = false;
+        let columns: [ArrayRef; 2] =
+            [Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))];
+        let rows = RecordBatch::try_new(table.schema.arrow(), columns.into()).unwrap();
+        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        let error = writer.write(&Arc::new(table), &rows).unwrap_err();
+        assert_eq!(error.code, Code::RecordNull);
+        assert!(error.message.starts_with("column v: "), "{error}");
+    }
+}

@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn files_in_folders_are_made_and_deleted() {
+        let (_folder, store) = store();
+        let name = "a=x%2Fy/b= /part.parquet";
+        let mut file = store.create(name).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(file.finish(), Ok(5));
+        assert!(store.root.join(name).exists());
+        store.delete(name).unwrap();
+        assert!(!store.root.join(name).exists());
+    }
+
+    #[test]
     fn a_full_disk_is_named_as_such() {
         let error = io::Error::from_raw_os_error(28);
         assert_eq!(store_error("writing", &error).code, Code::StoreFull);
