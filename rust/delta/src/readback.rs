@@ -9,7 +9,7 @@ use arrow_array::types::{
 };
 use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, ListArray, MapArray, PrimitiveArray, RecordBatch,
-    StringArray, StructArray,
+    StringArray, StructArray, UInt32Array,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType as ArrowType, Schema as ArrowSchema};
@@ -521,9 +521,8 @@ fn partition_values_of_every_type_are_read_as_they_were_written() {
     for scalar in scalars() {
         let mut random = Random::new(11);
         let rig = Rig::new(vec![id(), scalar.clone(), field("v", DataType::Long)], &[&scalar.name], &[]);
-        let batches: Vec<_> = (0..4).map(|n| random.batch(&rig, n * 30, 30)).collect();
-        let files = rig.write(&batches);
-        let mut expected = concat_batches(&batches[0].schema(), &batches).unwrap();
+        let mut expected = random.batch(&rig, 0, 120);
+        let files = rig.write(std::slice::from_ref(&expected));
         if scalar.data_type == DataType::String {
             // Delta has no empty text in partition columns.
             let texts = expected.column(1).as_string::<i32>();
@@ -588,7 +587,7 @@ fn column_mapping_writes_physical_names_and_ids_at_every_level() {
         let batch = random.batch(&rig, 0, 40);
         let files = rig.write(std::slice::from_ref(&batch));
         let read = rig.read(None);
-        assert_eq!(format!("{read:?}"), format!("{batch:?}"), "{mode}");
+        assert_eq!(read, batch, "{mode}");
         assert_eq!(files[0].partition_values[0].0, "col-2");
         assert_eq!(files[0].name.find('/'), Some(2), "a random folder: {}", files[0].name);
         let stats: Value = serde_json::from_str(&files[0].stats_json().unwrap()).unwrap();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
+use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
-    StringArray, StructArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, PrimitiveArray,
+    RecordBatch, StringArray, StructArray, new_null_array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
@@ -75,12 +75,12 @@ impl StatsColumns {
         for (column, observed) in self.columns.iter().zip(observed) {
             match column.data_type {
                 ArrowType::Float32 => {
-                    let array = column.find(rows).0.as_primitive::<Float32Type>();
-                    observed.nan |= array.values().iter().any(|value| value.is_nan());
+                    let (array, above) = column.find(rows);
+                    observed.nan |= has_nan(array.as_primitive::<Float32Type>(), above.as_ref(), f32::is_nan);
                 }
                 ArrowType::Float64 => {
-                    let array = column.find(rows).0.as_primitive::<Float64Type>();
-                    observed.nan |= array.values().iter().any(|value| value.is_nan());
+                    let (array, above) = column.find(rows);
+                    observed.nan |= has_nan(array.as_primitive::<Float64Type>(), above.as_ref(), f64::is_nan);
                 }
                 ArrowType::List(_) | ArrowType::Map(..) => {
                     let (array, above) = column.find(rows);
@@ -183,6 +183,15 @@ impl Search {
             }),
         }
     }
+}
+
+fn has_nan<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    above: Option<&NullBuffer>,
+    is_nan: fn(T::Native) -> bool,
+) -> bool {
+    let is_there = |row| array.is_valid(row) && above.is_none_or(|above| above.is_valid(row));
+    array.values().iter().enumerate().any(|(row, value)| is_nan(*value) && is_there(row))
 }
 
 /// How many columns a type has in a file.

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn rows(partitions: impl Iterator<Item = i64> + Clone) -> RecordBatch {
-        let texts = partitions.clone().map(|n| Some(format!("{n}{}", "x".repeat(1000))));
+        let texts = partitions.clone().enumerate().map(|(row, _)| Some(format!("{row}{}", "x".repeat(1000))));
         let columns: [ArrayRef; 2] =
             [Arc::new(partitions.collect::<Int64Array>()), Arc::new(texts.collect::<StringArray>())];
         RecordBatch::try_new(table().schema.arrow(), columns.into()).unwrap()
