@@ -7,6 +7,11 @@ mod handle;
 mod hub;
 mod kernel;
 mod log;
+mod partition;
+mod physical;
+#[cfg(test)]
+mod readback;
+mod stats;
 pub mod store;
 mod table;
 mod unit;
