@@ -1,4 +1,7 @@
-use arrow_array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::DataType as ArrowType;
 use arrow_select::take::take_record_batch;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -86,10 +89,30 @@ fn assemble(
 /// Nulls are left out; binary is in hexadecimal digits.
 fn json_rows(batch: &RecordBatch) -> Vec<Value> {
     let mut writer = arrow_json::LineDelimitedWriter::new(Vec::new());
-    writer.write(batch).unwrap();
+    writer.write(&RecordBatch::from(with_offset(&StructArray::from(batch.clone())))).unwrap();
     writer.finish().unwrap();
     let text = String::from_utf8(writer.into_inner()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// With +00:00 for UTC, which the writer does not know by name.
+fn with_offset(parent: &StructArray) -> StructArray {
+    let columns = parent.columns().iter().map(|column| -> ArrayRef {
+        match column.data_type() {
+            ArrowType::Timestamp(_, Some(_)) => {
+                Arc::new(column.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("+00:00"))
+            }
+            ArrowType::Struct(_) => Arc::new(with_offset(column.as_struct())),
+            _ => column.clone(),
+        }
+    });
+    let columns: Vec<_> = columns.collect();
+    let fields = parent
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, column)| field.as_ref().clone().with_data_type(column.data_type().clone()));
+    StructArray::new(fields.collect(), columns, parent.nulls().cloned())
 }
 
 #[test]
