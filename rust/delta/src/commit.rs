@@ -25,7 +25,7 @@ use crate::table::TableState;
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
 /// How often a commit is tried again after errors, not counting lost races.
-const MAX_ERRORS: u32 = 6;
+pub(crate) const MAX_ERRORS: u32 = 6;
 const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(2);
 
@@ -139,11 +139,9 @@ impl TableState {
             }
         }
         let info = &self.current()?.info;
-        for file in unit.files.iter().filter(|file| file.table != *info) {
-            check_fits(&file.table.schema, &info.schema)
-                .map_err(|e| Error::new(Code::TableChanged, e.message))?;
-        }
-        Ok(None)
+        let changed = unit.files.iter().filter(|file| file.table != *info);
+        let misfit = changed.map(|file| check_fits(&file.table.schema, &info.schema)).find_map(Result::err);
+        Ok(misfit.map(|e| format!("rows were converted before another writer changed the table: {}", e.message)))
     }
 
     fn end_all(&self, group: Vec<Submission>, version: u64) {
@@ -196,7 +194,7 @@ impl TableState {
         let (info, info_schema) = commit_info(id, units)?;
         let mut transaction = self
             .current()?
-            .snapshot
+            .commits_on
             .clone()
             .transaction(Box::new(committer), &self.engine)
             .map_err(failed)?
@@ -216,7 +214,7 @@ impl TableState {
 }
 
 /// Exponential, with jitter of a half to one and a half.
-fn backoff(tries: u32) -> Duration {
+pub(crate) fn backoff(tries: u32) -> Duration {
     let longest = BACKOFF_FIRST.saturating_mul(1 << tries.min(10)).min(BACKOFF_LONGEST);
     longest.mul_f64(rand::random_range(0.5..1.5))
 }

@@ -1,11 +1,11 @@
 //! All tables of a process. The tasks that write one table share its state, and their units meet in one commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_core::error::Result;
-use sluice_core::schema::Schema;
+use sluice_core::schema::{Evolution, Schema};
 use sluice_core::settings::Settings;
 use sluice_core::table::TableInfo;
 use sluice_core::task::Tables;
@@ -76,18 +76,21 @@ impl Hub {
 
     /// The tables of one task. `schema` is the one that the settings give.
     pub fn tables_for(self: &Arc<Self>, settings: &Settings, schema: Option<Schema>) -> TaskTables {
-        TaskTables {
-            hub: self.clone(),
-            spec: Spec { schema, auto_create: settings.table_auto_create },
-            settings: settings.clone(),
-        }
+        let spec = Spec {
+            schema,
+            auto_create: settings.table_auto_create,
+            partition_by: Vec::new(),
+            properties: BTreeMap::new(),
+            evolution: Evolution::None,
+        };
+        TaskTables { hub: self.clone(), spec, settings: settings.clone() }
     }
 }
 
 /// [`Tables`] on a [`Hub`].
 pub struct TaskTables {
     hub: Arc<Hub>,
-    spec: Spec,
+    pub spec: Spec,
     settings: Settings,
 }
 

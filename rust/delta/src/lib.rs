@@ -1,18 +1,24 @@
 //! Object stores, Parquet files and the Delta log.
 
+mod actions;
 pub mod audit;
 mod commit;
+mod create;
 mod dictionary;
+mod evolve;
+mod features;
 mod handle;
 mod hub;
 mod kernel;
 mod log;
+mod mapping;
 pub mod store;
 mod table;
 mod unit;
 mod writer;
 
 pub use hub::{Hub, Stores, TaskTables};
+pub use table::Spec;
 pub use unit::StagedFile;
 pub use writer::UnitWriter;
 

@@ -2,6 +2,7 @@
 //! compared with another one.
 
 mod fits;
+mod merge;
 mod text;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields, Schema as ArrowSchema, TimeUnit};
 
 pub use fits::check_fits;
+pub use merge::{Evolution, merge};
 
 /// The columns of a table. Never empty; names are unique without regard to case, at every level.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +124,7 @@ impl fmt::Display for DataType {
 }
 
 /// `parent.name`, or `name` at the top.
-pub(crate) fn child_path(parent: &str, name: &str) -> String {
+pub fn child_path(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 

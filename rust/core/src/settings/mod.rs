@@ -4,6 +4,7 @@ pub mod choices;
 pub mod declare;
 pub mod generate;
 mod reader;
+pub mod table_properties;
 mod table_uri;
 
 pub use choices::{Compression, InputMode, JsonStrings, RawFormat, UnknownFields};
