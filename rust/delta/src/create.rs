@@ -15,7 +15,12 @@ use crate::table::{Spec, TableState};
 
 impl TableState {
     /// Makes sure that there is a table: ours, or that of another writer who was faster.
-    pub(crate) fn create(&self, spec: &Spec, schema: &Schema) -> Result<()> {
+    pub(crate) fn create(&self, spec: &Spec, schema: Option<&Schema>) -> Result<()> {
+        let Some(schema) = schema.filter(|_| spec.auto_create) else {
+            let message =
+                format!("no Delta table at {}: create it, or set delta.table.auto.create=true", self.uri());
+            return Err(Error::new(Code::TableMissing, message));
+        };
         let commit = first_commit(spec, schema).map_err(|e| {
             Error::new(e.code, format!("cannot create the Delta table {}: {}", self.uri(), e.message))
         })?;

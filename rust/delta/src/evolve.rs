@@ -57,7 +57,7 @@ impl TableState {
             return self.advance("").map(|_| ());
         }
         if !self.exists()? {
-            self.create(spec, wanted)?;
+            self.create(spec, Some(wanted))?;
         }
         self.open()
     }

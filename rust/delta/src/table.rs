@@ -75,18 +75,11 @@ impl TableState {
     pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<Loaded> {
         if !self.exists()? {
             match &spec.schema {
-                _ if !spec.auto_create => {
-                    let message = format!(
-                        "no Delta table at {}: create it, or set delta.table.auto.create=true",
-                        self.uri()
-                    );
-                    return Err(Error::new(Code::TableMissing, message));
-                }
-                Some(schema) => self.create(spec, schema)?,
-                None => {
+                None if spec.auto_create => {
                     self.current = None;
                     return Ok((None, app_ids.into_iter().map(|app_id| (app_id, None)).collect()));
                 }
+                schema => self.create(spec, schema.as_ref())?,
             }
         }
         self.open()?;
