@@ -81,7 +81,7 @@ codes! {
          `delta.schema.file`; see docs/evolution.md.";
     TableMissing "TABLE_MISSING" Fatal
         "There is no Delta table at `delta.table.uri`."
-        "Create the table, or set `delta.table.auto.create=true` and give `delta.schema.json` or `delta.schema.file`.";
+        "Create the table, or set `delta.table.auto.create=true`.";
     TableUnsupported "TABLE_UNSUPPORTED" Fatal
         "The table uses a feature that Sluice cannot write correctly."
         "The message names the feature. Write to another table, or remove the feature.";
@@ -89,9 +89,6 @@ codes! {
         "The table was dropped and created again, or its log went backwards, while a task was writing to it."
         "Make sure that this is the table you mean, then restart the task: it starts from the new table's offsets, and \
          where that holds none, from the consumer group's.";
-    TableChanged "TABLE_CHANGED" Fatal
-        "Another writer changed the table's schema so that rows already converted no longer fit."
-        "Restart the task: its rows are read from Kafka again and converted to the new schema.";
     OffsetBelowTable "OFFSET_BELOW_TABLE" Fatal
         "Kafka delivers records below the offset that the table holds, and Connect was told to go on from there. The \
          topic was deleted and created again, or lost its end."

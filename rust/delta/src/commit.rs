@@ -26,7 +26,7 @@ use crate::table::TableState;
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
 /// How often a commit is tried again after errors, not counting lost races.
-const MAX_ERRORS: u32 = 6;
+pub(crate) const MAX_ERRORS: u32 = 6;
 const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 const BACKOFF_LONGEST: Duration = Duration::from_secs(2);
 
@@ -140,10 +140,9 @@ impl TableState {
             }
         }
         let info = &self.current()?.info;
-        for file in unit.files.iter().filter(|file| file.table != *info) {
-            still_fits(&file.table, info)?;
-        }
-        Ok(None)
+        let changed = unit.files.iter().filter(|file| file.table != *info);
+        let misfit = changed.map(|file| still_fits(&file.table, info)).find_map(Result::err);
+        Ok(misfit.map(|e| format!("rows were made before another writer changed the table: {}", e.message)))
     }
 
     fn end_all(&self, group: Vec<Submission>, version: u64) {
@@ -196,7 +195,7 @@ impl TableState {
         let (info, info_schema) = commit_info(id, units)?;
         let mut transaction = self
             .current()?
-            .snapshot
+            .commits_on
             .clone()
             .transaction(Box::new(committer), &self.engine)
             .map_err(failed)?
@@ -218,7 +217,7 @@ impl TableState {
 }
 
 /// Exponential, with jitter of a half to one and a half.
-fn backoff(tries: u32) -> Duration {
+pub(crate) fn backoff(tries: u32) -> Duration {
     let longest = BACKOFF_FIRST.saturating_mul(1 << tries.min(10)).min(BACKOFF_LONGEST);
     longest.mul_f64(rand::random_range(0.5..1.5))
 }

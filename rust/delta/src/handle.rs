@@ -37,7 +37,6 @@ enum Order {
 }
 
 pub struct DeltaTable {
-    spec: Spec,
     /// None where the table cannot be opened at all.
     way: Option<Way>,
     events: std_mpsc::Receiver<Event>,
@@ -45,6 +44,7 @@ pub struct DeltaTable {
 }
 
 struct Way {
+    spec: Spec,
     requests: mpsc::UnboundedSender<Request>,
     orders: mpsc::UnboundedSender<Order>,
     replies: std_mpsc::Sender<Event>,
@@ -68,15 +68,14 @@ impl DeltaTable {
             backlog: backlog.clone(),
         };
         runtime.spawn(worker.run(encoders, receiver));
-        DeltaTable { spec, way: Some(Way { requests, orders, replies }), events, backlog }
+        DeltaTable { way: Some(Way { spec, requests, orders, replies }), events, backlog }
     }
 
     pub(crate) fn failed(error: Error) -> Self {
         let (replies, events) = std_mpsc::channel();
         // The receiver is right here.
         let _ = replies.send(Event::Failed(error));
-        let spec = Spec { schema: None, auto_create: false };
-        DeltaTable { spec, way: None, events, backlog: Arc::default() }
+        DeltaTable { way: None, events, backlog: Arc::default() }
     }
 
     fn order(&self, order: Order) {
@@ -93,7 +92,7 @@ impl Table for DeltaTable {
         let Some(way) = &self.way else { return };
         let mut reply = Reply::new(&way.replies);
         let load = Request::Load {
-            spec: self.spec.clone(),
+            spec: way.spec.clone(),
             app_ids,
             reply: Box::new(move |loaded| match loaded {
                 Ok((table, offsets)) => reply.send(Event::Loaded { table, offsets }),
@@ -108,7 +107,7 @@ impl Table for DeltaTable {
         let Some(way) = &self.way else { return };
         let mut reply = Reply::new(&way.replies);
         let evolve = Request::Evolve {
-            spec: self.spec.clone(),
+            spec: way.spec.clone(),
             wanted,
             reply: Box::new(move |evolved| match evolved {
                 Ok(table) => reply.send(Event::Evolved { table }),

@@ -90,6 +90,15 @@ impl Tables for TaskTables {
     type Table = DeltaTable;
 
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> DeltaTable {
+        match Spec::of(settings) {
+            Ok(spec) => self.open_as(uri, spec),
+            Err(error) => DeltaTable::failed(error),
+        }
+    }
+}
+
+impl TaskTables {
+    pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let opened = (self.hub.stores)(uri).and_then(|store| {
             let writing = Writing {
                 store,
@@ -101,13 +110,9 @@ impl Tables for TaskTables {
             Ok((writing, self.hub.requests(uri)?))
         });
         match opened {
-            Ok((writing, requests)) => DeltaTable::start(
-                &self.hub.runtime,
-                self.hub.encoders.clone(),
-                writing,
-                Spec { schema: settings.schema.given().cloned(), auto_create: settings.auto_create },
-                requests,
-            ),
+            Ok((writing, requests)) => {
+                DeltaTable::start(&self.hub.runtime, self.hub.encoders.clone(), writing, spec, requests)
+            }
             Err(error) => DeltaTable::failed(error),
         }
     }

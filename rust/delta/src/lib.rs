@@ -1,12 +1,17 @@
 //! Object stores, Parquet files and the Delta log.
 
+mod actions;
 pub mod audit;
 mod commit;
+mod create;
 mod dictionary;
+mod evolve;
+mod features;
 mod handle;
 mod hub;
 mod kernel;
 mod log;
+mod mapping;
 mod partition;
 mod physical;
 #[cfg(test)]
@@ -18,6 +23,7 @@ mod unit;
 mod writer;
 
 pub use hub::{Hub, Stores, TaskTables};
+pub use table::Spec;
 pub use unit::StagedFile;
 pub use writer::UnitWriter;
 

@@ -1,31 +1,47 @@
 //! One table as this process knows it: the newest snapshot it has seen and the offsets that snapshot holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use buoyant_kernel as delta_kernel;
 use delta_kernel::Snapshot;
-use delta_kernel::schema::StructType;
 use delta_kernel::snapshot::SnapshotRef;
-use delta_kernel::transaction::CommitResult;
-use delta_kernel::transaction::create_table::create_table;
 use futures::StreamExt;
-use sluice_core::schema::{Schema, check_fits};
+use sluice_core::schema::{Evolution, Schema, check_fits};
+use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 use tracing::info;
 
+use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, engine, kernel_error};
 use crate::log::read_commit;
 use crate::store::{Store, root_path, store_error};
 
 /// What a task wants of a table that it opens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Spec {
     /// The schema from the settings; none: whatever the table has.
     pub schema: Option<Schema>,
     pub auto_create: bool,
+    /// Partition columns at creation. A table that is there has to have the same; empty: any.
+    pub partition_by: Vec<String>,
+    /// Table properties at creation.
+    pub properties: BTreeMap<String, String>,
+    pub evolution: Evolution,
+}
+
+impl Spec {
+    pub fn of(settings: &TableSettings) -> Result<Spec> {
+        Ok(Spec {
+            schema: settings.schema_to_create()?,
+            auto_create: settings.auto_create,
+            partition_by: settings.computed.partition_by().to_vec(),
+            properties: settings.properties.clone(),
+            evolution: settings.evolution,
+        })
+    }
 }
 
 /// The table, if there is one, and the `txn` version held under each app id that was asked for.
@@ -42,6 +58,9 @@ pub struct TableState {
 /// A snapshot with what was read from it.
 pub(crate) struct Current {
     pub snapshot: SnapshotRef,
+    /// The same version, for the kernel to commit on: see [`features::for_transactions`].
+    pub commits_on: SnapshotRef,
+    pub protocol: Protocol,
     pub info: Arc<TableInfo>,
     metadata_id: String,
     /// `txn` versions of this very snapshot, as far as anybody asked.
@@ -61,15 +80,36 @@ impl TableState {
         TableState { store, engine, runtime, current: None }
     }
 
-    fn uri(&self) -> &str {
+    pub(crate) fn uri(&self) -> &str {
         self.store.root().as_str()
     }
 
-    /// Makes the newest version current. Creates the table where that is wanted.
+    /// Makes the newest version current. Creates the table where that is wanted and its columns are known.
     pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<Loaded> {
         if !self.exists()? {
-            self.create(spec)?;
+            match &spec.schema {
+                None if spec.auto_create => {
+                    self.current = None;
+                    return Ok((None, app_ids.into_iter().map(|app_id| (app_id, None)).collect()));
+                }
+                schema => self.create(spec, schema.as_ref())?,
+            }
         }
+        self.open()?;
+        if let Some(given) = &spec.schema {
+            if spec.evolution != Evolution::None {
+                self.evolve(spec, given)?;
+            }
+            check_fits(given, &self.current()?.info.schema)?;
+        }
+        let info = self.current()?.info.clone();
+        check_partitions(spec, &info)?;
+        let held = app_ids.into_iter().map(|app_id| Ok((app_id.clone(), self.held(&app_id)?)));
+        Ok((Some(info), held.collect::<Result<_>>()?))
+    }
+
+    /// Makes the newest version current, of whatever table is there.
+    pub(crate) fn open(&mut self) -> Result<()> {
         let doing = format!("cannot open the Delta table {}", self.uri());
         let snapshot =
             Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))?;
@@ -79,17 +119,12 @@ impl TableState {
         {
             info!("table {} is another one than before: it was dropped and created again", self.uri());
         }
-        if let Some(given) = &spec.schema {
-            check_fits(given, &fresh.info.schema)?;
-        }
-        let info = fresh.info.clone();
         self.current = Some(fresh);
-        let held = app_ids.into_iter().map(|app_id| Ok((app_id.clone(), self.held(&app_id)?)));
-        Ok((Some(info), held.collect::<Result<_>>()?))
+        Ok(())
     }
 
     /// Whether there is a log. A folder without one is not a table.
-    fn exists(&self) -> Result<bool> {
+    pub(crate) fn exists(&self) -> Result<bool> {
         let doing = || format!("cannot list the log of {}", self.uri());
         let prefix = root_path(&*self.store)?.join("_delta_log");
         let objects = self.store.objects();
@@ -107,42 +142,6 @@ impl TableState {
         })
     }
 
-    /// Makes the table have the wanted columns, as far as the settings allow.
-    pub fn evolve(&mut self, _spec: &Spec, _wanted: &Schema) -> Result<Arc<TableInfo>> {
-        Ok(self.current()?.info.clone())
-    }
-
-    fn create(&self, spec: &Spec) -> Result<()> {
-        let missing =
-            |why| Err(Error::new(Code::TableMissing, format!("no Delta table at {}: {why}", self.uri())));
-        let schema = match (&spec.schema, spec.auto_create) {
-            (Some(schema), true) => schema,
-            (None, true) => {
-                return missing("it cannot be created without delta.schema.json or delta.schema.file");
-            }
-            (_, false) => return missing("create it, or set delta.table.auto.create=true"),
-        };
-        let doing = format!("cannot create the Delta table {}", self.uri());
-        self.store.prepare()?;
-        let columns: StructType = serde_json::from_str(&schema.to_json())
-            .map_err(|e| Error::new(Code::SchemaInvalid, format!("{doing}: {e}")))?;
-        let committer = ClaimCommitter::new(self.store.clone());
-        let store_said = committer.error();
-        let made = create_table(self.uri(), Arc::new(columns), crate::ENGINE_INFO)
-            .build(&self.engine, Box::new(committer))
-            .and_then(|transaction| transaction.commit(&self.engine));
-        if let Some(error) = store_said.lock().unwrap_or_else(|e| e.into_inner()).take() {
-            return Err(Error::new(error.code, format!("{doing}: {}", error.message)));
-        }
-        match made {
-            Ok(CommitResult::CommittedTransaction(_)) => info!("created table {}", self.uri()),
-            Ok(_) => info!("table {} was created by another writer at the same moment", self.uri()),
-            Err(_) if self.exists()? => {}
-            Err(e) => return Err(kernel_error(&doing, &e)),
-        }
-        Ok(())
-    }
-
     /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly.
     fn examine(&self, snapshot: SnapshotRef) -> Result<Current> {
         let unsupported = |what: String| {
@@ -151,13 +150,6 @@ impl TableState {
                 format!("cannot write to the Delta table {}: {what}", self.uri()),
             )
         };
-        let configuration = snapshot.table_configuration();
-        if !configuration.logical_partition_columns().is_empty() {
-            return Err(unsupported("it is partitioned, which this version does not write yet".into()));
-        }
-        if configuration.column_mapping_mode() != delta_kernel::table_features::ColumnMappingMode::None {
-            return Err(unsupported("it uses column mapping, which this version does not write yet".into()));
-        }
         if let Some(duration) = snapshot.table_properties().set_transaction_retention_duration {
             return Err(unsupported(format!(
                 "delta.setTransactionRetentionDuration ({} s) would let it forget the offsets that it holds; \
@@ -165,23 +157,29 @@ impl TableState {
                 duration.as_secs()
             )));
         }
-        snapshot
-            .clone()
-            .transaction(Box::new(ClaimCommitter::new(self.store.clone())), &self.engine)
+        let metadata = snapshot.table_configuration().metadata();
+        let protocol = Protocol::of(&snapshot)
+            .map_err(|e| Error::new(Code::TableCorrupt, format!("protocol of {}: {e}", self.uri())))?;
+        let info = Arc::new(TableInfo {
+            schema: Schema::parse(metadata.schema_string()).map_err(|e| unsupported(e.message))?,
+            partition_by: metadata.partition_columns().to_vec(),
+            properties: features::in_effect(metadata.configuration(), &protocol),
+        });
+        if let Some(reason) = features::refusal(&protocol, &info) {
+            return Err(unsupported(reason));
+        }
+        let commits_on = features::for_transactions(&snapshot, &protocol)
+            .and_then(|commits_on| {
+                let committer = Box::new(ClaimCommitter::new(self.store.clone()));
+                commits_on.clone().transaction(committer, &self.engine).map(|_| commits_on)
+            })
             .map_err(|e| unsupported(e.to_string()))?;
-        let text = serde_json::to_string(&*snapshot.schema())
-            .map_err(|e| Error::new(Code::TableCorrupt, format!("schema of {}: {e}", self.uri())))?;
-        let schema = Schema::parse(&text)?;
-        let metadata_id = configuration.metadata().id().to_owned();
-        let properties = configuration.metadata().configuration().clone().into_iter().collect();
-        let info = Arc::new(TableInfo { schema, partition_by: Vec::new(), properties });
-        Ok(Current { snapshot, info, metadata_id, held: HashMap::new() })
+        let metadata_id = metadata.id().to_owned();
+        Ok(Current { snapshot, commits_on, protocol, info, metadata_id, held: HashMap::new() })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
-        self.current
-            .as_ref()
-            .ok_or_else(|| Error::new(Code::NativePanic, "a commit before the table is loaded"))
+        self.current.as_ref().ok_or_else(|| replaced(self.uri()))
     }
 
     /// The `txn` version in the current snapshot.
@@ -203,12 +201,13 @@ impl TableState {
     pub(crate) fn committed(&mut self, snapshot: Option<SnapshotRef>, txns: &[(String, i64)]) -> Result<()> {
         let Some(current) = &mut self.current else { return Ok(()) };
         match snapshot {
-            Some(snapshot) => {
-                current.snapshot = snapshot;
+            Some(snapshot) if Arc::ptr_eq(&current.snapshot, &current.commits_on) => {
+                current.snapshot = snapshot.clone();
+                current.commits_on = snapshot;
                 current.held.extend(txns.iter().map(|(app_id, version)| (app_id.clone(), Some(*version))));
                 Ok(())
             }
-            None => self.advance("").map(|_| ()),
+            _ => self.advance("").map(|_| ()),
         }
     }
 
@@ -245,6 +244,18 @@ impl TableState {
         self.current = Some(fresh);
         Ok(advance)
     }
+}
+
+fn check_partitions(spec: &Spec, info: &TableInfo) -> Result<()> {
+    let lower = |names: &[String]| names.iter().map(|name| name.to_lowercase()).collect::<Vec<_>>();
+    if spec.partition_by.is_empty() || lower(&spec.partition_by) == lower(&info.partition_by) {
+        return Ok(());
+    }
+    let message = format!(
+        "delta.partition.by is {:?}, and the table is partitioned by {:?}",
+        spec.partition_by, info.partition_by
+    );
+    Err(Error::new(Code::SchemaMismatch, message))
 }
 
 fn replaced(uri: &str) -> Error {

@@ -136,7 +136,7 @@ impl fmt::Display for DataType {
 }
 
 /// `parent.name`, or `name` at the top.
-pub(crate) fn child_path(parent: &str, name: &str) -> String {
+pub fn child_path(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 

@@ -33,7 +33,7 @@ pub fn still_fits(made_for: &TableInfo, now: &TableInfo) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Code::TableChanged, changes.join("; ")))
+    Err(Error::new(Code::SchemaMismatch, changes.join("; ")))
 }
 
 fn mapping_mode(table: &TableInfo) -> &str {
@@ -182,7 +182,7 @@ mod tests {
 
     fn changes(made_for: &TableInfo, now: &TableInfo) -> Vec<String> {
         let error = still_fits(made_for, now).unwrap_err();
-        assert_eq!(error.code, Code::TableChanged);
+        assert_eq!(error.code, Code::SchemaMismatch);
         error.message.split("; ").map(str::to_owned).collect()
     }
 

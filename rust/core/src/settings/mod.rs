@@ -6,6 +6,7 @@ pub mod generate;
 mod reader;
 mod routes;
 mod table;
+mod table_properties;
 mod table_uri;
 
 pub use choices::{

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::choices::{Evolution, KeyMode, UnknownFields};
 use super::declare;
 use super::reader::Reader;
+use super::table_properties;
 use crate::computed::{Computed, ComputedSettings};
 use crate::error::Result;
 use crate::schema::Schema;
@@ -45,7 +46,7 @@ impl TableSettings {
     /// None after an error, which the reader keeps.
     pub(super) fn read(read: &mut Reader) -> Option<TableSettings> {
         let auto_create = read.boolean(declare::TABLE_AUTO_CREATE);
-        let properties = read.text(declare::TABLE_PROPERTIES, parse_properties);
+        let properties = read.text(declare::TABLE_PROPERTIES, table_properties::parse);
         let schema = schema_source(read);
         let evolution = read.choice(declare::SCHEMA_EVOLUTION);
         let unknown_fields = read.choice(declare::SCHEMA_UNKNOWN_FIELDS);
@@ -68,17 +69,12 @@ impl TableSettings {
         Ok(Some(Schema { fields }))
     }
 
-    /// What a table does not have of the columns that the settings name, where it may grow.
+    /// What a table that may grow does not have of the computed columns.
     pub fn wants_of(&self, table: &TableInfo) -> Result<Option<Schema>> {
         if self.evolution == Evolution::None {
             return Ok(None);
         }
         let mut wanted = table.schema.clone();
-        for field in self.schema.given().map_or(&[][..], |given| &given.fields) {
-            if !wanted.fields.iter().any(|known| known.name.to_lowercase() == field.name.to_lowercase()) {
-                wanted.fields.push(field.clone());
-            }
-        }
         wanted.fields.extend(self.computed.missing(&wanted)?);
         Ok((wanted.fields.len() > table.schema.fields.len()).then_some(wanted))
     }
@@ -121,19 +117,4 @@ fn computed(read: &mut Reader) -> Option<Computed> {
         partition_by: read.text_or_default(declare::PARTITION_BY),
     };
     Computed::parse(&settings).map_err(|(setting, message)| read.invalid(setting, message)).ok()
-}
-
-fn parse_properties(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut properties = BTreeMap::new();
-    for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let (name, value) = entry
-            .split_once('=')
-            .map(|(name, value)| (name.trim(), value.trim()))
-            .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| format!("{entry:?} is not name=value; entries are separated by semicolons"))?;
-        if properties.insert(name.to_owned(), value.to_owned()).is_some() {
-            return Err(format!("{name} is given twice"));
-        }
-    }
-    Ok(properties)
 }

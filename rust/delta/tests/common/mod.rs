@@ -27,6 +27,10 @@ pub const SCHEMA: &str = r#"{"type":"struct","fields":[
     {"name":"v","type":"long","nullable":false,"metadata":{}},
     {"name":"w","type":"string","nullable":true,"metadata":{}}]}"#;
 
+/// Settings of a task that has no schema of its own.
+pub const WHATEVER_THE_TABLE_HAS: [(&str, &str); 2] =
+    [("delta.schema.json", ""), ("delta.table.auto.create", "false")];
+
 /// What a store does instead of what it should, once each, in this order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
@@ -128,8 +132,12 @@ impl Rig {
         self.folder.path().join("table")
     }
 
+    pub fn store_uri(&self) -> Url {
+        Url::from_directory_path(self.table()).unwrap()
+    }
+
     pub fn store(&self) -> LocalStore {
-        LocalStore::new(Url::from_directory_path(self.table()).unwrap()).unwrap()
+        LocalStore::new(self.store_uri()).unwrap()
     }
 
     /// The tables of one worker process.
@@ -162,9 +170,13 @@ impl Rig {
         Settings::parse(&map).unwrap()
     }
 
+    pub fn tables(&self, process: &Arc<Hub>, settings: &Settings) -> TaskTables {
+        process.tables_for(settings)
+    }
+
     pub fn task(&self, process: &Arc<Hub>, extra: &[(&str, &str)]) -> Driver {
         let settings = self.settings(extra);
-        let tables = process.tables_for(&settings);
+        let tables = self.tables(process, &settings);
         Driver {
             task: Task::new(settings, true, tables),
             clock: Instant::now(),

@@ -1,0 +1,108 @@
+//! The first commit of a table.
+
+use serde_json::json;
+use sluice_core::schema::Schema;
+use sluice_core::table::TableInfo;
+use sluice_core::{Code, Error, Result};
+use tracing::info;
+use uuid::Uuid;
+
+use crate::actions::{commit_info, lines, millis_since_epoch};
+use crate::features::{Features, Protocol, is_feature_property, needed_by, refusal};
+use crate::mapping::map_new_fields;
+use crate::store::Claim;
+use crate::table::{Spec, TableState};
+
+impl TableState {
+    /// Makes sure that there is a table: ours, or that of another writer who was faster.
+    pub(crate) fn create(&self, spec: &Spec, schema: Option<&Schema>) -> Result<()> {
+        let Some(schema) = schema.filter(|_| spec.auto_create) else {
+            let message =
+                format!("no Delta table at {}: create it, or set delta.table.auto.create=true", self.uri());
+            return Err(Error::new(Code::TableMissing, message));
+        };
+        let commit = first_commit(spec, schema).map_err(|e| {
+            Error::new(e.code, format!("cannot create the Delta table {}: {}", self.uri(), e.message))
+        })?;
+        self.store.prepare()?;
+        match self.store.claim(0, &commit) {
+            Ok(Claim::Won) => info!("created table {}", self.uri()),
+            Ok(Claim::Taken) => {
+                info!("table {} was created by another writer at the same moment", self.uri())
+            }
+            // The reply may have been lost.
+            Err(error) => match self.exists() {
+                Ok(true) => {}
+                _ => return Err(error),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
+    let partition_by = partition_columns(&spec.partition_by, schema)?;
+    let mut table = TableInfo { schema: schema.clone(), partition_by, properties: spec.properties.clone() };
+    let protocol = match needed_by(&table.properties, &table.schema) {
+        none if none.is_empty() => Protocol::lowest(none),
+        // As Spark does: what the lowest protocol implies is kept.
+        more => Protocol::lowest(Protocol::lowest(Features::new()).features()).with(&more),
+    };
+    table.properties.retain(|key, _| !is_feature_property(key));
+    map_new_fields(&mut table.schema.fields, &[], &mut table.properties)?;
+    if table.is_on("delta.enableRowTracking") {
+        for (column, prefix) in [("RowId", "_row-id-col"), ("RowCommitVersion", "_row-commit-version-col")] {
+            let key = format!("delta.rowTracking.materialized{column}ColumnName");
+            table.properties.insert(key, format!("{prefix}-{}", Uuid::new_v4()));
+        }
+    }
+    if let Some(reason) = refusal(&protocol, &table) {
+        return Err(Error::new(Code::SchemaInvalid, reason));
+    }
+    let now = millis_since_epoch();
+    let parameters = json!({
+        "isManaged": "false",
+        "partitionBy": json!(table.partition_by).to_string(),
+        "properties": json!(table.properties).to_string(),
+    });
+    let in_commit_timestamp = table.is_on("delta.enableInCommitTimestamps").then_some(now);
+    let metadata = json!({
+        "id": Uuid::new_v4().to_string(),
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": table.schema.to_json(),
+        "partitionColumns": table.partition_by,
+        "configuration": table.properties,
+        "createdTime": now,
+    });
+    Ok(lines(&[
+        commit_info("CREATE TABLE", parameters, now, in_commit_timestamp),
+        json!({ "protocol": protocol }),
+        json!({ "metaData": metadata }),
+    ]))
+}
+
+/// The partition columns as the schema spells them.
+fn partition_columns(wanted: &[String], schema: &Schema) -> Result<Vec<String>> {
+    let refused = |reason| Err(Error::new(Code::ConfigInvalid, format!("delta.partition.by: {reason}")));
+    let mut columns: Vec<String> = Vec::new();
+    for name in wanted {
+        let same = |spelled: &str| spelled.to_lowercase() == name.to_lowercase();
+        let Some(field) = schema.fields.iter().find(|field| same(&field.name)) else {
+            return refused(format!("the table has no column {name}"));
+        };
+        use sluice_core::schema::DataType::{Array, Map, Struct};
+        if matches!(field.data_type, Struct(_) | Array { .. } | Map { .. }) {
+            return refused(format!("column {name} is {}, which has no partition values", field.data_type));
+        }
+        if columns.contains(&field.name) {
+            return refused(format!("column {name} is given twice"));
+        }
+        columns.push(field.name.clone());
+    }
+    if columns.len() == schema.fields.len() {
+        return refused(
+            "not every column can be a partition column; one at least is for the files".to_owned(),
+        );
+    }
+    Ok(columns)
+}

@@ -1,0 +1,97 @@
+//! Changes of a table's columns: a commit of their own, before the rows that need them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sluice_core::schema::{Schema, merge};
+use sluice_core::table::TableInfo;
+use sluice_core::{Code, Error, Result};
+use tracing::{info, warn};
+
+use crate::actions::{commit_info, lines, millis_since_epoch};
+use crate::commit::{MAX_ERRORS, backoff};
+use crate::features::needed_by;
+use crate::kernel::kernel_error;
+use crate::mapping::map_new_fields;
+use crate::store::Claim;
+use crate::table::{Current, Spec, TableState};
+
+impl TableState {
+    /// Makes the table have the wanted columns, as far as the settings allow, and creates it where it is missing. What
+    /// others did in the meantime is merged with; asking again changes nothing.
+    pub fn evolve(&mut self, spec: &Spec, wanted: &Schema) -> Result<Arc<TableInfo>> {
+        let (mut errors, mut races) = (0, 0);
+        loop {
+            match self.try_evolve(spec, wanted) {
+                Ok(Some(info)) => return Ok(info),
+                Ok(None) => races += 1,
+                // The change may be there all the same: the next round sees it.
+                Err(error) if error.code == Code::StoreIo && errors < MAX_ERRORS => {
+                    warn!("changing the columns of {}: {error}", self.uri());
+                    errors += 1;
+                }
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(backoff(errors + races));
+        }
+    }
+
+    /// The newest table once it needs no change. None: a change was claimed, by us or by another writer.
+    fn try_evolve(&mut self, spec: &Spec, wanted: &Schema) -> Result<Option<Arc<TableInfo>>> {
+        self.refresh(spec, wanted)?;
+        let current = self.current()?;
+        let widening = current.info.is_on("delta.enableTypeWidening");
+        let Some(merged) = merge(&current.info.schema, wanted, spec.evolution, widening)? else {
+            return Ok(Some(current.info.clone()));
+        };
+        let commit = self.change(current, merged)?;
+        if self.store.claim(current.snapshot.version() + 1, &commit)? == Claim::Won {
+            info!("changed the columns of table {}", self.uri());
+        }
+        Ok(None)
+    }
+
+    fn refresh(&mut self, spec: &Spec, wanted: &Schema) -> Result<()> {
+        if self.current().is_ok() {
+            return self.advance("").map(|_| ());
+        }
+        if !self.exists()? {
+            self.create(spec, Some(wanted))?;
+        }
+        self.open()
+    }
+
+    /// The commit that gives the table other columns.
+    fn change(&self, current: &Current, schema: Schema) -> Result<Vec<u8>> {
+        let failed =
+            |e: &dyn std::fmt::Display| Error::new(Code::TableCorrupt, format!("{}: {e}", self.uri()));
+        let mut table = TableInfo { schema, ..(*current.info).clone() };
+        map_new_fields(&mut table.schema.fields, &current.info.schema.fields, &mut table.properties)?;
+        let action = serde_json::to_value(current.snapshot.table_configuration().metadata());
+        let Value::Object(mut metadata) = action.map_err(|e| failed(&e))? else {
+            return Err(failed(&"its metaData is no object"));
+        };
+        metadata.retain(|_, value| !value.is_null());
+        metadata.insert("schemaString".into(), table.schema.to_json().into());
+        if let Some(Value::Object(configuration)) = metadata.get_mut("configuration") {
+            configuration.extend(table.properties.into_iter().map(|(key, value)| (key, value.into())));
+        }
+
+        let now = millis_since_epoch();
+        let before = current
+            .snapshot
+            .get_in_commit_timestamp(&self.engine)
+            .map_err(|e| kernel_error(&format!("cannot read the log of {}", self.uri()), &e))?;
+        let in_commit_timestamp = before.map(|before| now.max(before + 1));
+        let info = commit_info("UPDATE SCHEMA", Value::Object(Map::new()), now, in_commit_timestamp);
+        let protocol = current.protocol.with(&needed_by(&BTreeMap::new(), &table.schema));
+        let protocol = (protocol != current.protocol).then(|| json!({ "protocol": protocol }));
+        Ok(lines(
+            &[Some(info), protocol, Some(json!({ "metaData": metadata }))]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>(),
+        ))
+    }
+}
