@@ -153,7 +153,9 @@ impl Column {
             DataType::Date => Values::Date(Vec::new()),
             DataType::Timestamp => Values::Timestamp { values: Vec::new(), zoned: true },
             DataType::TimestampNtz => Values::Timestamp { values: Vec::new(), zoned: false },
-            DataType::Struct(fields) => Values::Struct(Box::new(Object::new(fields, path, depth + 1, format)?)),
+            DataType::Struct(fields) => {
+                Values::Struct(Box::new(Object::new(fields, path, depth + 1, format)?))
+            }
             DataType::Array { element, contains_null } => {
                 let path = format!("{path}[]");
                 let element = Column::new(element, *contains_null, &path, depth + 1, format)?;
@@ -166,7 +168,12 @@ impl Column {
                 let path = format!("{path}[]");
                 let value = Column::new(value, *value_contains_null, &path, depth + 1, format)?;
                 let key = Column::new(key, false, &path, depth + 1, format)?;
-                Values::Map { ends: Ends::new(), key: Box::new(key), value: Box::new(value), order: Vec::new() }
+                Values::Map {
+                    ends: Ends::new(),
+                    key: Box::new(key),
+                    value: Box::new(value),
+                    order: Vec::new(),
+                }
             }
         };
         let arrow = data_type.arrow();

@@ -153,7 +153,9 @@ impl fmt::Display for Value<'_> {
             Value::Boolean(value) => write!(f, "boolean {value}"),
             Value::Integer(value) => write!(f, "integer {value}"),
             Value::Float(value) => write!(f, "floating-point number {value}"),
-            Value::Decimal { unscaled: Some(unscaled), scale } => write!(f, "decimal {unscaled}E{}", -i64::from(*scale)),
+            Value::Decimal { unscaled: Some(unscaled), scale } => {
+                write!(f, "decimal {unscaled}E{}", -i64::from(*scale))
+            }
             Value::Decimal { unscaled: None, .. } => f.write_str("decimal of more than 38 digits"),
             Value::Text(text) | Value::ZonedText(text) => write!(f, "string {:?}", excerpt(text.as_bytes())),
             Value::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),

@@ -51,7 +51,8 @@ fn decoder(columns: &[(&str, &str, bool)]) -> AnyDecoder {
     let fields: Vec<String> = columns
         .iter()
         .map(|(name, data_type, nullable)| {
-            let quoted = if data_type.starts_with('{') { data_type.to_string() } else { format!("{data_type:?}") };
+            let quoted =
+                if data_type.starts_with('{') { data_type.to_string() } else { format!("{data_type:?}") };
             format!(r#"{{"name":{name:?},"type":{quoted},"nullable":{nullable},"metadata":{{}}}}"#)
         })
         .collect();
@@ -83,7 +84,8 @@ fn numbers_are_exact_or_refused() {
     assert_eq!(refused("long", &double(1.0)).0, RecordType);
     assert_eq!(refused("long", &text("1")).0, RecordType);
 
-    let doubles = |value: &[u8]| one("double", value).unwrap().column(0).as_primitive::<Float64Type>().value(0);
+    let doubles =
+        |value: &[u8]| one("double", value).unwrap().column(0).as_primitive::<Float64Type>().value(0);
     assert_eq!(doubles(&long(1 << 53)), 9007199254740992.0);
     assert_eq!(doubles(&double(0.1)), 0.1);
     assert!(doubles(&double(f64::NAN)).is_nan());
@@ -105,7 +107,13 @@ fn numbers_are_exact_or_refused() {
     assert_eq!(decimals(&long(-999)), -99900);
     assert_eq!(decimals(&decimal(&[vec![0; 30], vec![1]].concat(), 0)), 100, "with leading zeros");
     let too_long = [vec![1], vec![0; 16]].concat();
-    for value in [decimal(&[1], 3), long(1000), decimal(&too_long, 0), decimal(&[1], i32::MIN), decimal(&[1], i32::MAX)] {
+    for value in [
+        decimal(&[1], 3),
+        long(1000),
+        decimal(&too_long, 0),
+        decimal(&[1], i32::MIN),
+        decimal(&[1], i32::MAX),
+    ] {
         assert_eq!(refused("decimal(5,2)", &value).0, RecordRange);
     }
     assert_eq!(refused("decimal(5,2)", &double(1.5)).0, RecordType);
@@ -213,7 +221,12 @@ fn nesting_is_bounded() {
 /// Whatever the bytes, they make a row, or an error and no part of one.
 #[test]
 fn damaged_values_never_leave_part_of_a_row() {
-    let columns = [("v", "decimal(10,2)", true), ("items", ITEMS, true), ("counts", COUNTS, true), ("s", "string", true)];
+    let columns = [
+        ("v", "decimal(10,2)", true),
+        ("items", ITEMS, true),
+        ("counts", COUNTS, true),
+        ("s", "string", true),
+    ];
     let seed = map(&[
         ("v", decimal(&[1, 2], 2)),
         ("items", list(&[map(&[("c", long(1)), ("d", text("x"))])])),

@@ -91,7 +91,10 @@ impl Plan {
     /// `schema` is a STRUCT.
     pub fn new(schema: &ConnectSchema, fields: &[Field], unknown_fields: UnknownFields) -> Result<Self> {
         let Kind::Struct(given) = &schema.kind else {
-            return Err(Error::new(Code::RecordNotStruct, "only a struct has fields for the table's columns"));
+            return Err(Error::new(
+                Code::RecordNotStruct,
+                "only a struct has fields for the table's columns",
+            ));
         };
         Ok(Plan {
             root: Members::new(given, fields, "", 1)?,
@@ -144,19 +147,26 @@ impl Members {
                 From::Field(i) => {
                     Conversion::new(&given[i].1, &field.data_type, field.nullable, &path, depth)?
                 }
-                _ => Conversion { nullable: field.nullable, arrow: field.data_type.arrow(), rule: Rule::Same },
+                _ => {
+                    Conversion { nullable: field.nullable, arrow: field.data_type.arrow(), rule: Rule::Same }
+                }
             };
             members.push(Member { name: field.name.as_str().into(), from, value });
         }
         let unknown = given.iter().enumerate().filter(|(i, _)| !taken[*i]);
-        let unknown = unknown.map(|(i, (name, _))| (i, name.clone(), child_path(path, &excerpt(name.as_bytes()))));
+        let unknown =
+            unknown.map(|(i, (name, _))| (i, name.clone(), child_path(path, &excerpt(name.as_bytes()))));
         Ok(Members { members, unknown: unknown.collect() })
     }
 
     /// Errors are by row of `array`.
-    fn convert(&mut self, array: &StructArray, context: &mut Context<'_>, errors: &mut Errors) -> Vec<ArrayRef> {
-        let columns =
-            self.members.iter_mut().map(|member| member.convert(array, context, errors)).collect();
+    fn convert(
+        &mut self,
+        array: &StructArray,
+        context: &mut Context<'_>,
+        errors: &mut Errors,
+    ) -> Vec<ArrayRef> {
+        let columns = self.members.iter_mut().map(|member| member.convert(array, context, errors)).collect();
         for (position, name, path) in &self.unknown {
             let column = array.column(*position);
             let given = column.len() - column.null_count();
@@ -237,9 +247,11 @@ impl Conversion {
             (Kind::Array(element), DataType::Array { element: target, contains_null }, _) => {
                 Rule::List(inner(element, target, *contains_null)?)
             }
-            (Kind::Map(key, value), DataType::Map { key: to_key, value: to_value, value_contains_null }, _) => {
-                Rule::Map(inner(key, to_key, false)?, inner(value, to_value, *value_contains_null)?)
-            }
+            (
+                Kind::Map(key, value),
+                DataType::Map { key: to_key, value: to_value, value_contains_null },
+                _,
+            ) => Rule::Map(inner(key, to_key, false)?, inner(value, to_value, *value_contains_null)?),
             (kind, ..) => {
                 let found = match kind {
                     Kind::Struct(_) => "a struct",
@@ -310,7 +322,8 @@ impl Conversion {
                     errors.entry(row).or_insert_with(|| error.in_field(&key_name(&names, entry)));
                 }
                 let names = ["key", "value"].map(Box::from).into_iter();
-                let entries = loose_struct(names, vec![keys, values], offsets[offsets.len() - 1] as usize, None);
+                let entries =
+                    loose_struct(names, vec![keys, values], offsets[offsets.len() - 1] as usize, None);
                 loose_list(offsets, entries, map.nulls().cloned())
             }
             Rule::Misfit(error) => {

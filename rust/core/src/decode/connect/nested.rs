@@ -30,8 +30,10 @@ pub(super) fn loose_struct(
     rows: usize,
     nulls: Option<NullBuffer>,
 ) -> ArrayRef {
-    let fields: Fields =
-        names.zip(&columns).map(|(name, column)| ArrowField::new(&*name, column.data_type().clone(), true)).collect();
+    let fields: Fields = names
+        .zip(&columns)
+        .map(|(name, column)| ArrowField::new(&*name, column.data_type().clone(), true))
+        .collect();
     let array = StructArray::try_new_with_length(fields, columns, nulls, rows);
     Arc::new(array.expect("every column has a value for each row"))
 }

@@ -90,15 +90,15 @@ impl Source {
             (Source::Plain, data_type) => {
                 use arrow_schema::DataType as Arrow;
                 match data_type {
-                    Arrow::Int8 => fill(array.as_primitive::<Int8Type>(), column, errors, |v| {
-                        Some(integers(v.into()))
-                    }),
-                    Arrow::Int16 => fill(array.as_primitive::<Int16Type>(), column, errors, |v| {
-                        Some(integers(v.into()))
-                    }),
-                    Arrow::Int32 => fill(array.as_primitive::<Int32Type>(), column, errors, |v| {
-                        Some(integers(v.into()))
-                    }),
+                    Arrow::Int8 => {
+                        fill(array.as_primitive::<Int8Type>(), column, errors, |v| Some(integers(v.into())))
+                    }
+                    Arrow::Int16 => {
+                        fill(array.as_primitive::<Int16Type>(), column, errors, |v| Some(integers(v.into())))
+                    }
+                    Arrow::Int32 => {
+                        fill(array.as_primitive::<Int32Type>(), column, errors, |v| Some(integers(v.into())))
+                    }
                     Arrow::Int64 => {
                         fill(array.as_primitive::<Int64Type>(), column, errors, |v| Some(integers(v)))
                     }
@@ -163,7 +163,9 @@ fn fill_variable(array: &ArrayRef, column: &mut Column, errors: &mut Errors) {
                 column.append_null();
                 Ok(())
             }
-            (false, true) => Err(column.misfit(crate::Code::RecordType, "a decimal without a scale or value")),
+            (false, true) => {
+                Err(column.misfit(crate::Code::RecordType, "a decimal without a scale or value"))
+            }
             _ => column.put(&Value::decimal(values.value(row), scales.value(row))),
         };
         if let Err(error) = outcome {

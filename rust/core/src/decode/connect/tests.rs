@@ -31,8 +31,7 @@ fn table(fields: &str) -> Vec<Field> {
 }
 
 fn field(name: &str, data_type: &str, nullable: bool) -> String {
-    let data_type =
-        if data_type.starts_with('{') { data_type.to_owned() } else { format!("{data_type:?}") };
+    let data_type = if data_type.starts_with('{') { data_type.to_owned() } else { format!("{data_type:?}") };
     format!(r#"{{"name":{name:?},"type":{data_type},"nullable":{nullable}}}"#)
 }
 
@@ -47,20 +46,25 @@ fn bad(converted: &Converted) -> Vec<(usize, Code, &str)> {
 
 #[test]
 fn columns_are_found_by_name_and_case_does_not_count() {
-    let given = record(vec![("B", schema(Kind::Int32)), ("a", schema(Kind::String)), ("new", schema(Kind::Int8))]);
+    let given =
+        record(vec![("B", schema(Kind::Int32)), ("a", schema(Kind::String)), ("new", schema(Kind::Int8))]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int32Array::from(vec![1, 2])),
         Arc::new(StringArray::from(vec!["x", "y"])),
         Arc::new(Int8Array::from(vec![None, Some(1)])),
     ];
     let array = rows(&given, columns, None);
-    let fields = [field("a", "string", true), field("b", "integer", false), field("c", "date", true)].join(",");
+    let fields =
+        [field("a", "string", true), field("b", "integer", false), field("c", "date", true)].join(",");
     let mut plan = plan(&given, &fields);
     let converted = plan.convert(&array);
     assert_eq!(bad(&converted), []);
     assert!(Arc::ptr_eq(&converted.columns[0], array.column(1)), "a column of the same type is not copied");
     assert_eq!(converted.columns[1].as_primitive::<Int32Type>().values(), &[1, 2]);
-    assert_eq!((converted.columns[2].data_type(), converted.columns[2].null_count()), (&ArrowType::Date32, 2));
+    assert_eq!(
+        (converted.columns[2].data_type(), converted.columns[2].null_count()),
+        (&ArrowType::Date32, 2)
+    );
     // A null in a field that the table does not have loses nothing.
     assert_eq!((converted.unknown.total, &converted.unknown.names), (1, &[("new".into(), 1)].into()));
     assert_eq!(plan.convert(&array).unknown.total, 1, "of this batch alone");
@@ -136,28 +140,25 @@ fn errors_in_lists_name_the_element_and_leave_the_other_rows_alone() {
 
 #[test]
 fn errors_in_maps_name_the_key() {
-    let given = record(vec![(
-        "m",
-        schema(Kind::Map(Box::new(schema(Kind::String)), Box::new(schema(Kind::Any)))),
-    )]);
+    let given =
+        record(vec![("m", schema(Kind::Map(Box::new(schema(Kind::String)), Box::new(schema(Kind::Any)))))]);
     let ArrowType::Struct(fields) = given.arrow() else { panic!() };
     let ArrowType::Map(entry, _) = fields[0].data_type() else { panic!() };
     let ArrowType::Struct(inner) = entry.data_type() else { panic!() };
     let keys: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "k", "n", "z"]));
     let item = |c: Vec<u8>| map(&[("c", c), ("other", long(1))]);
-    let values = [list(&[item(long(5))]), list(&[]), list(&[item(text("five"))]), vec![99], list(&[item(long(6))])];
+    let values =
+        [list(&[item(long(5))]), list(&[]), list(&[item(text("five"))]), vec![99], list(&[item(long(6))])];
     let values: ArrayRef = Arc::new(BinaryArray::from_iter_values(values));
     let entries = StructArray::new(inner.clone(), vec![keys, values], None);
-    let maps = MapArray::new(entry.clone(), OffsetBuffer::from_lengths([2, 1, 1, 0, 1]), entries, None, false);
+    let maps =
+        MapArray::new(entry.clone(), OffsetBuffer::from_lengths([2, 1, 1, 0, 1]), entries, None, false);
     let array = rows(&given, vec![Arc::new(maps)], None);
     let target = r#"{"name":"m","nullable":false,"type":{"type":"map","keyType":"string","valueContainsNull":false,
         "valueType":{"type":"array","containsNull":false,"elementType":
         {"type":"struct","fields":[{"name":"c","type":"long","nullable":false}]}}}}"#;
     let converted = plan(&given, target).convert(&array);
-    assert_eq!(
-        bad(&converted),
-        [(1, Code::RecordType, "m.k[0].c"), (2, Code::CrossingInvalid, "m.n")]
-    );
+    assert_eq!(bad(&converted), [(1, Code::RecordType, "m.k[0].c"), (2, Code::CrossingInvalid, "m.n")]);
     assert_eq!(converted.columns[0].data_type(), &table(target)[0].data_type.arrow());
     let last = converted.columns[0].as_map().value(4);
     let items = last.column(1).as_list::<i32>().value(0);

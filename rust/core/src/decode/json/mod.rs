@@ -6,7 +6,6 @@ mod read;
 mod reader;
 mod scalar;
 
-
 #[cfg(test)]
 mod differential;
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::number::Number;
 use super::{JsonOptions, MAX_DEPTH, MAX_RECORD_BYTES, RowError};
+use crate::Code;
 pub(super) use crate::decode::Parse;
 use crate::decode::{Budget, excerpt};
-use crate::Code;
 
 pub(super) struct Reader<'a> {
     pub options: JsonOptions,

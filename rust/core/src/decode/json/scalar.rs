@@ -2,8 +2,8 @@
 
 use super::Strings;
 use super::reader::{Parse, Reader};
-use crate::decode::text::{self, NotATime};
 use crate::Code::{RecordRange, RecordType};
+use crate::decode::text::{self, NotATime};
 
 #[inline]
 pub(super) fn integer<T: TryFrom<i64>>(reader: &mut Reader<'_>, takes: &str) -> Parse<T> {

@@ -127,6 +127,12 @@ public enum ErrorCode {
       "In raw mode a record's value has to be bytes or a string, and this one is something else.",
       "Set value.converter=org.apache.kafka.connect.converters.ByteArrayConverter."),
 
+  RECORD_NOT_STRUCT(
+      ErrorClass.RECORD,
+      "A record's value has no fields: it is neither a struct nor a map.",
+      "Give it a field's name with the transform "
+          + "org.apache.kafka.connect.transforms.HoistField$Value."),
+
   ERRANT_REPORT_FAILED(
       ErrorClass.FATAL,
       "A bad record could not be handed to the errant-record reporter.",
