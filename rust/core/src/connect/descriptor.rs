@@ -191,7 +191,7 @@ mod tests {
         assert!(ConnectSchema::parse(&[bytes, vec![0]].concat()).is_err(), "a byte too many");
         assert!(ConnectSchema::parse(&[13, 0]).is_err(), "an unknown kind");
         assert!(ConnectSchema::parse(&[0, 32]).is_err(), "an unknown flag");
-        let lists = |levels| [vec![9, 0].repeat(levels), vec![0, 0]].concat();
+        let lists = |levels| [[9, 0].repeat(levels), vec![0, 0]].concat();
         assert!(ConnectSchema::parse(&lists(MAX_DEPTH - 1)).is_ok());
         assert!(ConnectSchema::parse(&lists(MAX_DEPTH)).is_err(), "too deep");
         let twice = ConnectSchema::new(

@@ -60,15 +60,13 @@ impl Object {
         })
     }
 
-    /// The member for a field of the record: names match as they are, else without regard to case.
     pub fn find(&self, name: &[u8]) -> Option<usize> {
-        self.by_name.get(name).copied().or_else(|| {
-            if self.unknown.contains_key(name) {
-                return None;
-            }
-            let name = std::str::from_utf8(name).ok()?;
-            self.by_lower_name.get(name.to_lowercase().as_str()).copied()
-        })
+        self.by_name.get(name).copied()
+    }
+
+    /// Without regard to case, where the name as it is has no member.
+    pub fn find_in_any_case(&self, name: &str) -> Option<usize> {
+        self.find(name.as_bytes()).or_else(|| self.by_lower_name.get(name.to_lowercase().as_str()).copied())
     }
 
     /// Of a field that has no column.
