@@ -14,7 +14,7 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::StructType;
 use delta_kernel::transaction::CommitResult;
 use serde::Serialize;
-use sluice_core::schema::check_fits;
+use sluice_core::schema::still_fits;
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -140,8 +140,7 @@ impl TableState {
         }
         let info = &self.current()?.info;
         for file in unit.files.iter().filter(|file| file.table != *info) {
-            check_fits(&file.table.schema, &info.schema)
-                .map_err(|e| Error::new(Code::TableChanged, e.message))?;
+            still_fits(&file.table, info)?;
         }
         Ok(None)
     }
