@@ -88,9 +88,9 @@ mod tests {
             Timestamp,
             TimestampNtz,
         ];
-        types.extend(
-            (1..=38).flat_map(|precision| (0..=precision).map(move |scale| decimal(precision, scale))),
-        );
+        for precision in [1, 4, 5, 10, 11, 19, 20, 21, 37, 38] {
+            types.extend((0..=precision).map(|scale| decimal(precision, scale)));
+        }
         types
     }
 
@@ -123,7 +123,7 @@ mod tests {
             (Double, Float, None),
             (Integer, decimal(5, 1), Some(decimal(11, 1))),
             (Byte, decimal(5, 1), Some(decimal(11, 1))),
-            (Long, decimal(38, 1), None),
+            (Long, decimal(38, 20), None),
             (Long, decimal(3, 0), Some(decimal(20, 0))),
             (decimal(5, 1), Byte, None),
             (decimal(5, 1), Integer, Some(decimal(11, 1))),
@@ -143,9 +143,7 @@ mod tests {
     #[test]
     fn several_changes_in_a_row_are_one_change() {
         let types = types();
-        let small =
-            |data_type: &&DataType| !matches!(data_type, Decimal { precision, .. } if precision % 9 != 2);
-        for from in types.iter().filter(small) {
+        for from in &types {
             assert!(!from.widens_to(from));
             for between in types.iter().filter(|between| from.widens_to(between)) {
                 for to in types.iter().filter(|to| between.widens_to(to)) {
