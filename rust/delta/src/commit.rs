@@ -141,7 +141,8 @@ impl TableState {
         let info = &self.current()?.info;
         let changed = unit.files.iter().filter(|file| file.table != *info);
         let misfit = changed.map(|file| check_fits(&file.table.schema, &info.schema)).find_map(Result::err);
-        Ok(misfit.map(|e| format!("rows were converted before another writer changed the table: {}", e.message)))
+        Ok(misfit
+            .map(|e| format!("rows were converted before another writer changed the table: {}", e.message)))
     }
 
     fn end_all(&self, group: Vec<Submission>, version: u64) {

@@ -27,7 +27,9 @@ impl TableState {
         self.store.prepare()?;
         match self.store.claim(0, &commit) {
             Ok(Claim::Won) => info!("created table {}", self.uri()),
-            Ok(Claim::Taken) => info!("table {} was created by another writer at the same moment", self.uri()),
+            Ok(Claim::Taken) => {
+                info!("table {} was created by another writer at the same moment", self.uri())
+            }
             // The reply may have been lost.
             Err(error) => match self.exists() {
                 Ok(true) => {}
@@ -40,8 +42,7 @@ impl TableState {
 
 fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
     let partition_by = partition_columns(&spec.partition_by, schema)?;
-    let mut table =
-        TableInfo { schema: schema.clone(), partition_by, properties: spec.properties.clone() };
+    let mut table = TableInfo { schema: schema.clone(), partition_by, properties: spec.properties.clone() };
     let protocol = match needed_by(&table.properties, &table.schema) {
         none if none.is_empty() => Protocol::lowest(none),
         // As Spark does: what the lowest protocol implies is kept.
@@ -99,7 +100,9 @@ fn partition_columns(wanted: &[String], schema: &Schema) -> Result<Vec<String>> 
         columns.push(field.name.clone());
     }
     if columns.len() == schema.fields.len() {
-        return refused("not every column can be a partition column; one at least is for the files".to_owned());
+        return refused(
+            "not every column can be a partition column; one at least is for the files".to_owned(),
+        );
     }
     Ok(columns)
 }

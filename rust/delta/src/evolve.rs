@@ -64,7 +64,8 @@ impl TableState {
 
     /// The commit that gives the table other columns.
     fn change(&self, current: &Current, schema: Schema) -> Result<Vec<u8>> {
-        let failed = |e: &dyn std::fmt::Display| Error::new(Code::TableCorrupt, format!("{}: {e}", self.uri()));
+        let failed =
+            |e: &dyn std::fmt::Display| Error::new(Code::TableCorrupt, format!("{}: {e}", self.uri()));
         let mut table = TableInfo { schema, ..(*current.info).clone() };
         map_new_fields(&mut table.schema.fields, &current.info.schema.fields, &mut table.properties)?;
         let action = serde_json::to_value(current.snapshot.table_configuration().metadata());
@@ -86,6 +87,11 @@ impl TableState {
         let info = commit_info("UPDATE SCHEMA", Value::Object(Map::new()), now, in_commit_timestamp);
         let protocol = current.protocol.with(&needed_by(&BTreeMap::new(), &table.schema));
         let protocol = (protocol != current.protocol).then(|| json!({ "protocol": protocol }));
-        Ok(lines(&[Some(info), protocol, Some(json!({ "metaData": metadata }))].into_iter().flatten().collect::<Vec<_>>()))
+        Ok(lines(
+            &[Some(info), protocol, Some(json!({ "metaData": metadata }))]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>(),
+        ))
     }
 }

@@ -170,7 +170,8 @@ pub fn needed_by(properties: &BTreeMap<String, String>, schema: &Schema) -> Feat
     let on = ENABLED_BY.iter().filter(|(key, value, _)| {
         properties.get(*key).is_some_and(|given| given.eq_ignore_ascii_case(value))
     });
-    let mut features: Features = on.flat_map(|(_, _, names)| names.iter().map(|name| (*name).to_owned())).collect();
+    let mut features: Features =
+        on.flat_map(|(_, _, names)| names.iter().map(|name| (*name).to_owned())).collect();
     if find_field(schema, |field| has_timestamp_ntz(&field.data_type)).is_some() {
         features.insert("timestampNtz".to_owned());
     }
@@ -181,7 +182,8 @@ pub fn needed_by(properties: &BTreeMap<String, String>, schema: &Schema) -> Feat
 pub fn in_effect(properties: &HashMap<String, String>, protocol: &Protocol) -> BTreeMap<String, String> {
     let has = protocol.features();
     let known = |key: &str| ENABLED_BY.iter().find(|(enabling, _, _)| *enabling == key);
-    let in_effect = |key: &str| known(key).is_none_or(|(_, _, names)| names.iter().all(|name| has.contains(*name)));
+    let in_effect =
+        |key: &str| known(key).is_none_or(|(_, _, names)| names.iter().all(|name| has.contains(*name)));
     let kept = properties.iter().filter(|(key, _)| in_effect(key));
     kept.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
@@ -194,7 +196,10 @@ pub fn is_feature_property(key: &str) -> bool {
 /// Why we would not write to the table correctly, if so.
 pub fn refusal(protocol: &Protocol, info: &TableInfo) -> Option<String> {
     if protocol.min_writer_version > 7 {
-        return Some(format!("its minWriterVersion is {}, and 7 is the highest known", protocol.min_writer_version));
+        return Some(format!(
+            "its minWriterVersion is {}, and 7 is the highest known",
+            protocol.min_writer_version
+        ));
     }
     protocol.features().iter().find_map(|name| {
         let Some(feature) = FEATURES.iter().find(|feature| feature.name == name) else {
@@ -220,7 +225,9 @@ fn first_use(feature: &str, info: &TableInfo) -> Option<String> {
         "generatedColumns" => column("delta.generationExpression"),
         "identityColumns" => column("delta.identity."),
         "invariants" => column("delta.invariants"),
-        "materializePartitionColumns" => info.partition_by.first().map(|name| format!("partition column {name}")),
+        "materializePartitionColumns" => {
+            info.partition_by.first().map(|name| format!("partition column {name}"))
+        }
         iceberg => {
             let version = iceberg.strip_prefix("icebergCompat")?;
             let key = format!("delta.enableIcebergCompat{version}");
@@ -261,7 +268,10 @@ fn has_timestamp_ntz(data_type: &DataType) -> bool {
 
 /// The snapshot to build transactions on. The kernel refuses to write where the protocol names some features, also where
 /// nothing uses them; in the snapshot given to it these are left out. It is for commits only: not for reading the log further.
-pub fn for_transactions(snapshot: &SnapshotRef, protocol: &Protocol) -> delta_kernel::DeltaResult<SnapshotRef> {
+pub fn for_transactions(
+    snapshot: &SnapshotRef,
+    protocol: &Protocol,
+) -> delta_kernel::DeltaResult<SnapshotRef> {
     let features = protocol.features();
     let (refused, kept): (Features, Features) =
         features.into_iter().partition(|name| REFUSED_BY_KERNEL.contains(&name.as_str()));
@@ -356,15 +366,20 @@ mod tests {
             let properties = [(key.to_owned(), value.to_owned())].into();
             TableInfo { properties, ..info("{}") }
         };
-        let with = |name: &str| protocol(&format!(
-            r#"{{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["{name}"]}}"#
-        ));
+        let with = |name: &str| {
+            protocol(&format!(r#"{{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["{name}"]}}"#))
+        };
         assert_eq!(
             refusal(&with("checkConstraints"), &constraint("delta.constraints.positive", "v > 0")),
             Some("property delta.constraints.positive uses the table feature checkConstraints, which Sluice does not write".into())
         );
-        assert!(refusal(&with("icebergCompatV2"), &constraint("delta.enableIcebergCompatV2", "true")).is_some());
-        assert_eq!(refusal(&with("icebergCompatV2"), &constraint("delta.enableIcebergCompatV2", "false")), None);
+        assert!(
+            refusal(&with("icebergCompatV2"), &constraint("delta.enableIcebergCompatV2", "true")).is_some()
+        );
+        assert_eq!(
+            refusal(&with("icebergCompatV2"), &constraint("delta.enableIcebergCompatV2", "false")),
+            None
+        );
         for unknown in ["catalogManaged", "coordinatedCommits-preview", "geospatial", "tomorrow"] {
             assert_eq!(
                 refusal(&with(unknown), &info("{}")),

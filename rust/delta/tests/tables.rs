@@ -180,8 +180,15 @@ fn properties_and_partitions_are_in_the_first_commit_with_their_features() {
     assert_eq!((&protocol["minReaderVersion"], &protocol["minWriterVersion"]), (&json!(3), &json!(7)));
     assert_eq!(protocol["readerFeatures"], readers);
     let writers = [
-        "appendOnly", "deletionVectors", "domainMetadata", "inCommitTimestamp", "invariants", "rowTracking",
-        "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck",
+        "appendOnly",
+        "deletionVectors",
+        "domainMetadata",
+        "inCommitTimestamp",
+        "invariants",
+        "rowTracking",
+        "timestampNtz",
+        "v2Checkpoint",
+        "vacuumProtocolCheck",
     ];
     assert_eq!(protocol["writerFeatures"], json!(writers));
     assert!(rig.log()[0].lines().next().unwrap().contains("inCommitTimestamp"), "commitInfo comes first");
@@ -196,7 +203,10 @@ fn a_table_that_would_not_work_is_not_created() {
         error
     };
     let by = |name: &'static str| move |spec: &mut Spec| spec.partition_by = vec![name.to_owned()];
-    let nested = schema(json!([column("v", "long"), column("s", json!({"type": "struct", "fields": [column("x", "long")]}))]));
+    let nested = schema(json!([
+        column("v", "long"),
+        column("s", json!({"type": "struct", "fields": [column("x", "long")]}))
+    ]));
     let cases = [
         (refused(&nested, &by("missing")), "the table has no column missing"),
         (refused(&nested, &by("s")), "column s is struct<x:long>"),
@@ -206,7 +216,9 @@ fn a_table_that_would_not_work_is_not_created() {
     for (error, text) in cases {
         assert!(error.message.contains(text), "{error}");
     }
-    let generated = schema(json!([{"name": "g", "type": "long", "nullable": true, "metadata": {"delta.invariants": "{}"}}]));
+    let generated = schema(
+        json!([{"name": "g", "type": "long", "nullable": true, "metadata": {"delta.invariants": "{}"}}]),
+    );
     assert!(refused(&generated, &|_| ()).message.contains("column g uses the table feature invariants"));
 }
 
@@ -214,7 +226,8 @@ fn a_table_that_would_not_work_is_not_created() {
 fn a_table_with_other_partitions_than_the_settings_say_is_refused() {
     let rig = Rig::new();
     create(&rig, &columns(&["v", "a"]), |spec| spec.partition_by = vec!["a".to_owned()]).unwrap();
-    let load = |by: &str| Opened::new(&rig, &rig.process(), |spec| spec.partition_by = vec![by.to_owned()]).load();
+    let load =
+        |by: &str| Opened::new(&rig, &rig.process(), |spec| spec.partition_by = vec![by.to_owned()]).load();
     assert_eq!(load("A").unwrap().unwrap().partition_by, ["a"]);
     assert_eq!(load("v").unwrap_err().code, Code::SchemaMismatch);
 }
@@ -222,7 +235,8 @@ fn a_table_with_other_partitions_than_the_settings_say_is_refused() {
 #[test]
 fn of_many_creators_one_wins_and_the_others_go_on_with_its_table() {
     let rig = Rig::new();
-    let made: Vec<Arc<TableInfo>> = evolve_at_once(&rig, |n| columns(&["v", &format!("c{}", n % 3)]), Evolution::Add);
+    let made: Vec<Arc<TableInfo>> =
+        evolve_at_once(&rig, |n| columns(&["v", &format!("c{}", n % 3)]), Evolution::Add);
     assert_eq!(rig.log().iter().filter(|commit| commit.contains("CREATE TABLE")).count(), 1);
     let mut last = names(made.iter().max_by_key(|info| info.schema.fields.len()).unwrap());
     last.sort_unstable();
@@ -240,8 +254,12 @@ fn ten_processes_that_meet_new_columns_at_once_end_with_one_schema() {
         evolve_at_once(&rig, |n| columns(&["v", "same", &format!("own{n}")]), Evolution::Add);
         let info = Opened::new(&rig, &rig.process(), |_| ()).load().unwrap().unwrap();
         assert_eq!((info.schema.fields.len(), rig.log().len()), (12, 12));
-        let ids: Vec<_> =
-            info.schema.fields.iter().filter_map(|field| field.metadata.get("delta.columnMapping.id")).collect();
+        let ids: Vec<_> = info
+            .schema
+            .fields
+            .iter()
+            .filter_map(|field| field.metadata.get("delta.columnMapping.id"))
+            .collect();
         match mode {
             "none" => assert_eq!(ids, [&json!(0); 0]),
             _ => assert_eq!(ids, (1..=12).map(|id| json!(id)).collect::<Vec<_>>().iter().collect::<Vec<_>>()),
@@ -250,7 +268,11 @@ fn ten_processes_that_meet_new_columns_at_once_end_with_one_schema() {
 }
 
 /// Ten processes, each with a wish of its own.
-fn evolve_at_once(rig: &Rig, wanted: impl Fn(usize) -> Schema + Sync, evolution: Evolution) -> Vec<Arc<TableInfo>> {
+fn evolve_at_once(
+    rig: &Rig,
+    wanted: impl Fn(usize) -> Schema + Sync,
+    evolution: Evolution,
+) -> Vec<Arc<TableInfo>> {
     let evolve = &|n| {
         let mut table = Opened::new(rig, &rig.process(), |spec| spec.evolution = evolution);
         table.load().unwrap();
@@ -278,20 +300,32 @@ fn a_change_with_a_lost_reply_is_made_once() {
 #[test]
 fn a_change_keeps_the_rest_of_the_metadata_and_raises_the_protocol_where_it_has_to() {
     let rig = Rig::new();
-    let mut first = create_by_hand(&[], json!({"delta.enableInCommitTimestamps": "true", "mine": "x"}), json!({
-        "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["inCommitTimestamp", "appendOnly"]}), SCHEMA);
+    let mut first = create_by_hand(
+        &[],
+        json!({"delta.enableInCommitTimestamps": "true", "mine": "x"}),
+        json!({
+        "minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["inCommitTimestamp", "appendOnly"]}),
+        SCHEMA,
+    );
     first[2]["metaData"]["name"] = "the name".into();
     let future = 4_000_000_000_000_i64;
     first[0]["commitInfo"]["inCommitTimestamp"] = future.into();
     write_by_hand(&rig, &first);
     let mut table = Opened::new(&rig, &rig.process(), |spec| spec.evolution = Evolution::Add);
-    let wanted = schema(json!([column("v", "long"), column("t", json!({"type": "array", "elementType": "timestamp_ntz", "containsNull": true}))]));
+    let wanted = schema(json!([
+        column("v", "long"),
+        column("t", json!({"type": "array", "elementType": "timestamp_ntz", "containsNull": true}))
+    ]));
     assert_eq!(names(&table.evolve(&wanted).unwrap()), ["v", "w", "t"]);
     let (before, after) = (action(&rig, 0, "metaData"), action(&rig, 1, "metaData"));
     for key in ["id", "name", "format", "configuration", "partitionColumns", "createdTime"] {
         assert_eq!(after[key], before[key], "{key}");
     }
-    assert_eq!(action(&rig, 1, "commitInfo")["inCommitTimestamp"], future + 1, "never behind the version before");
+    assert_eq!(
+        action(&rig, 1, "commitInfo")["inCommitTimestamp"],
+        future + 1,
+        "never behind the version before"
+    );
     assert!(rig.log()[1].lines().next().unwrap().contains("commitInfo"));
     let protocol = json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["timestampNtz"],
         "writerFeatures": ["appendOnly", "inCommitTimestamp", "timestampNtz"]});
@@ -330,7 +364,8 @@ fn features(of_readers: &[&str], of_writers: &[&str]) -> Value {
 }
 
 fn mapped(name: &str, data_type: &str, id: i64) -> Value {
-    let metadata = json!({"delta.columnMapping.id": id, "delta.columnMapping.physicalName": format!("col-{id}")});
+    let metadata =
+        json!({"delta.columnMapping.id": id, "delta.columnMapping.physicalName": format!("col-{id}")});
     json!({"name": name, "type": data_type, "nullable": true, "metadata": metadata})
 }
 
@@ -339,25 +374,75 @@ fn tables_with_each_feature_are_written_and_read_back() {
     let clustering = json!({"domainMetadata": {"domain": "delta.clustering", "removed": false,
         "configuration": r#"{"clusteringColumns":[["v"]],"domainName":"delta.clustering"}"#}});
     let own_domain = json!({"domainMetadata": {"domain": "mine", "removed": false, "configuration": "{}"}});
-    let mapped = json!({"type": "struct", "fields": [mapped("v", "long", 1), mapped("w", "string", 2)]}).to_string();
-    let mapping = |mode: &str| json!({"delta.columnMapping.mode": mode, "delta.columnMapping.maxColumnId": "2"});
+    let mapped =
+        json!({"type": "struct", "fields": [mapped("v", "long", 1), mapped("w", "string", 2)]}).to_string();
+    let mapping =
+        |mode: &str| json!({"delta.columnMapping.mode": mode, "delta.columnMapping.maxColumnId": "2"});
     let none: [Value; 0] = [];
     let cases = [
-        ("appendOnly", features(&[], &["appendOnly"]), json!({"delta.appendOnly": "true"}), &none[..], SCHEMA),
+        (
+            "appendOnly",
+            features(&[], &["appendOnly"]),
+            json!({"delta.appendOnly": "true"}),
+            &none[..],
+            SCHEMA,
+        ),
         ("columnMapping by name", features(&["columnMapping"], &[]), mapping("name"), &none, &mapped),
         ("columnMapping by id", features(&["columnMapping"], &[]), mapping("id"), &none, &mapped),
-        ("deletionVectors", features(&["deletionVectors"], &[]), json!({"delta.enableDeletionVectors": "true"}), &none, SCHEMA),
-        ("typeWidening", features(&["typeWidening"], &[]), json!({"delta.enableTypeWidening": "true"}), &none, SCHEMA),
-        ("typeWidening-preview", features(&["typeWidening-preview"], &[]), json!({"delta.enableTypeWidening": "true"}), &none, SCHEMA),
+        (
+            "deletionVectors",
+            features(&["deletionVectors"], &[]),
+            json!({"delta.enableDeletionVectors": "true"}),
+            &none,
+            SCHEMA,
+        ),
+        (
+            "typeWidening",
+            features(&["typeWidening"], &[]),
+            json!({"delta.enableTypeWidening": "true"}),
+            &none,
+            SCHEMA,
+        ),
+        (
+            "typeWidening-preview",
+            features(&["typeWidening-preview"], &[]),
+            json!({"delta.enableTypeWidening": "true"}),
+            &none,
+            SCHEMA,
+        ),
         ("timestampNtz", features(&["timestampNtz"], &[]), json!({}), &none, SCHEMA),
-        ("rowTracking", features(&[], &["rowTracking", "domainMetadata"]), json!({"delta.enableRowTracking": "true"}), &none, SCHEMA),
+        (
+            "rowTracking",
+            features(&[], &["rowTracking", "domainMetadata"]),
+            json!({"delta.enableRowTracking": "true"}),
+            &none,
+            SCHEMA,
+        ),
         ("domainMetadata", features(&[], &["domainMetadata"]), json!({}), &[own_domain], SCHEMA),
         ("clustering", features(&[], &["clustering", "domainMetadata"]), json!({}), &[clustering], SCHEMA),
-        ("inCommitTimestamp", features(&[], &["inCommitTimestamp"]), json!({"delta.enableInCommitTimestamps": "true"}), &none, SCHEMA),
-        ("v2Checkpoint", features(&["v2Checkpoint"], &[]), json!({"delta.checkpointPolicy": "v2"}), &none, SCHEMA),
+        (
+            "inCommitTimestamp",
+            features(&[], &["inCommitTimestamp"]),
+            json!({"delta.enableInCommitTimestamps": "true"}),
+            &none,
+            SCHEMA,
+        ),
+        (
+            "v2Checkpoint",
+            features(&["v2Checkpoint"], &[]),
+            json!({"delta.checkpointPolicy": "v2"}),
+            &none,
+            SCHEMA,
+        ),
         ("vacuumProtocolCheck", features(&["vacuumProtocolCheck"], &[]), json!({}), &none, SCHEMA),
         ("variantType", features(&["variantType"], &[]), json!({}), &none, SCHEMA),
-        ("changeDataFeed", features(&[], &["changeDataFeed"]), json!({"delta.enableChangeDataFeed": "true"}), &none, SCHEMA),
+        (
+            "changeDataFeed",
+            features(&[], &["changeDataFeed"]),
+            json!({"delta.enableChangeDataFeed": "true"}),
+            &none,
+            SCHEMA,
+        ),
         ("invariants", features(&[], &["invariants"]), json!({}), &none, SCHEMA),
         ("checkConstraints", features(&[], &["checkConstraints"]), json!({}), &none, SCHEMA),
         ("generatedColumns", features(&[], &["generatedColumns"]), json!({}), &none, SCHEMA),
@@ -365,7 +450,13 @@ fn tables_with_each_feature_are_written_and_read_back() {
         ("allowColumnDefaults", features(&[], &["allowColumnDefaults"]), json!({}), &none, SCHEMA),
         ("icebergCompatV2", features(&[], &["icebergCompatV2"]), json!({}), &none, SCHEMA),
         ("checkpointProtection", features(&[], &["checkpointProtection"]), json!({}), &none, SCHEMA),
-        ("materializePartitionColumns", features(&[], &["materializePartitionColumns"]), json!({}), &none, SCHEMA),
+        (
+            "materializePartitionColumns",
+            features(&[], &["materializePartitionColumns"]),
+            json!({}),
+            &none,
+            SCHEMA,
+        ),
     ];
     for (name, protocol, configuration, extra, schema) in cases {
         let rig = Rig::new();
@@ -435,22 +526,62 @@ fn features_that_are_used_or_unknown_are_refused_by_name() {
     let constraint = json!({"delta.constraints.positive": "v > 0"});
     let plain = with(json!({}));
     let cases = [
-        (legacy(2), json!({}), with(json!({"delta.invariants": "{}"})), "column v uses the table feature invariants"),
-        (legacy(3), constraint, plain.clone(), "property delta.constraints.positive uses the table feature checkConstraints"),
-        (legacy(4), json!({}), with(json!({"delta.generationExpression": "1"})), "column v uses the table feature generatedColumns"),
-        (legacy(6), json!({}), with(json!({"delta.identity.start": 1})), "column v uses the table feature identityColumns"),
-        (features(&[], &["allowColumnDefaults"]), json!({}), with(json!({"CURRENT_DEFAULT": "1"})), "column v uses the table feature allowColumnDefaults"),
-        (features(&[], &["icebergCompatV1"]), json!({"delta.enableIcebergCompatV1": "true"}), plain.clone(), "icebergCompatV1"),
-        (features(&["catalogManaged"], &["inCommitTimestamp"]), json!({"delta.enableInCommitTimestamps": "true"}), plain.clone(), "catalogManaged"),
+        (
+            legacy(2),
+            json!({}),
+            with(json!({"delta.invariants": "{}"})),
+            "column v uses the table feature invariants",
+        ),
+        (
+            legacy(3),
+            constraint,
+            plain.clone(),
+            "property delta.constraints.positive uses the table feature checkConstraints",
+        ),
+        (
+            legacy(4),
+            json!({}),
+            with(json!({"delta.generationExpression": "1"})),
+            "column v uses the table feature generatedColumns",
+        ),
+        (
+            legacy(6),
+            json!({}),
+            with(json!({"delta.identity.start": 1})),
+            "column v uses the table feature identityColumns",
+        ),
+        (
+            features(&[], &["allowColumnDefaults"]),
+            json!({}),
+            with(json!({"CURRENT_DEFAULT": "1"})),
+            "column v uses the table feature allowColumnDefaults",
+        ),
+        (
+            features(&[], &["icebergCompatV1"]),
+            json!({"delta.enableIcebergCompatV1": "true"}),
+            plain.clone(),
+            "icebergCompatV1",
+        ),
+        (
+            features(&["catalogManaged"], &["inCommitTimestamp"]),
+            json!({"delta.enableInCommitTimestamps": "true"}),
+            plain.clone(),
+            "catalogManaged",
+        ),
         (features(&[], &["tomorrow"]), json!({}), plain.clone(), "it has the table feature tomorrow"),
         (features(&["variantType"], &[]), json!({}), plain.replace("\"long\"", "\"variant\""), "variant"),
-        (legacy(2), json!({"delta.setTransactionRetentionDuration": "interval 1 day"}), plain.clone(), "setTransactionRetentionDuration"),
+        (
+            legacy(2),
+            json!({"delta.setTransactionRetentionDuration": "interval 1 day"}),
+            plain.clone(),
+            "setTransactionRetentionDuration",
+        ),
     ];
     for (protocol, configuration, schema, text) in cases {
         let rig = Rig::new();
         write_by_hand(&rig, &create_by_hand(&[], configuration, protocol, &schema));
         let error: Error = Opened::new(&rig, &rig.process(), |_| ()).load().unwrap_err();
-        assert_eq!(error.code, Code::TableUnsupported, "{text}");
+        assert_eq!(error.code, Code::TableUnsupported, "{text}: {error}");
         assert!(error.message.contains(text), "{error}");
     }
 }

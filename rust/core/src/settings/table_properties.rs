@@ -44,7 +44,8 @@ const PROPERTIES: [(&str, Takes); 26] = [
 pub fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut properties = BTreeMap::new();
     for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
-        let Some((name, value)) = entry.split_once('=').map(|(name, value)| (name.trim(), value.trim())) else {
+        let Some((name, value)) = entry.split_once('=').map(|(name, value)| (name.trim(), value.trim()))
+        else {
             return Err(format!("{entry:?} is not of the form name=value"));
         };
         check(name, value)?;
@@ -67,7 +68,10 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     }
     let Some((known, takes)) = PROPERTIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
         let names: Vec<_> = PROPERTIES.iter().map(|(known, _)| *known).collect();
-        return Err(format!("{name} is not a property that Sluice creates tables with; those are {}", names.join(", ")));
+        return Err(format!(
+            "{name} is not a property that Sluice creates tables with; those are {}",
+            names.join(", ")
+        ));
     };
     if *known != name {
         return Err(format!("{name} is written {known}"));
@@ -105,8 +109,12 @@ mod tests {
         for (text, message) in refusals {
             assert_eq!(parse(text), Err(message.to_owned()));
         }
-        for name in ["delta.constraints.c", "delta.enableIcebergCompatV2", "delta.minReaderVersion", "delta.x"] {
-            assert!(parse(&format!("{name}=1")).unwrap_err().starts_with(&format!("{name} is not a property")));
+        for name in
+            ["delta.constraints.c", "delta.enableIcebergCompatV2", "delta.minReaderVersion", "delta.x"]
+        {
+            assert!(
+                parse(&format!("{name}=1")).unwrap_err().starts_with(&format!("{name} is not a property"))
+            );
         }
         let forgets = parse("delta.setTransactionRetentionDuration=interval 1 day").unwrap_err();
         assert!(forgets.contains("forget the offsets"), "{forgets}");
