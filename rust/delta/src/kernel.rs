@@ -82,6 +82,10 @@ pub fn kernel_error(doing: &str, error: &delta_kernel::Error) -> Error {
         Kernel::Unsupported(_) | Kernel::InvalidProtocol(_) | Kernel::InvalidTransactionState(_) => {
             Error::new(Code::TableUnsupported, format!("{doing}: {error}"))
         }
+        Kernel::MaxCatalogVersion(_) => Error::new(
+            Code::TableUnsupported,
+            format!("{doing}: it has the table feature catalogManaged, which Sluice does not write"),
+        ),
         Kernel::MalformedJson(_)
         | Kernel::MissingMetadata
         | Kernel::MissingProtocol

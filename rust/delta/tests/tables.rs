@@ -581,7 +581,7 @@ fn features_that_are_used_or_unknown_are_refused_by_name() {
         let rig = Rig::new();
         write_by_hand(&rig, &create_by_hand(&[], configuration, protocol, &schema));
         let error: Error = Opened::new(&rig, &rig.process(), |_| ()).load().unwrap_err();
-        assert_eq!(error.code, Code::TableUnsupported, "{text}");
+        assert_eq!(error.code, Code::TableUnsupported, "{text}: {error}");
         assert!(error.message.contains(text), "{error}");
     }
 }

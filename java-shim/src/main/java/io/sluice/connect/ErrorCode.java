@@ -42,8 +42,7 @@ public enum ErrorCode {
   TABLE_MISSING(
       ErrorClass.FATAL,
       "There is no Delta table at delta.table.uri.",
-      "Create the table, or set delta.table.auto.create=true and give delta.schema.json or "
-          + "delta.schema.file."),
+      "Create the table, or set delta.table.auto.create=true."),
 
   TABLE_UNSUPPORTED(
       ErrorClass.FATAL,
@@ -56,11 +55,6 @@ public enum ErrorCode {
           + "writing to it.",
       "Make sure that this is the table you mean, then restart the task: it starts from the new "
           + "table's offsets, and where that holds none, from the consumer group's."),
-
-  TABLE_CHANGED(
-      ErrorClass.FATAL,
-      "Another writer changed the table's schema so that rows already converted no longer fit.",
-      "Restart the task: its rows are read from Kafka again and converted to the new schema."),
 
   OFFSET_BELOW_TABLE(
       ErrorClass.FATAL,
