@@ -3,7 +3,7 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde::Deserialize;
-use sluice_core::settings::declare::SETTINGS;
+use sluice_core::settings::declare::{Kind, SETTINGS, TextRule};
 use sluice_core::settings::{Settings, generate};
 use std::collections::BTreeMap;
 use std::fs;
@@ -53,7 +53,7 @@ fn settings_cases_have_the_errors_they_say() {
             errors.iter().map(|e| (e.key.clone(), e.code.name().to_string())).collect();
         assert_eq!(found, case.errors, "{}: {errors:?}", case.case);
     }
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter().filter(|setting| !matches!(setting.kind, Kind::Text(TextRule::Any))) {
         assert!(
             cases.iter().any(|case| case.errors.contains_key(setting.name)),
             "no case for {}",

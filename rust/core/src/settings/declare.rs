@@ -59,6 +59,7 @@ pub enum TextRule {
     TableUri,
     AbsolutePath,
     SchemaJson,
+    Any,
     /// A notation of its own; the text says which, for the documentation's table.
     Notation(&'static str),
 }
@@ -372,7 +373,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: METADATA_PREFIX,
-        kind: Kind::Text(TextRule::Notation("start of a column name")),
+        kind: Kind::Text(TextRule::Any),
         default: Default::Value("_kafka_"),
         group: "Columns",
         importance: Importance::Low,
@@ -381,7 +382,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: METADATA_STRUCT,
-        kind: Kind::Text(TextRule::Notation("column name")),
+        kind: Kind::Text(TextRule::Any),
         default: Default::None,
         group: "Columns",
         importance: Importance::Low,
@@ -401,7 +402,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: KEY_PREFIX,
-        kind: Kind::Text(TextRule::Notation("start of a column name")),
+        kind: Kind::Text(TextRule::Any),
         default: Default::Value("key_"),
         group: "Columns",
         importance: Importance::Low,

@@ -77,7 +77,7 @@ fn allowed(setting: &Setting) -> String {
         Kind::Text(TextRule::AbsolutePath) => "absolute path".into(),
         Kind::Text(TextRule::SchemaJson) => "Delta schema JSON".into(),
         Kind::Text(TextRule::Notation(notation)) => notation.into(),
-        Kind::Password => "any".into(),
+        Kind::Text(TextRule::Any) | Kind::Password => "any".into(),
         Kind::Boolean => "`true`, `false`".into(),
         Kind::Int(number) | Kind::Long(number) => {
             format!("at least {}", with_unit(number.min, number))

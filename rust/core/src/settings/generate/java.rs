@@ -66,7 +66,7 @@ fn define(setting: &Setting, order: usize) -> String {
             let check = match rule {
                 TextRule::TableUri => "TABLE_URI_RULE",
                 TextRule::AbsolutePath => "ABSOLUTE_PATH_RULE",
-                TextRule::SchemaJson | TextRule::Notation(_) => "null",
+                TextRule::SchemaJson | TextRule::Any | TextRule::Notation(_) => "null",
             };
             ("STRING", check.to_string(), "LONG")
         }

@@ -60,7 +60,7 @@ fn property(setting: &Setting) -> Value {
     let form = match setting.kind {
         Kind::Text(TextRule::AbsolutePath) => json!({ "type": "string", "pattern": "^/" }),
         Kind::Text(TextRule::TableUri) => json!({ "type": "string", "pattern": "^(/|file:///)" }),
-        Kind::Text(TextRule::SchemaJson | TextRule::Notation(_)) | Kind::Password => {
+        Kind::Text(TextRule::SchemaJson | TextRule::Any | TextRule::Notation(_)) | Kind::Password => {
             json!({ "type": "string" })
         }
         Kind::Boolean => json!({ "enum": ["true", "false"] }),

@@ -39,6 +39,12 @@ public enum ErrorCode {
       "The message names the column and both types. Change the setting or the table; see "
           + "docs/columns.md."),
 
+  SCHEMA_UNCLEAR(
+      ErrorClass.FATAL,
+      "The records do not give columns that a Delta table can have.",
+      "The message names the field and says what to do. Mend it before Sluice, or give "
+          + "delta.schema.json or delta.schema.file; see docs/evolution.md."),
+
   TABLE_MISSING(
       ErrorClass.FATAL,
       "There is no Delta table at delta.table.uri.",
@@ -129,6 +135,16 @@ public enum ErrorCode {
       "In raw mode a record's value has to be bytes or a string, and this one is something else.",
       "Set value.converter=org.apache.kafka.connect.converters.ByteArrayConverter."),
 
+  RECORD_NULL_VALUE(
+      ErrorClass.RECORD,
+      "The record has no value (a tombstone), and behavior.on.null.values is fail or dlq.",
+      "Set behavior.on.null.values=ignore to count tombstones instead, or mend the producer."),
+
+  RECORD_UNROUTED(
+      ErrorClass.RECORD,
+      "delta.route.by finds no table for the record.",
+      "Give delta.route.map an entry for the value in the message, or set delta.route.unmatched."),
+
   RECORD_NOT_STRUCT(
       ErrorClass.RECORD,
       "A record's value has no fields: it is neither a struct nor a map.",
@@ -166,6 +182,12 @@ public enum ErrorCode {
       "The task's buffers are full. Nothing of the batch was taken.",
       "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the "
           + "topic."),
+
+  TABLE_PENDING(
+      ErrorClass.RETRIABLE,
+      "A table that the batch needs is being opened, created or given new columns. Nothing of "
+          + "the batch was taken.",
+      "Nothing: Connect delivers the batch again. If it lasts, the store is slow."),
 
   NATIVE_UNAVAILABLE(
       ErrorClass.FATAL,
