@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_array::{ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, StructArray, new_empty_array};
+use arrow_array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
 use arrow_buffer::OffsetBuffer;
-use arrow_schema::{DataType, Field, Fields, Schema as ArrowSchema};
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema as ArrowSchema};
+use arrow_select::concat::concat;
 use buoyant_kernel as delta_kernel;
 use delta_kernel::engine::arrow_conversion::TryFromArrow;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
@@ -205,7 +206,9 @@ impl TableState {
         if !files.is_empty() {
             // Without it, a concurrent MERGE or DELETE of Spark takes our rows for ones that it should have read.
             transaction = transaction.with_blind_append();
-            transaction.add_files(Box::new(ArrowEngineData::new(add_actions(files)?)));
+            for batch in add_actions(files)? {
+                transaction.add_files(Box::new(ArrowEngineData::new(batch)));
+            }
         }
         for (app_id, version) in txns {
             transaction = transaction.with_transaction_id(app_id.clone(), *version);
@@ -274,32 +277,39 @@ fn origin_schema() -> ArrowSchema {
     ArrowSchema::new(vec![field("sluice", DataType::Struct(origin))])
 }
 
-/// The kernel's input for `add` actions (its `BASE_ADD_FILES_SCHEMA`).
-fn add_actions(files: &[&StagedFile]) -> Result<RecordBatch> {
-    let strings = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
-    let entries = Fields::from(vec![strings("key", false), strings("value", true)]);
-    let entry = Arc::new(Field::new("key_value", DataType::Struct(entries.clone()), false));
-    let no_values = StructArray::new(
-        entries.clone(),
-        entries.iter().map(|field| new_empty_array(field.data_type())).collect(),
-        None,
-    );
-    let no_partitions = MapArray::new(entry, OffsetBuffer::new_zeroed(files.len()), no_values, None, false);
+/// The kernel's input for `add` actions (its `BASE_ADD_FILES_SCHEMA`): a batch for each run of files with the same
+/// columns in their statistics.
+pub(crate) fn add_actions(files: &[&StagedFile]) -> Result<Vec<RecordBatch>> {
+    let of_same_stats = files.chunk_by(|one, other| one.stats.data_type() == other.stats.data_type());
+    let batches = of_same_stats.map(add_batch).collect::<std::result::Result<_, ArrowError>>();
+    batches.map_err(|e| Error::new(Code::NativePanic, format!("add actions: {e}")))
+}
+
+fn add_batch(files: &[&StagedFile]) -> std::result::Result<RecordBatch, ArrowError> {
     let longs = |value: fn(&StagedFile) -> i64| -> ArrayRef {
         Arc::new(files.iter().map(|file| value(file)).collect::<Int64Array>())
     };
-    let stats = StructArray::from(vec![(
-        Arc::new(Field::new("numRecords", DataType::Int64, true)),
-        longs(|file| file.rows as i64),
-    )]);
-    let names: ArrayRef =
-        Arc::new(files.iter().map(|file| Some(file.name.as_str())).collect::<StringArray>());
+    let names = files.iter().map(|file| Some(file.add_path())).collect::<StringArray>();
+    let stats: Vec<&dyn Array> = files.iter().map(|file| &file.stats as &dyn Array).collect();
     RecordBatch::try_from_iter_with_nullable([
-        ("path", names, false),
-        ("partitionValues", Arc::new(no_partitions) as ArrayRef, false),
+        ("path", Arc::new(names) as ArrayRef, false),
+        ("partitionValues", Arc::new(partition_values(files)?), false),
         ("size", longs(|file| file.size as i64), false),
         ("modificationTime", longs(|file| file.modified), false),
-        ("stats", Arc::new(stats) as ArrayRef, true),
+        ("stats", concat(&stats)?, true),
     ])
-    .map_err(|e| Error::new(Code::NativePanic, format!("add actions: {e}")))
+}
+
+fn partition_values(files: &[&StagedFile]) -> std::result::Result<MapArray, ArrowError> {
+    let entries = Fields::from(vec![
+        Field::new("key", DataType::Utf8, false),
+        Field::new("value", DataType::Utf8, true),
+    ]);
+    let entry = Arc::new(Field::new("key_value", DataType::Struct(entries.clone()), false));
+    let all = || files.iter().flat_map(|file| &file.partition_values);
+    let keys = all().map(|(name, _)| Some(name)).collect::<StringArray>();
+    let values = all().map(|(_, value)| value.as_ref()).collect::<StringArray>();
+    let pairs = StructArray::try_new(entries, vec![Arc::new(keys), Arc::new(values)], None)?;
+    let offsets = OffsetBuffer::from_lengths(files.iter().map(|file| file.partition_values.len()));
+    MapArray::try_new(entry, offsets, pairs, None, false)
 }

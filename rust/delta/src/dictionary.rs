@@ -2,30 +2,30 @@
 //! encoding together and saves nothing.
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef};
 use arrow_cast::cast;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Fields};
 use parquet::schema::types::ColumnPath;
 
 /// With more distinct values than this, a dictionary does not pay.
 const MANY: usize = 1 << 16;
 
-/// The columns with many distinct values, judged by the first rows of a file. Those in lists and maps are left out.
-pub fn columns_of_many_values(first: &RecordBatch) -> Vec<ColumnPath> {
+/// The columns with many distinct values, judged by the first rows of a file whose schema has `fields`. Those in lists
+/// and maps are left out.
+pub fn columns_of_many_values(fields: &Fields, first: &[ArrayRef]) -> Vec<ColumnPath> {
     let mut found = Vec::new();
-    for (field, column) in first.schema_ref().fields().iter().zip(first.columns()) {
-        collect(vec![field.name().clone()], column, &mut found);
-    }
+    collect(&[], fields, first, &mut found);
     found
 }
 
-fn collect(path: Vec<String>, column: &ArrayRef, found: &mut Vec<ColumnPath>) {
-    if let Some(group) = column.as_struct_opt() {
-        for (field, child) in group.fields().iter().zip(group.columns()) {
-            collect([path.as_slice(), &[field.name().clone()]].concat(), child, found);
+fn collect(parent: &[String], fields: &Fields, columns: &[ArrayRef], found: &mut Vec<ColumnPath>) {
+    for (field, column) in fields.iter().zip(columns) {
+        let path = [parent, &[field.name().clone()]].concat();
+        if let (DataType::Struct(fields), Some(group)) = (field.data_type(), column.as_struct_opt()) {
+            collect(&path, fields, group.columns(), found);
+        } else if has_many_values(column) {
+            found.push(ColumnPath::new(path));
         }
-    } else if has_many_values(column) {
-        found.push(ColumnPath::new(path));
     }
 }
 
@@ -43,7 +43,9 @@ fn has_many_values(column: &ArrayRef) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, StructArray};
+    use arrow_array::{
+        BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+    };
     use arrow_schema::Field;
 
     use super::*;
@@ -52,7 +54,10 @@ mod tests {
 
     fn found(columns: Vec<(&str, ArrayRef)>) -> Vec<String> {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
-        columns_of_many_values(&batch).iter().map(ColumnPath::string).collect()
+        columns_of_many_values(batch.schema_ref().fields(), batch.columns())
+            .iter()
+            .map(ColumnPath::string)
+            .collect()
     }
 
     fn longs(distinct: i64, rows: i64) -> ArrayRef {

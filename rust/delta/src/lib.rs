@@ -12,6 +12,11 @@ mod hub;
 mod kernel;
 mod log;
 mod mapping;
+mod partition;
+mod physical;
+#[cfg(test)]
+mod readback;
+mod stats;
 pub mod store;
 mod table;
 mod unit;

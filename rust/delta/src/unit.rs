@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use sluice_core::error::Error;
+use arrow_array::StructArray;
+use arrow_array::cast::AsArray;
+use buoyant_kernel as delta_kernel;
+use delta_kernel::engine::arrow_expression::evaluate_expression::to_json;
 use sluice_core::offsets::Interval;
 use sluice_core::table::TableInfo;
+use sluice_core::{Code, Error, Result};
+
+use crate::partition::add_path;
 
 /// Files for one table and the intervals that their rows cover. Without files it only moves offsets.
 #[derive(Debug)]
@@ -26,6 +32,24 @@ pub struct StagedFile {
     pub modified: i64,
     /// The table that its rows were made for.
     pub table: Arc<TableInfo>,
+    /// By physical names.
+    pub partition_values: Vec<(String, Option<String>)>,
+    /// One row, as the Delta kernel takes it.
+    pub stats: StructArray,
+}
+
+impl StagedFile {
+    /// `path` of the `add` action.
+    pub fn add_path(&self) -> String {
+        add_path(&self.name)
+    }
+
+    /// `stats` of the `add` action.
+    pub fn stats_json(&self) -> Result<String> {
+        let json = to_json(&self.stats)
+            .map_err(|e| Error::new(Code::NativePanic, format!("statistics of {}: {e}", self.name)))?;
+        Ok(json.as_string::<i32>().value(0).to_owned())
+    }
 }
 
 /// What became of a unit. A conflict or an unknown outcome never gets this far: it is settled before.

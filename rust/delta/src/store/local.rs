@@ -60,15 +60,16 @@ impl Store for LocalStore {
 
     fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
         let path = self.root.join(name);
-        if let Some(folder) = path.parent() {
-            self.make_folder(folder)?;
-        }
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(|e| self.failed("cannot create the folder", folder, &e))?;
+        let of_table = |folder: &&Path| folder.starts_with(&self.root);
+        let folders = folder.ancestors().take_while(of_table).map(Path::to_owned).collect();
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .open(&path)
             .map_err(|e| self.failed("cannot create the data file", &path, &e))?;
-        Ok(Box::new(LocalFile { path, file: Some(BufWriter::with_capacity(1 << 18, file)) }))
+        Ok(Box::new(LocalFile { path, folders, file: Some(BufWriter::with_capacity(1 << 18, file)) }))
     }
 
     fn delete(&self, name: &str) -> Result<()> {
@@ -109,6 +110,8 @@ impl Store for LocalStore {
 
 struct LocalFile {
     path: PathBuf,
+    /// Those that it is in, up to the table's.
+    folders: Vec<PathBuf>,
     /// None once finished.
     file: Option<BufWriter<File>>,
 }
@@ -131,13 +134,14 @@ impl Write for LocalFile {
 
 impl DataFile for LocalFile {
     fn finish(&mut self) -> Result<u64> {
-        let folder = self.path.parent().map(Path::to_owned);
         let synced = self.file().and_then(|file| {
             file.flush()?;
             file.get_ref().sync_all()?;
-            let size = file.get_ref().metadata()?.len();
-            folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
-            Ok(size)
+            Ok(file.get_ref().metadata()?.len())
+        });
+        // Another writer may have made a folder and not synced it yet.
+        let synced = synced.and_then(|size| {
+            self.folders.iter().try_for_each(|folder| File::open(folder)?.sync_all()).map(|()| size)
         });
         let size = synced.map_err(|e| store_error(&format!("cannot write {}", self.path.display()), &e))?;
         self.file = None;
@@ -205,6 +209,18 @@ mod tests {
         finished.finish().unwrap();
         assert!(!store.root.join("a.parquet").exists());
         assert_eq!(fs::read(store.root.join("b.parquet")).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn files_in_folders_are_made_and_deleted() {
+        let (_folder, store) = store();
+        let name = "a=x%2Fy/b= /part.parquet";
+        let mut file = store.create(name).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert_eq!(file.finish(), Ok(5));
+        assert!(store.root.join(name).exists());
+        store.delete(name).unwrap();
+        assert!(!store.root.join(name).exists());
     }
 
     #[test]
