@@ -71,6 +71,10 @@ codes! {
     SchemaMismatch "SCHEMA_MISMATCH" Fatal
         "The schema in the settings does not fit the table's."
         "Change one of the two: each column of the settings must be in the table with the same type.";
+    SchemaUnclear "SCHEMA_UNCLEAR" Fatal
+        "The records do not give columns that a Delta table can have."
+        "The message names the field and says what to do. Mend it before Sluice, or give `delta.schema.json` or \
+         `delta.schema.file`; see docs/evolution.md.";
     TableMissing "TABLE_MISSING" Fatal
         "There is no Delta table at `delta.table.uri`."
         "Create the table, or set `delta.table.auto.create=true`.";

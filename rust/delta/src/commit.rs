@@ -15,7 +15,7 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::StructType;
 use delta_kernel::transaction::CommitResult;
 use serde::Serialize;
-use sluice_core::schema::check_fits;
+use sluice_core::schema::still_fits;
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -141,9 +141,10 @@ impl TableState {
         }
         let info = &self.current()?.info;
         let changed = unit.files.iter().filter(|file| file.table != *info);
-        let misfit = changed.map(|file| check_fits(&file.table.schema, &info.schema)).find_map(Result::err);
-        Ok(misfit
-            .map(|e| format!("rows were converted before another writer changed the table: {}", e.message)))
+        let misfit = changed.map(|file| still_fits(&file.table, info)).find_map(Result::err);
+        Ok(misfit.map(|changes| {
+            format!("another writer changed the table since the rows were converted: {changes}")
+        }))
     }
 
     fn end_all(&self, group: Vec<Submission>, version: u64) {

@@ -1,10 +1,10 @@
-//! Whether rows made for one schema can be written to a table of another.
+//! Whether the schema in the settings fits the table's.
 
 use super::{DataType, Field, Schema, child_path};
 use crate::{Code, Error, Result};
 
-/// Every column of `given` is in `table` with the same type and may be null only where the table's may; what only the table
-/// has is nullable. The error lists every difference.
+/// Every column of `given` is in `table`, in whatever case, with the same type, and may be null only where the table's may;
+/// what only the table has is nullable. The error lists every difference.
 pub fn check_fits(given: &Schema, table: &Schema) -> Result<()> {
     let mut differences = Vec::new();
     compare_fields("", &given.fields, &table.fields, &mut differences);
@@ -17,31 +17,27 @@ pub fn check_fits(given: &Schema, table: &Schema) -> Result<()> {
 fn compare_fields(parent: &str, given: &[Field], table: &[Field], differences: &mut Vec<String>) {
     for field in given {
         let path = child_path(parent, &field.name);
-        match table.iter().find(|other| other.name == field.name) {
+        match find(&field.name, table) {
             Some(other) => {
                 compare_null(&path, field.nullable, other.nullable, differences);
                 compare_types(&path, &field.data_type, &other.data_type, differences);
             }
-            None => {
-                let same = |other: &&Field| other.name.to_lowercase() == field.name.to_lowercase();
-                differences.push(match table.iter().find(same) {
-                    Some(other) => {
-                        format!("{path}: {} is written {:?} in the table", field.data_type, other.name)
-                    }
-                    None => format!("{path}: {} is not in the table", field.data_type),
-                });
-            }
+            None => differences.push(format!("{path}: {} is not in the table", field.data_type)),
         }
     }
-    for field in table.iter().filter(|field| !field.nullable) {
-        if !given.iter().any(|other| other.name.to_lowercase() == field.name.to_lowercase()) {
-            let path = child_path(parent, &field.name);
-            differences.push(format!(
-                "{path}: {} is not nullable in the table and not in the settings",
-                field.data_type
-            ));
-        }
+    for field in table.iter().filter(|field| !field.nullable && find(&field.name, given).is_none()) {
+        differences.push(format!(
+            "{}: {} is not nullable in the table and not in the settings",
+            child_path(parent, &field.name),
+            field.data_type
+        ));
     }
+}
+
+/// As Delta looks for a column: the case does not count.
+fn find<'a>(name: &str, fields: &'a [Field]) -> Option<&'a Field> {
+    let same = |field: &&Field| field.name == name || field.name.to_lowercase() == name.to_lowercase();
+    fields.iter().find(same)
 }
 
 fn compare_types(path: &str, given: &DataType, table: &DataType, differences: &mut Vec<String>) {
@@ -79,32 +75,20 @@ fn compare_null(path: &str, given: bool, table: bool, differences: &mut Vec<Stri
 
 #[cfg(test)]
 mod tests {
+    use super::super::build::{array, field, map, schema, structure};
     use super::*;
-
-    fn field(name: &str, data_type: DataType, nullable: bool) -> Field {
-        Field { name: name.into(), data_type, nullable, metadata: Default::default() }
-    }
-
-    fn schema(fields: Vec<Field>) -> Schema {
-        Schema { fields }
-    }
 
     #[test]
     fn a_subset_of_the_tables_columns_in_any_order_fits() {
-        let inner =
-            |fields| DataType::Array { element: Box::new(DataType::Struct(fields)), contains_null: true };
-        let given = schema(vec![
-            field("b", inner(vec![field("x", DataType::Long, false)]), true),
-            field("a", DataType::String, false),
+        let given = schema([
+            field("b", array(structure([field("x", DataType::Long, false)]), true), true),
+            field("A", DataType::String, false),
         ]);
-        let mut table = schema(vec![
+        let inner = structure([field("y", DataType::Long, true), field("X", DataType::Long, false)]);
+        let mut table = schema([
             field("a", DataType::String, true),
             field("c", DataType::Date, true),
-            field(
-                "b",
-                inner(vec![field("y", DataType::Long, true), field("x", DataType::Long, false)]),
-                true,
-            ),
+            field("b", array(inner, true), true),
         ]);
         table.fields[0].metadata.insert("comment".into(), "kept out of it".into());
         assert_eq!(check_fits(&given, &table), Ok(()));
@@ -112,21 +96,17 @@ mod tests {
 
     #[test]
     fn every_difference_is_listed() {
-        let map = |value, null| DataType::Map {
-            key: Box::new(DataType::String),
-            value: Box::new(value),
-            value_contains_null: null,
-        };
-        let given = schema(vec![
+        let given = schema([
             field("a", DataType::Long, true),
-            field("B", DataType::Long, true),
-            field("m", map(DataType::Struct(vec![field("x", DataType::Date, false)]), true), false),
+            field("B", DataType::Date, true),
+            field("m", map(DataType::String, structure([field("x", DataType::Date, false)]), true), false),
             field("new", DataType::Decimal { precision: 5, scale: 1 }, true),
         ]);
-        let table = schema(vec![
+        let inner = structure([field("x", DataType::String, false)]);
+        let table = schema([
             field("a", DataType::Integer, false),
-            field("b", DataType::Long, false),
-            field("m", map(DataType::Struct(vec![field("x", DataType::String, false)]), false), false),
+            field("b", DataType::Long, true),
+            field("m", map(DataType::String, inner, false), false),
             field("must", DataType::String, false),
         ]);
         let error = check_fits(&given, &table).unwrap_err();
@@ -137,7 +117,7 @@ mod tests {
             [
                 "a: nullable in the settings, not nullable in the table",
                 "a: long in the settings, integer in the table",
-                "B: long is written \"b\" in the table",
+                "B: date in the settings, long in the table",
                 "m.value: nullable in the settings, not nullable in the table",
                 "m.value.x: date in the settings, string in the table",
                 "new: decimal(5,1) is not in the table",

@@ -2,8 +2,16 @@
 //! compared with another one.
 
 mod fits;
+mod from_connect;
+mod infer;
 mod merge;
+mod names;
+mod still_fits;
 mod text;
+mod widen;
+
+#[cfg(test)]
+mod build;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +19,11 @@ use std::sync::Arc;
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields, Schema as ArrowSchema, TimeUnit};
 
 pub use fits::check_fits;
+pub use from_connect::from_connect;
+pub use infer::Inference;
 pub use merge::{Evolution, merge};
+pub use names::check_names;
+pub use still_fits::still_fits;
 
 /// The columns of a table. Never empty; names are unique without regard to case, at every level.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,7 @@
 //! The values of settings that take one of a few words.
 
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
+pub use crate::schema::Evolution;
 
 /// The form in which records reach the connector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,5 +49,6 @@ words! {
     InputMode { Raw = "raw" }
     RawFormat { Json = "json" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
+    Evolution { None = "none", Add = "add", Widen = "widen" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }
 }

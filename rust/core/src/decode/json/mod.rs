@@ -4,7 +4,7 @@
 mod column;
 mod number;
 mod object;
-mod reader;
+pub(crate) mod reader;
 mod scalar;
 mod text;
 

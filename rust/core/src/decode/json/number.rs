@@ -2,7 +2,7 @@
 
 /// A number by JSON's grammar.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number<'a> {
+pub(crate) struct Number<'a> {
     pub text: &'a [u8],
     negative: bool,
     /// The digits without the point, and how many are behind it. Only where `small`.

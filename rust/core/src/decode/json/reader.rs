@@ -4,14 +4,14 @@ use super::number::Number;
 use super::{JsonOptions, MAX_DEPTH, MAX_RECORD_BYTES, RowError};
 use crate::Code;
 
-pub(super) type Parse<T = ()> = Result<T, Box<RowError>>;
+pub(crate) type Parse<T = ()> = Result<T, Box<RowError>>;
 
 const EXCERPT_CHARS: usize = 60;
 /// A record's arrays and maps may take this much in the columns, and a multiple of the record's own bytes on top of it.
 const FREE_COLUMN_BYTES: usize = 64 << 20;
 const COLUMN_BYTES_PER_BYTE: usize = 16;
 
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     pub options: JsonOptions,
     input: &'a [u8],
     position: usize,

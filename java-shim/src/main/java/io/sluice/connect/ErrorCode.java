@@ -32,6 +32,12 @@ public enum ErrorCode {
       "Change one of the two: each column of the settings must be in the table with the same "
           + "type."),
 
+  SCHEMA_UNCLEAR(
+      ErrorClass.FATAL,
+      "The records do not give columns that a Delta table can have.",
+      "The message names the field and says what to do. Mend it before Sluice, or give "
+          + "delta.schema.json or delta.schema.file; see docs/evolution.md."),
+
   TABLE_MISSING(
       ErrorClass.FATAL,
       "There is no Delta table at delta.table.uri.",
