@@ -142,7 +142,9 @@ impl TableState {
         let info = &self.current()?.info;
         let changed = unit.files.iter().filter(|file| file.table != *info);
         let misfit = changed.map(|file| still_fits(&file.table, info)).find_map(Result::err);
-        Ok(misfit.map(|e| format!("rows were made before another writer changed the table: {}", e.message)))
+        Ok(misfit.map(|changes| {
+            format!("another writer changed the table since the rows were converted: {changes}")
+        }))
     }
 
     fn end_all(&self, group: Vec<Submission>, version: u64) {

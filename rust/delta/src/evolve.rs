@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::actions::{commit_info, lines, millis_since_epoch};
 use crate::commit::{MAX_ERRORS, backoff};
-use crate::features::needed_by;
+use crate::features::{is_feature_property, needed_by};
 use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
@@ -75,7 +75,8 @@ impl TableState {
         metadata.retain(|_, value| !value.is_null());
         metadata.insert("schemaString".into(), table.schema.to_json().into());
         if let Some(Value::Object(configuration)) = metadata.get_mut("configuration") {
-            configuration.extend(table.properties.into_iter().map(|(key, value)| (key, value.into())));
+            let kept = table.properties.into_iter().filter(|(key, _)| !is_feature_property(key));
+            configuration.extend(kept.map(|(key, value)| (key, value.into())));
         }
 
         let now = millis_since_epoch();

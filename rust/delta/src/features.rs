@@ -48,7 +48,7 @@ const FEATURES: [Feature; 27] = [
     feature("identityColumns", false, Written::Unused),
     feature("inCommitTimestamp", false, Written::Always),
     feature("invariants", false, Written::Unused),
-    feature("materializePartitionColumns", false, Written::Unused),
+    feature(MATERIALIZE, false, Written::Always),
     feature("rowTracking", false, Written::Always),
     feature("timestampNtz", true, Written::Always),
     feature("typeWidening", true, Written::Always),
@@ -61,6 +61,8 @@ const FEATURES: [Feature; 27] = [
     feature("variantType", true, Written::Always),
     feature("variantType-preview", true, Written::Always),
 ];
+
+const MATERIALIZE: &str = "materializePartitionColumns";
 
 /// What the kernel does not write to even where nothing uses it.
 const REFUSED_BY_KERNEL: [&str; 6] = [
@@ -178,14 +180,17 @@ pub fn needed_by(properties: &BTreeMap<String, String>, schema: &Schema) -> Feat
     features
 }
 
-/// A table's properties without those that do nothing, as the table does not have their feature.
+/// A table's properties without those that do nothing, as the table does not have their feature; and with the feature
+/// that no property tells of, but that changes what is in a file.
 pub fn in_effect(properties: &HashMap<String, String>, protocol: &Protocol) -> BTreeMap<String, String> {
     let has = protocol.features();
     let known = |key: &str| ENABLED_BY.iter().find(|(enabling, _, _)| *enabling == key);
     let in_effect =
         |key: &str| known(key).is_none_or(|(_, _, names)| names.iter().all(|name| has.contains(*name)));
     let kept = properties.iter().filter(|(key, _)| in_effect(key));
-    kept.map(|(key, value)| (key.clone(), value.clone())).collect()
+    let told =
+        has.contains(MATERIALIZE).then(|| (format!("delta.feature.{MATERIALIZE}"), "supported".to_owned()));
+    kept.map(|(key, value)| (key.clone(), value.clone())).chain(told).collect()
 }
 
 /// The property does nothing but add a feature to the protocol; it is not kept.
@@ -225,9 +230,6 @@ fn first_use(feature: &str, info: &TableInfo) -> Option<String> {
         "generatedColumns" => column("delta.generationExpression"),
         "identityColumns" => column("delta.identity."),
         "invariants" => column("delta.invariants"),
-        "materializePartitionColumns" => {
-            info.partition_by.first().map(|name| format!("partition column {name}"))
-        }
         iceberg => {
             let version = iceberg.strip_prefix("icebergCompat")?;
             let key = format!("delta.enableIcebergCompat{version}");

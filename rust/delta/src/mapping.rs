@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use sluice_core::schema::{DataType, Field};
+use sluice_core::schema::{DataType, Field, check_names};
 use sluice_core::{Code, Error, Result};
 use uuid::Uuid;
 
@@ -11,9 +11,6 @@ const MODE: &str = "delta.columnMapping.mode";
 const MAX_ID: &str = "delta.columnMapping.maxColumnId";
 const ID: &str = "delta.columnMapping.id";
 const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
-
-/// Characters that Parquet and Spark do not take in the name of a column. With column mapping they never see them.
-const NOT_IN_NAMES: &str = " ,;{}()\n\t=";
 
 fn is_on(properties: &BTreeMap<String, String>) -> bool {
     properties.get(MODE).is_some_and(|mode| !mode.eq_ignore_ascii_case("none"))
@@ -27,21 +24,11 @@ pub fn map_new_fields(
     properties: &mut BTreeMap<String, String>,
 ) -> Result<()> {
     if !is_on(properties) {
-        return walk(fields, old, &mut |field| {
+        walk(fields, old, &mut |field| {
             field.metadata.remove(ID);
             field.metadata.remove(PHYSICAL_NAME);
-            match field.name.contains(|c| NOT_IN_NAMES.contains(c)) {
-                false => Ok(()),
-                true => Err(Error::new(
-                    Code::SchemaInvalid,
-                    format!(
-                        "column {:?}: without column mapping a name has none of the characters {NOT_IN_NAMES:?}; rename \
-                         the field, or create the table with {MODE}=name",
-                        field.name
-                    ),
-                )),
-            }
         });
+        return check_names("", fields);
     }
     let mut max_id = match properties.get(MAX_ID) {
         Some(text) => text
@@ -53,26 +40,22 @@ pub fn map_new_fields(
         max_id += 1;
         field.metadata.insert(ID.to_owned(), json!(max_id));
         field.metadata.insert(PHYSICAL_NAME.to_owned(), json!(format!("col-{}", Uuid::new_v4())));
-        Ok(())
-    })?;
+    });
     properties.insert(MAX_ID.to_owned(), max_id.to_string());
     Ok(())
 }
 
-type Visit<'a> = &'a mut dyn FnMut(&mut Field) -> Result<()>;
-
-fn walk(fields: &mut [Field], old: &[Field], visit: Visit) -> Result<()> {
+fn walk(fields: &mut [Field], old: &[Field], visit: &mut dyn FnMut(&mut Field)) {
     for field in fields {
         let before = old.iter().find(|other| other.name == field.name);
         if before.is_none() {
-            visit(field)?;
+            visit(field);
         }
-        walk_type(&mut field.data_type, before.map(|field| &field.data_type), visit)?;
+        walk_type(&mut field.data_type, before.map(|field| &field.data_type), visit);
     }
-    Ok(())
 }
 
-fn walk_type(data_type: &mut DataType, old: Option<&DataType>, visit: Visit) -> Result<()> {
+fn walk_type(data_type: &mut DataType, old: Option<&DataType>, visit: &mut dyn FnMut(&mut Field)) {
     match data_type {
         DataType::Struct(fields) => match old {
             Some(DataType::Struct(old)) => walk(fields, old, visit),
@@ -87,10 +70,10 @@ fn walk_type(data_type: &mut DataType, old: Option<&DataType>, visit: Visit) -> 
                 Some(DataType::Map { key, value, .. }) => (Some(&**key), Some(&**value)),
                 _ => (None, None),
             };
-            walk_type(key, old_key, visit)?;
-            walk_type(value, old_value, visit)
+            walk_type(key, old_key, visit);
+            walk_type(value, old_value, visit);
         }
-        _ => Ok(()),
+        _ => {}
     }
 }
 
@@ -148,7 +131,10 @@ mod tests {
         assert_eq!(copied[0].metadata.get(ID), None);
         let mut spaced = fields(&struct_of("s", &long("a b")));
         let error = map_new_fields(&mut spaced, &[], &mut BTreeMap::new()).unwrap_err();
-        assert!(error.message.contains("\"a b\"") && error.message.contains("delta.columnMapping.mode=name"));
+        assert!(
+            error.message.contains("s.element.a b")
+                && error.message.contains("delta.columnMapping.mode=name")
+        );
         map_new_fields(&mut spaced, &[], &mut mapped("id")).unwrap();
     }
 }

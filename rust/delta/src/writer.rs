@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow_array::RecordBatch;
 use parquet::arrow::ArrowWriter;
@@ -15,6 +14,7 @@ use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use uuid::Uuid;
 
+use crate::actions::millis_since_epoch;
 use crate::dictionary::columns_of_many_values;
 use crate::partition::{PartitionValue, split};
 use crate::physical::Layout;
@@ -204,10 +204,6 @@ impl UnitWriter {
             }
         }
     }
-}
-
-fn millis_since_epoch() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
 fn parquet_error(name: &str, error: ParquetError) -> Error {
