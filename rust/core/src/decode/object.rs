@@ -60,13 +60,15 @@ impl Object {
         })
     }
 
-    pub fn find(&self, name: &[u8]) -> Option<usize> {
-        self.by_name.get(name).copied()
-    }
-
-    /// Without regard to case, where the name as it is has no member.
-    pub fn find_in_any_case(&self, name: &str) -> Option<usize> {
-        self.find(name.as_bytes()).or_else(|| self.by_lower_name.get(name.to_lowercase().as_str()).copied())
+    /// Without regard to case, where the name as it is has no member. A name that was noted as unknown before is not
+    /// looked up again.
+    pub fn find_in_any_case(&self, name: &[u8]) -> Option<usize> {
+        self.by_name.get(name).copied().or_else(|| {
+            if self.unknown.contains_key(name) {
+                return None;
+            }
+            self.by_lower_name.get(str::from_utf8(name).ok()?.to_lowercase().as_str()).copied()
+        })
     }
 
     /// Of a field that has no column.

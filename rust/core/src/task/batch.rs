@@ -1,6 +1,7 @@
 //! Taking a batch: which of its records are taken, which tables they go to, and what becomes of them there.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use arrow_array::RecordBatch;
 use tracing::warn;
@@ -10,7 +11,7 @@ use super::rows::{Made, Outcome, wanted_by};
 use super::{Actions, BACKLOG_REFUSE, BadRow, Table, Tables, Task, assigned, route};
 use crate::crossing::Segment;
 use crate::decode::{RowError, UnknownFieldCounts};
-use crate::error::{Code, Error, Result};
+use crate::error::{Class, Code, Error, Result};
 use crate::settings::{NullValues, Unmatched};
 
 /// What of a batch goes to one table.
@@ -134,7 +135,7 @@ impl<T: Tables> Task<T> {
         if batch.len() > 1 {
             order.sort_unstable_by_key(|(s, row)| batch[*s].seq[*row]);
         }
-        let mut pending = false;
+        let (mut pending, mut to_load) = (false, BTreeSet::new());
         for (s, row) in order {
             let segment = &batch[s];
             let (id, offset) = (segment.partitions[row], segment.offsets[row]);
@@ -193,6 +194,9 @@ impl<T: Tables> Task<T> {
                 };
                 let Some(partition) = assigned(&mut self.partitions, id) else { continue };
                 for slot in tables {
+                    if partition.feed(slot).is_none() {
+                        to_load.insert(slot);
+                    }
                     let feed = partition.feed_of(slot);
                     match feed.is_running() {
                         true => self.counters.rows += u64::from(record.give(feed, &mut work)),
@@ -209,9 +213,7 @@ impl<T: Tables> Task<T> {
             }
         }
         if pending {
-            for slot in 0..self.slots.len() {
-                self.load(slot);
-            }
+            to_load.into_iter().for_each(|slot| self.load(slot));
             return Err(Error::new(Code::TablePending, "a table that records name is being opened"));
         }
         work.resize_with(self.slots.len(), Work::default);
@@ -314,6 +316,9 @@ impl<T: Tables> Task<T> {
 
     /// Takes bad records out of the counts, and tells them one by one, or fails on the first of them.
     fn settle(&mut self, batch: &[Segment], mut refused: Vec<Refused>) -> Result<Vec<BadRow>> {
+        if let Some(broken) = refused.iter().find(|bad| bad.error.code.class() != Class::Record) {
+            return Err(self.named(&batch[broken.segment], broken.row, &broken.error));
+        }
         refused.sort_by_key(|bad| batch[bad.segment].seq[bad.row]);
         let fails = |bad: &Refused| match bad.error.code {
             Code::RecordNullValue => self.settings.null_values == NullValues::Fail,

@@ -14,6 +14,8 @@ mod rows;
 mod slot;
 
 #[cfg(test)]
+mod several;
+#[cfg(test)]
 mod tests;
 
 pub use counters::Counters;

@@ -47,7 +47,7 @@ impl Object {
             let expected = self.next[last];
             let index = match self.members.get(expected) {
                 Some(member) if &*member.name == name => Some(expected),
-                _ => self.find_in_any_case(name),
+                _ => self.find_in_any_case(name.as_bytes()),
             };
             let Some(index) = index else {
                 self.take_note(name.as_bytes(), reader.unknown_fields)?;

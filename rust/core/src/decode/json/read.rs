@@ -103,7 +103,7 @@ impl Object {
     fn read_other_key(&mut self, reader: &mut Reader<'_>) -> Parse<Option<usize>> {
         let unknown_fields = reader.options.unknown_fields;
         let key = reader.key()?;
-        if let Some(index) = self.find(key) {
+        if let Some(index) = self.find_in_any_case(key) {
             reader.colon()?;
             return Ok(Some(index));
         }
