@@ -77,14 +77,16 @@ class DeltaSinkConnectorTest {
   }
 
   @Test
-  void creating_a_table_needs_a_schema() {
+  void a_table_may_be_created_from_the_records_alone() {
     settings.put("delta.table.auto.create", "true");
-    assertEquals(Set.of("delta.table.auto.create"), errors().keySet());
+    assertEquals(Map.of(), errors());
   }
 
   @Test
   void raw_mode_needs_raw_values() {
     settings.put("value.converter", "org.apache.kafka.connect.json.JsonConverter");
+    assertEquals(Map.of(), errors(), "auto mode takes both");
+    settings.put("delta.input.mode", "raw");
     assertEquals(Set.of("value.converter"), errors().keySet());
     assertTrue(errors().toString().contains(BYTES));
   }
@@ -102,6 +104,7 @@ class DeltaSinkConnectorTest {
   @Test
   void a_worker_s_answer_has_our_errors() {
     settings.put("delta.nonsense", "1");
+    settings.put("delta.input.mode", "raw");
     settings.put("value.converter", "org.apache.kafka.connect.json.JsonConverter");
     ConfigInfos infos =
         AbstractHerder.generateResult(

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.lang.reflect.Array;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,7 +24,10 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.record.TimestampType;
 import org.apache.kafka.connect.data.Schema;
+import org.apache.kafka.connect.data.SchemaBuilder;
+import org.apache.kafka.connect.data.Struct;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -139,6 +143,63 @@ class NativeCrossingTest {
     for (int length = 0; length < encoder.meta().length; length++) {
       assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, Arrays.copyOf(encoder.meta(), length), exact));
     }
+  }
+
+  @Test
+  void typed_buffers_that_are_of_another_class_or_too_short_are_refused() {
+    Map<String, String> settings = settings();
+    settings.put("delta.input.mode", "connect");
+    settings.put("delta.key.mode", "columns");
+    settings.put("delta.route.by", "topic");
+    settings.put("delta.table.uri", folder.resolve("${table}").toString());
+    settings.put("delta.metadata.columns", "timestamp,headers");
+    Reply reply = expectOk(Native.start(Request.start(true, settings)));
+    long typed = reply.i64();
+    assertEquals(InputMode.CONNECT, InputMode.of(reply.u8()));
+    Needs needs = Needs.of(reply.u8());
+    Schema key = SchemaBuilder.struct().field("id", Schema.INT32_SCHEMA).build();
+    Schema value =
+        SchemaBuilder.struct()
+            .field("i8", Schema.OPTIONAL_INT8_SCHEMA).field("i16", Schema.INT16_SCHEMA).field("i32", Schema.INT32_SCHEMA)
+            .field("i64", Schema.INT64_SCHEMA).field("f32", Schema.FLOAT32_SCHEMA).field("f64", Schema.FLOAT64_SCHEMA)
+            .field("flag", Schema.BOOLEAN_SCHEMA).field("text", Schema.STRING_SCHEMA).field("list", SchemaBuilder.array(Schema.INT8_SCHEMA).build())
+            .field("map", SchemaBuilder.map(Schema.STRING_SCHEMA, Schema.INT16_SCHEMA).build())
+            .build();
+    List<SinkRecord> records = new ArrayList<>();
+    for (int i = 0; i < 70; i++) {
+      Struct struct =
+          new Struct(value).put("i8", i == 3 ? null : (byte) i).put("i16", (short) i).put("i32", i).put("i64", (long) i).put("f32", 1f * i).put("f64", 1d * i)
+              .put("flag", true).put("text", "x").put("list", List.of((byte) 1)).put("map", Map.of("k", (short) 1));
+      Long timestamp = i == 3 ? null : (Long) (long) i;
+      TimestampType type = i == 3 ? TimestampType.NO_TIMESTAMP_TYPE : TimestampType.CREATE_TIME;
+      records.add(
+          new SinkRecord(FLIGHTS.topic(), 0, key, new Struct(key).put("id", i), value, struct, i, timestamp, type));
+    }
+    SegmentEncoder encoder =
+        new SegmentEncoder(partitions, Origin.ofThisWorker(), InputMode.CONNECT, needs, new Registry(Native.CALLS, typed));
+    encoder.encode(records);
+    List<BatchReader.Slot> slots =
+        new BatchReader(encoder.meta(), encoder.buffers(), List.of(SchemaDescriptor.of(key), SchemaDescriptor.of(value))).slots;
+    Object[] exact = slots.stream().map(slot -> slot.array == null ? null : resized(slot.array, slot.used)).toArray();
+    assertEquals(9, slots.stream().limit(9).filter(slot -> slot.array != null).count(), "all extras");
+    expectOk(Native.put(typed, encoder.meta(), exact));
+    Object[] others = {"text", new Object[99], new boolean[999], new short[999], new int[999], new long[999], new byte[999], new float[999], new double[999]};
+    for (int slot = 0; slot < exact.length; slot++) {
+      if (exact[slot] == null) {
+        continue;
+      }
+      Object[] buffers = exact.clone();
+      for (Object other : others) {
+        buffers[slot] = other;
+        if (exact[slot].getClass() != other.getClass()) {
+          assertCode(ErrorCode.CROSSING_INVALID, Native.put(typed, encoder.meta(), buffers));
+        }
+      }
+      buffers[slot] = resized(exact[slot], slots.get(slot).used - 1);
+      assertCode(ErrorCode.CROSSING_INVALID, Native.put(typed, encoder.meta(), buffers));
+    }
+    expectOk(Native.put(typed, encoder.meta(), exact));
+    expectOk(Native.stop(typed));
   }
 
   @Test
@@ -346,12 +407,13 @@ class NativeCrossingTest {
   }
 
   private static Object shorter(Object array) {
-    if (array instanceof int[] ints) {
-      return Arrays.copyOf(ints, ints.length - 1);
-    } else if (array instanceof long[] longs) {
-      return Arrays.copyOf(longs, longs.length - 1);
-    }
-    return Arrays.copyOf((byte[]) array, ((byte[]) array).length - 1);
+    return resized(array, Array.getLength(array) - 1);
+  }
+
+  private static Object resized(Object array, int length) {
+    Object resized = Array.newInstance(array.getClass().getComponentType(), length);
+    System.arraycopy(array, 0, resized, 0, length);
+    return resized;
   }
 
   private int oddInt() {

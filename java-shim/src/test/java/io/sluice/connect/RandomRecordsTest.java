@@ -19,13 +19,9 @@ import java.util.Map;
 import java.util.Random;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.connect.data.Date;
-import org.apache.kafka.connect.data.Decimal;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
-import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.data.Struct;
-import org.apache.kafka.connect.data.Time;
-import org.apache.kafka.connect.data.Timestamp;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.junit.jupiter.api.Test;
 
@@ -34,6 +30,7 @@ class RandomRecordsTest {
   private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
 
   private final Random random = new Random(20_261_122);
+  private final RandomData data = new RandomData(random, false);
   private final FakeNative core = new FakeNative();
   private final Partitions partitions = new Partitions();
 
@@ -43,12 +40,12 @@ class RandomRecordsTest {
     SegmentEncoder encoder = encoder(InputMode.CONNECT);
     List<Schema> schemas = new ArrayList<>();
     for (int batch = 0; batch < 400; batch++) {
-      schemas.add(struct(0).build());
+      schemas.add(data.struct(0).build());
       List<SinkRecord> records = new ArrayList<>();
       List<JsonNode> expected = new ArrayList<>();
       for (int rows = random.nextInt(150); rows > 0; rows--) {
         Schema schema = schemas.get(Math.max(0, schemas.size() - 1 - random.nextInt(3)));
-        Object value = value(schema);
+        Object value = data.value(schema);
         records.add(new SinkRecord("t", 0, null, null, schema, value, records.size()));
         expected.add(clear(schema, value));
       }
@@ -75,7 +72,7 @@ class RandomRecordsTest {
         Map<String, Object> value = new LinkedHashMap<>();
         ArrayNode entries = JSON.arrayNode();
         for (int fields = random.nextInt(200) == 0 ? 200 : random.nextInt(5); fields > 0; fields--) {
-          String name = text() + fields;
+          String name = data.text() + fields;
           entries.add(JSON.arrayNode().add(name).add(any(value, name, 0)));
         }
         records.add(new SinkRecord("t", 0, null, null, null, value, records.size()));
@@ -95,81 +92,6 @@ class RandomRecordsTest {
 
   private SegmentEncoder encoder(InputMode mode) {
     return new SegmentEncoder(partitions, Origin.ofThisWorker(), mode, Needs.NOTHING, new Registry(core, FakeNative.HANDLE));
-  }
-
-  private SchemaBuilder struct(int depth) {
-    SchemaBuilder struct = SchemaBuilder.struct();
-    for (int fields = random.nextInt(6); fields > 0; fields--) {
-      struct.field("f" + fields, schema(depth + 1));
-    }
-    return struct;
-  }
-
-  private Schema schema(int depth) {
-    SchemaBuilder builder =
-        switch (random.nextInt(depth < 4 ? 16 : 13)) {
-          case 0 -> SchemaBuilder.int8();
-          case 1 -> SchemaBuilder.int16();
-          case 2 -> SchemaBuilder.int32().name("io.debezium.time.Date");
-          case 3 -> SchemaBuilder.int64();
-          case 4 -> SchemaBuilder.float32();
-          case 5 -> SchemaBuilder.float64();
-          case 6 -> SchemaBuilder.bool();
-          case 7 -> SchemaBuilder.string();
-          case 8 -> SchemaBuilder.bytes().doc("bytes");
-          case 9 -> Decimal.builder(random.nextInt(5));
-          case 10 -> Date.builder();
-          case 11 -> Time.builder();
-          case 12 -> Timestamp.builder();
-          case 13 -> SchemaBuilder.array(schema(depth + 1));
-          case 14 -> SchemaBuilder.map(Schema.STRING_SCHEMA, schema(depth + 1));
-          default -> struct(depth);
-        };
-    return random.nextBoolean() ? builder.optional().build() : builder.build();
-  }
-
-  private Object value(Schema schema) {
-    if (schema.isOptional() && random.nextInt(4) == 0) {
-      return null;
-    }
-    String name = String.valueOf(schema.name());
-    switch (name) {
-      case Decimal.LOGICAL_NAME: return new BigDecimal(new BigInteger(100, random).negate(), Integer.parseInt(schema.parameters().get("scale")));
-      case Date.LOGICAL_NAME: return new java.util.Date(86_400_000L * (random.nextInt(40_000) - 20_000));
-      case Time.LOGICAL_NAME: return new java.util.Date(random.nextInt(86_400_000));
-      case Timestamp.LOGICAL_NAME: return new java.util.Date(random.nextLong());
-      default: break;
-    }
-    return switch (schema.type()) {
-      case INT8 -> (byte) random.nextInt();
-      case INT16 -> (short) random.nextInt();
-      case INT32 -> random.nextInt();
-      case INT64 -> random.nextLong();
-      case FLOAT32 -> random.nextFloat();
-      case FLOAT64 -> random.nextInt(9) == 0 ? Double.NaN : random.nextGaussian();
-      case BOOLEAN -> random.nextBoolean();
-      case STRING -> text();
-      case BYTES -> random.nextBoolean() ? bytes() : ByteBuffer.wrap(bytes()).asReadOnlyBuffer();
-      case ARRAY -> {
-        List<Object> list = new ArrayList<>();
-        for (int size = random.nextInt(4); size > 0; size--) {
-          list.add(value(schema.valueSchema()));
-        }
-        yield list;
-      }
-      case MAP -> {
-        Map<Object, Object> map = new LinkedHashMap<>();
-        for (int size = random.nextInt(4); size > 0; size--) {
-          map.put(text() + size, value(schema.valueSchema()));
-        }
-        yield map;
-      }
-      case STRUCT -> {
-        Struct struct = new Struct(schema);
-        schema.fields().forEach(field -> struct.put(field, value(field.schema())));
-        yield struct;
-      }
-    };
   }
 
   private static JsonNode clear(Schema schema, Object value) {
@@ -224,8 +146,8 @@ class RandomRecordsTest {
       case 5: value = random.nextLong(); read = tagged(6, JSON.numberNode((long) value)); break;
       case 6: value = random.nextFloat(); read = tagged(7, JSON.numberNode((double) (float) value)); break;
       case 7: value = random.nextGaussian(); read = tagged(8, JSON.numberNode((double) value)); break;
-      case 8: value = text(); read = tagged(9, JSON.textNode((String) value)); break;
-      case 9: value = bytes(); read = tagged(10, clear(null, value)); break;
+      case 8: value = data.text(); read = tagged(9, JSON.textNode((String) value)); break;
+      case 9: value = data.bytes(); read = tagged(10, clear(null, value)); break;
       case 10:
         value = new BigDecimal(new BigInteger(200, random), random.nextInt(20) - 10);
         read = tagged(14, JSON.arrayNode().add((long) ((BigDecimal) value).scale()).add(clear(null, value)));
@@ -245,7 +167,7 @@ class RandomRecordsTest {
         Map<String, Object> map = new LinkedHashMap<>();
         ArrayNode entries = JSON.arrayNode();
         for (int size = random.nextInt(4); size > 0; size--) {
-          String key = text() + size;
+          String key = data.text() + size;
           entries.add(JSON.arrayNode().add(key).add(any(map, key, depth + 1)));
         }
         value = map;
@@ -316,16 +238,5 @@ class RandomRecordsTest {
         return value;
       }
     }
-  }
-
-  private String text() {
-    String[] parts = {"", "a", "é", "€", "\uD83D\uDE80", "?", "long ".repeat(40)};
-    return parts[random.nextInt(parts.length)] + parts[random.nextInt(parts.length)];
-  }
-
-  private byte[] bytes() {
-    byte[] bytes = new byte[random.nextInt(5)];
-    random.nextBytes(bytes);
-    return bytes;
   }
 }
