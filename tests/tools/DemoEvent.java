@@ -1,9 +1,9 @@
 /** The generated events of {@code cargo xtask demo}: each is a function of its number alone, so that a reader can make it again. */
 final class DemoEvent {
-    private static final String[] KINDS = {"view", "click", "search", "add_to_cart", "purchase"};
-    private static final String[] CITIES = {"Ulm", "Kraków", "São Paulo", "東京", "Nairobi", "Reykjavík"};
-    private static final String[] TAGS = {"new", "sale", "gift", "bulk", "returned", "premium"};
-    private static final long START_MILLIS = 1_767_225_600_000L; // 2026-01-01T00:00:00Z
+    static final String[] KINDS = {"view", "click", "search", "add_to_cart", "purchase"};
+    static final String[] CITIES = {"Ulm", "Kraków", "São Paulo", "東京", "Nairobi", "Reykjavík"};
+    static final String[] TAGS = {"new", "sale", "gift", "bulk", "returned", "premium"};
+    static final long START_MILLIS = 1_767_225_600_000L; // 2026-01-01T00:00:00Z
 
     private DemoEvent() {}
 
@@ -38,12 +38,12 @@ final class DemoEvent {
         return out.append('}').toString();
     }
 
-    private static int pick(long r, int which, int bound) {
+    static int pick(long r, int which, int bound) {
         return (int) Long.remainderUnsigned(mix(r + which), bound);
     }
 
     /** SplitMix64. */
-    private static long mix(long x) {
+    static long mix(long x) {
         x += 0x9E3779B97F4A7C15L;
         x = (x ^ (x >>> 30)) * 0xBF58476D1CE4E5B9L;
         x = (x ^ (x >>> 27)) * 0x94D049BB133111EBL;

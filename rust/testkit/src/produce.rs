@@ -15,6 +15,8 @@ use crate::leash::Leashed;
 pub enum Produce {
     /// Generated events of about 350 bytes, with `demo_id` from `first` on.
     Generate { first: u64, count: u64 },
+    /// The same events as JsonConverter writes them with schemas: about 1,350 bytes.
+    Enveloped { first: u64, count: u64 },
     /// The lines of a JSON-lines file, each given a first field `demo_id` counted from 0.
     Numbered(PathBuf),
     /// The lines of a file as they are; an empty line is a tombstone.
@@ -55,6 +57,9 @@ impl Producer {
         match what {
             Produce::Generate { first, count } => {
                 java.args(["generate", &first.to_string(), &count.to_string()]);
+            }
+            Produce::Enveloped { first, count } => {
+                java.args(["enveloped", &first.to_string(), &count.to_string()]);
             }
             Produce::Numbered(file) => {
                 java.arg("numbered").arg(file);

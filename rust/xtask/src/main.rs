@@ -30,7 +30,10 @@ cargo xtask COMMAND
       --partitions P       partitions of the topic (default 4)
       --tasks T            tasks of the connector (default 2)
       --keep               leave broker and worker running at the end
-  bench [--records N]      measure the plugin beside a sink that does nothing (default 2000000 events)
+  bench [OPTIONS]          measure the plugin beside a sink that does nothing
+      --records N          generated events (default 2000000)
+      --connect            raw mode, JsonConverter without and with schemas, and ready structs, each beside that sink
+      --beside FOLDER      another checkout's target/plugin, whose plugin is measured in turn with this one
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)

@@ -100,13 +100,15 @@ impl Segment {
         self.seq.len()
     }
 
-    /// Bytes of a row's value; of a typed one, as many as of every other.
-    pub fn value_bytes(&self, row: usize) -> u64 {
-        match &self.value {
-            Payload::Absent => 0,
-            Payload::Raw(values) | Payload::Any(values) => values.value_length(row) as u64,
-            Payload::Typed { array, .. } => (array.get_array_memory_size() / self.rows().max(1)) as u64,
-        }
+    /// Bytes of each row's value; of a typed one, as many as of every other. To be asked for once per segment: a typed
+    /// array's size is that of all its children.
+    pub fn value_bytes(&self) -> impl Fn(usize) -> u64 {
+        let (each, typed) = match &self.value {
+            Payload::Absent => (None, 0),
+            Payload::Raw(values) | Payload::Any(values) => (Some(values), 0),
+            Payload::Typed { array, .. } => (None, array.get_array_memory_size() / self.rows().max(1)),
+        };
+        move |row| each.map_or(typed as u64, |values| values.value_length(row) as u64)
     }
 
     /// Whether a row has no value: a tombstone, or a row that Java refused.

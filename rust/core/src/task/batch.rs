@@ -135,6 +135,7 @@ impl<T: Tables> Task<T> {
         if batch.len() > 1 {
             order.sort_unstable_by_key(|(s, row)| batch[*s].seq[*row]);
         }
+        let bytes: Vec<_> = batch.iter().map(Segment::value_bytes).collect();
         let (mut pending, mut to_load) = (false, BTreeSet::new());
         for (s, row) in order {
             let segment = &batch[s];
@@ -170,7 +171,7 @@ impl<T: Tables> Task<T> {
                 segment: s,
                 row,
                 offset,
-                bytes: segment.value_bytes(row),
+                bytes: bytes[s](row),
                 no_value: segment.is_null(row),
             };
             if !partition.is_routed() {

@@ -3,6 +3,8 @@
 //! CPU is that of the whole worker process between two moments of one run: when a quarter of the topic is through, and
 //! when all of it is. So neither the start of the JVM and the connector counts nor most of the JVM's compiling.
 
+mod beside;
+mod connect;
 mod report;
 
 use std::fs;
@@ -21,6 +23,7 @@ use crate::checkout::{Checkout, empty, shown};
 use crate::{install, package, step};
 use report::{BareLoop, Report, Usage};
 
+/// The events as JSON.
 const TOPIC: &str = "bench";
 const PARTITIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -30,6 +33,10 @@ const LOOP_EVENTS: u64 = 400_000;
 
 pub struct Options {
     pub records: u64,
+    /// All converters beside each other, instead of raw mode alone in more detail.
+    pub connect: bool,
+    /// A plugin's parent folder, such as another checkout's `target/plugin`, that is measured in turn with this one.
+    pub beside: Option<PathBuf>,
 }
 
 impl Options {
@@ -38,7 +45,9 @@ impl Options {
         if records < 4 {
             return Err(Error::new("`--records` starts at 4"));
         }
-        Ok(Options { records })
+        let beside: Option<PathBuf> = args.value("--beside")?;
+        let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
+        Ok(Options { records, connect: args.flag("--connect"), beside })
     }
 }
 
@@ -48,6 +57,16 @@ struct Bench {
     /// `connect-config/demo.json`, whose settings both sinks get.
     config: Value,
     records: u64,
+    /// How long a worker with nothing left to do is watched; zero: not at all.
+    idle: Duration,
+}
+
+/// One way that values come to a sink.
+struct Scenario {
+    name: &'static str,
+    topic: &'static str,
+    /// Settings beyond those of `connect-config/demo.json`.
+    settings: Value,
 }
 
 /// CPU seconds of a worker so far, without its JVM's compiler and of that alone.
@@ -66,17 +85,24 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let file = checkout.root.join("connect-config/demo.json");
     let connector: Value = serde_json::from_str(&fs::read_to_string(&file).at(&file)?).at(&file)?;
     let config = connector["config"].clone();
-    let bench = Bench { folder, components: checkout.components(), config, records: options.records };
+    let idle = if options.connect || options.beside.is_some() { Duration::ZERO } else { IDLE };
+    let bench = Bench { folder, components: checkout.components(), config, records: options.records, idle };
+    match &options.beside {
+        other if options.connect => connect::run(&bench, checkout, other.as_deref()),
+        Some(other) => beside::run(&bench, other),
+        None => raw(&bench, checkout, &file),
+    }
+}
 
-    let bare = bench.bare_loop(checkout, &file)?;
+fn raw(bench: &Bench, checkout: &Checkout, connector: &Path) -> Result<()> {
+    let bare = bench.bare_loop(checkout, connector)?;
     let noop_plugins = bench.noop_plugin(checkout)?;
-    let broker = bench.broker_with_records()?;
-    println!("==> a sink that does nothing");
-    let noop = bench.noop(&broker, noop_plugins)?;
-    println!("==> Sluice");
-    let table = bench.folder.join("table");
-    let sluice = bench.sluice(&broker, &table)?;
-    let files = files_below(&table, "parquet")?;
+    let broker = bench.broker()?;
+    bench.send(&broker, TOPIC, &Produce::Generate { first: 0, count: bench.records })?;
+    let scenario = Scenario::raw("raw");
+    let noop = bench.noop(&broker, &noop_plugins, &scenario)?;
+    let sluice = bench.sluice(&broker, &scenario, None)?;
+    let files = files_below(&bench.table(&scenario, "sluice"), "parquet")?;
     let report = Report {
         records: bench.records,
         noop,
@@ -88,6 +114,12 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     };
     report.print();
     Ok(())
+}
+
+impl Scenario {
+    fn raw(name: &'static str) -> Self {
+        Scenario { name, topic: TOPIC, settings: json!({}) }
+    }
 }
 
 impl Bench {
@@ -125,38 +157,66 @@ impl Bench {
         Ok(plugins)
     }
 
-    fn broker_with_records(&self) -> Result<Broker> {
-        println!("==> starting a broker and sending {} generated events", self.records);
-        let broker = Broker::start(&self.components, &self.folder.join("broker"))?;
-        broker.create_topic(TOPIC, PARTITIONS, &[])?;
-        let what = Produce::Generate { first: 0, count: self.records };
-        let folder = self.folder.join("producer");
-        Producer::start(&self.components, &broker.bootstrap(), &folder, TOPIC, &what, None)?
-            .wait(PATIENCE)?;
-        Ok(broker)
+    fn broker(&self) -> Result<Broker> {
+        println!("==> starting a broker");
+        Broker::start(&self.components, &self.folder.join("broker"))
     }
 
-    fn noop(&self, broker: &Broker, plugins: PathBuf) -> Result<Usage> {
-        let count = self.folder.join("noop-count");
+    fn send(&self, broker: &Broker, topic: &str, what: &Produce) -> Result<()> {
+        println!("==> sending {} generated events to the topic {topic}", self.records);
+        broker.create_topic(topic, PARTITIONS, &[])?;
+        let folder = self.folder.join("producer");
+        Producer::start(&self.components, &broker.bootstrap(), &folder, topic, what, None)?.wait(PATIENCE)?;
+        Ok(())
+    }
+
+    fn noop(&self, broker: &Broker, plugins: &Path, scenario: &Scenario) -> Result<Usage> {
+        let name = format!("{}-noop", scenario.name);
+        println!("==> {}: a sink that does nothing", scenario.name);
+        let count = self.folder.join(format!("{name}-count"));
         let mut config = json!({"connector.class": "NoopSink", "count.file": count.display().to_string()});
-        for (key, value) in self.config.as_object().into_iter().flatten() {
-            if key.ends_with(".converter") || key.starts_with("consumer.override.") {
+        for (key, value) in self.settings(scenario).as_object().into_iter().flatten() {
+            if key.contains(".converter") || key.starts_with("consumer.override.") {
                 config[key] = value.clone();
             }
         }
-        self.measure(broker, "noop", Some(plugins), config, || {
+        config["topics"] = scenario.topic.into();
+        self.measure(broker, &name, Some(plugins.to_owned()), config, || {
             Ok(fs::read_to_string(&count).ok().and_then(|text| text.parse().ok()).unwrap_or(0))
         })
     }
 
-    fn sluice(&self, broker: &Broker, table: &Path) -> Result<Usage> {
-        let mut config = self.config.clone();
+    /// Sluice as it is in `plugins`, by default this checkout's.
+    fn sluice(&self, broker: &Broker, scenario: &Scenario, plugins: Option<&Path>) -> Result<Usage> {
+        let whose = if plugins.is_some() { "other" } else { "sluice" };
+        println!("==> {}: {whose}", scenario.name);
+        let table = self.table(scenario, whose);
+        let mut config = self.settings(scenario);
         config["delta.table.uri"] = table.display().to_string().into();
-        let mut log = TableLog::new(table);
-        self.measure(broker, "sluice", None, config, || {
-            log.refresh()?;
-            Ok(u64::try_from(log.rows).unwrap_or(0))
-        })
+        let mut log = TableLog::new(&table);
+        self.measure(
+            broker,
+            &format!("{}-{whose}", scenario.name),
+            plugins.map(Path::to_owned),
+            config,
+            || {
+                log.refresh()?;
+                Ok(u64::try_from(log.rows).unwrap_or(0))
+            },
+        )
+    }
+
+    fn table(&self, scenario: &Scenario, whose: &str) -> PathBuf {
+        self.folder.join(format!("{}-{whose}-table", scenario.name))
+    }
+
+    fn settings(&self, scenario: &Scenario) -> Value {
+        let mut config = self.config.clone();
+        config["topics"] = scenario.topic.into();
+        for (key, value) in scenario.settings.as_object().into_iter().flatten() {
+            config[key] = value.clone();
+        }
+        config
     }
 
     /// Runs a connector in a worker of its own until it has `done` all records, and then watches it idle.
@@ -168,7 +228,6 @@ impl Bench {
         mut config: Value,
         mut done: impl FnMut() -> Result<u64>,
     ) -> Result<Usage> {
-        config["topics"] = TOPIC.into();
         config["tasks.max"] = "1".into();
         let options = WorkerOptions { group: name.into(), plugins, ..WorkerOptions::default() };
         let mut worker =
@@ -201,10 +260,13 @@ impl Bench {
         if all.0 == quarter.0 {
             return Err(Error::new("everything came at once: too few records to measure with"));
         }
-        sleep(Duration::from_secs(5)); // what the last record started comes to its end
-        let idle_from = cpu()?;
-        sleep(IDLE);
-        let idle = (cpu()?.records - idle_from.records) / IDLE.as_secs_f64();
+        let mut idle = 0.0;
+        if !self.idle.is_zero() {
+            sleep(Duration::from_secs(5)); // what the last record started comes to its end
+            let idle_from = cpu()?;
+            sleep(self.idle);
+            idle = (cpu()?.records - idle_from.records) / self.idle.as_secs_f64();
+        }
         let peak_memory = peak_memory(pid).ok_or_else(|| Error::new("the worker ended"))?;
         worker.stop()?;
         Ok(Usage {

@@ -1,3 +1,9 @@
+pub const HEAD: &str =
+    "    whole worker, one task        CPU s/M      rows/s  wall s    peak MB    idle %     JIT s";
+pub const EXPLANATION: &str = "    \
+    CPU s/M: CPU seconds per million records over the last three quarters of the topic, without the JVM's
+    compiler, whose seconds since the worker's start are in the last column";
+
 /// What a worker used while `records` went through.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
@@ -14,11 +20,11 @@ pub struct Usage {
 
 impl Usage {
     /// CPU seconds per million records, which is microseconds per record.
-    fn per_million(&self) -> f64 {
+    pub fn per_million(&self) -> f64 {
         self.cpu / self.records as f64 * 1e6
     }
 
-    fn line(&self, name: &str) -> String {
+    pub fn line(&self, name: &str) -> String {
         format!(
             "    {name:<28}{:>8.2}{:>12.0}{:>9.1}{:>11.0}{:>10.1}{:>10.1}",
             self.per_million(),
@@ -58,7 +64,7 @@ impl Report {
         let bare = 1e6 / self.bare.both;
         let lines = [
             String::new(),
-            "    whole worker, one task        CPU s/M      rows/s  wall s    peak MB    idle %     JIT s".into(),
+            HEAD.into(),
             self.noop.line("no-op sink"),
             self.sluice.line("Sluice"),
             format!("    {:<28}{own:>8.2}", "Sluice's own"),
@@ -73,8 +79,7 @@ impl Report {
                 self.table_files,
                 self.library_bytes as f64 / 1e6
             ),
-            "    CPU s/M: CPU seconds per million records over the last three quarters of the topic, without the JVM's".into(),
-            "    compiler, whose seconds since the worker's start are in the last column".into(),
+            EXPLANATION.into(),
         ];
         lines.join("\n")
     }

@@ -36,6 +36,13 @@ final class AnyColumn extends BytesColumn {
   private static final int TIME = 18;
   private static final int TIMESTAMP = 19;
 
+  private static final int NAMES = 256;
+  private static final int LONGEST_NAME = 128;
+
+  // By hash, one in each place: maps and structs have the same names record after record.
+  private final String[] names = new String[NAMES];
+  private final byte[][] namesAsUtf8 = new byte[NAMES][];
+
   AnyColumn(Size size) {
     super(Schema.OPTIONAL_BYTES_SCHEMA, size);
   }
@@ -145,7 +152,7 @@ final class AnyColumn extends BytesColumn {
     for (Map.Entry<?, ?> entry : map.entrySet()) {
       try {
         if (textKeys) {
-          bytes(utf8((String) entry.getKey()));
+          name((String) entry.getKey());
         } else {
           key(entry.getKey(), keys, depth);
         }
@@ -179,7 +186,7 @@ final class AnyColumn extends BytesColumn {
     varint(fields.size());
     for (Field field : fields) {
       try {
-        bytes(utf8(field.name()));
+        name(field.name());
         Object value = struct.get(field);
         if (value == null && !field.schema().isOptional()) {
           throw new Refusal(ErrorCode.RECORD_SCHEMA, "the schema requires a value, and there is none");
@@ -189,6 +196,21 @@ final class AnyColumn extends BytesColumn {
         throw e.inField(field.name());
       }
     }
+  }
+
+  private void name(String name) {
+    int place = name.hashCode() & NAMES - 1;
+    byte[] utf8;
+    if (name.equals(names[place])) {
+      utf8 = namesAsUtf8[place];
+    } else {
+      utf8 = utf8(name);
+      if (utf8.length <= LONGEST_NAME) {
+        names[place] = name;
+        namesAsUtf8[place] = utf8;
+      }
+    }
+    bytes(utf8);
   }
 
   private void decimal(int scale, BigInteger unscaled) {
