@@ -2,9 +2,12 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -17,19 +20,26 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * </pre>
  *
  * Each line of the file is a record: {@code {"topic": text, "partition": number, "timestamp": ms, "key": any, "value": any,
- * "headers": {name: any}}}, of which only the topic has to be there. A text is sent as its UTF-8, null and what is missing as
- * null, anything else as JSON. The partition is 0 when not given.
+ * "headers": [[name, any]]}}, of which only the topic has to be there. A text is sent as its UTF-8, null and what is missing as
+ * null, anything else as JSON. The partition is 0 when not given. Topics that are not there are created with the partitions that
+ * the records name.
  */
 final class SendRecords {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     public static void main(String[] args) throws Exception {
-        Map<String, Object> settings = Map.of("bootstrap.servers", args[0], "acks", "all", "linger.ms", 5);
-        try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer());
-            InputLines lines = new InputLines(args[1])) {
-            List<Future<?>> sent = new ArrayList<>();
+        List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+        try (InputLines lines = new InputLines(args[1])) {
             for (byte[] line = lines.next(); line != null; line = lines.next()) {
-                sent.add(producer.send(record(JSON.readTree(line))));
+                records.add(record(JSON.readTree(line)));
+            }
+        }
+        createTopics(args[0], records);
+        Map<String, Object> settings = Map.of("bootstrap.servers", args[0], "acks", "all", "linger.ms", 5);
+        try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
+            List<Future<?>> sent = new ArrayList<>();
+            for (var record : records) {
+                sent.add(producer.send(record));
             }
             for (Future<?> one : sent) {
                 one.get();
@@ -37,12 +47,22 @@ final class SendRecords {
         }
     }
 
+    private static void createTopics(String bootstrap, List<ProducerRecord<byte[], byte[]>> records) throws Exception {
+        Map<String, Integer> partitions = new HashMap<>();
+        records.forEach(record -> partitions.merge(record.topic(), record.partition() + 1, Math::max));
+        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap))) {
+            partitions.keySet().removeAll(admin.listTopics().names().get());
+            admin.createTopics(partitions.entrySet().stream()
+                .map(topic -> new NewTopic(topic.getKey(), topic.getValue(), (short) 1)).toList()).all().get();
+        }
+    }
+
     private static ProducerRecord<byte[], byte[]> record(JsonNode line) throws Exception {
         Long timestamp = line.has("timestamp") ? line.get("timestamp").asLong() : null;
         var record = new ProducerRecord<>(line.get("topic").asText(), line.path("partition").asInt(), timestamp,
             bytes(line.path("key")), bytes(line.path("value")));
-        for (var header : line.path("headers").properties()) {
-            record.headers().add(header.getKey(), bytes(header.getValue()));
+        for (JsonNode header : line.path("headers")) {
+            record.headers().add(header.get(0).asText(), bytes(header.get(1)));
         }
         return record;
     }
