@@ -108,6 +108,12 @@ impl Broker {
         self.topics(&["records", topic])?.lines().map(record).collect()
     }
 
+    /// Sends the records that stand in a file, a line of JSON each, as `tests/tools/SendRecords.java` describes.
+    pub fn send(&self, file: &Path) -> Result<()> {
+        let file = file.display().to_string();
+        kafka_tool(&self.components, &self.folder, "SendRecords", &[&self.bootstrap(), &file]).map(drop)
+    }
+
     fn topics(&self, args: &[&str]) -> Result<String> {
         let bootstrap = self.bootstrap();
         let args: Vec<_> = [bootstrap.as_str()].into_iter().chain(args.iter().copied()).collect();

@@ -5,13 +5,19 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod columns;
+mod configs;
+mod connect;
 mod crashes;
+mod evolution;
+mod flow;
 mod mounts;
 mod offsets;
 mod operators;
 mod plugin;
 mod reader;
 mod records;
+mod routed;
 mod routing;
 mod scenario;
 mod settings;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sluice_testkit::{
-    Connect, Error, Expected, Produce, Producer, TableLog, TableRead, read_rows, read_table, wait_for,
+    Connect, Error, Expected, Produce, Producer, Result, TableLog, TableRead, read_rows, read_table, wait_for,
 };
 
 use crate::cluster::cluster;
@@ -24,6 +24,16 @@ pub const ID_AND_TEXT: &str = r#"{"type":"struct","fields":[{"name":"id","type":
 pub struct Config(Map<String, Value>);
 
 impl Config {
+    /// A file of `connect-config/` as it is.
+    pub fn of_file(file: &Path) -> Self {
+        let file: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        Config(file["config"].as_object().unwrap().clone())
+    }
+
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.as_str()
+    }
+
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.0.insert(key.into(), value.to_string().into());
         self
@@ -56,6 +66,10 @@ impl Scenario {
 
     pub fn on(connect: Connect, name: &str, partitions: u32) -> Self {
         cluster().broker.create_topic(name, partitions, &[]).unwrap();
+        Self::without_topic(connect, name)
+    }
+
+    pub fn without_topic(connect: Connect, name: &str) -> Self {
         let folder = cluster().folder.join("tests").join(name);
         fs::create_dir_all(&folder).unwrap();
         let table = folder.join("table");
@@ -154,18 +168,26 @@ impl Scenario {
         self.topic_reaches_the_end(&self.name, &self.table);
     }
 
+    /// A worker that does not answer has not failed either.
+    pub fn has_not_failed(&self) -> Result<()> {
+        match self.connect.status(&self.name).ok().and_then(|status| status.traces.into_iter().next()) {
+            Some(trace) => Err(Error::new(format!("{} failed: {trace}", self.name))),
+            None => Ok(()),
+        }
+    }
+
     pub fn topic_reaches_the_end(&self, topic: &str, table: &Path) {
+        self.reaches(topic, table, &cluster().broker.end_offsets(topic).unwrap());
+    }
+
+    /// Waits until the table has these offsets of the topic's partitions.
+    pub fn reaches(&self, topic: &str, table: &Path, ends: &BTreeMap<u32, i64>) {
         let id = |partition: &u32| format!("sluice/{}/{topic}/{partition}", self.name);
-        let ends = cluster().broker.end_offsets(topic).unwrap();
         let ends: BTreeMap<_, _> = ends.iter().map(|(partition, end)| (id(partition), *end)).collect();
         let mut log = TableLog::new(table);
         let reached = wait_for(&format!("{} to get to the ends of {topic}", self.name), PATIENCE, || {
             log.refresh()?;
-            if let Ok(status) = self.connect.status(&self.name)
-                && let Some(trace) = status.traces.first()
-            {
-                return Err(Error::new(format!("{} failed: {trace}", self.name)));
-            }
+            self.has_not_failed()?;
             Ok(ends.iter().all(|(id, end)| *end == 0 || log.transactions.get(id) == Some(end)).then_some(()))
         });
         if let Err(e) = reached {
