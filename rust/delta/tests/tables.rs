@@ -261,7 +261,7 @@ fn ten_processes_that_meet_new_columns_at_once_end_with_one_schema() {
             .filter_map(|field| field.metadata.get("delta.columnMapping.id"))
             .collect();
         match mode {
-            "none" => assert_eq!(ids, [&json!(0); 0]),
+            "none" => assert!(ids.is_empty(), "{ids:?}"),
             _ => assert_eq!(ids, (1..=12).map(|id| json!(id)).collect::<Vec<_>>().iter().collect::<Vec<_>>()),
         }
     }
