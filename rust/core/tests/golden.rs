@@ -91,9 +91,9 @@ fn id(payload: &Payload, registry: &Registry) -> i32 {
         Payload::Absent => 0,
         Payload::Raw(_) => 1,
         Payload::Any(_) => 2,
-        Payload::Typed { schema, .. } => {
-            (16..).find(|id| registry.schema(*id).expect("a registered schema") == schema).unwrap()
-        }
+        Payload::Typed { schema, .. } => (16..)
+            .find(|id| registry.schema(*id).expect("a registered schema") == schema)
+            .expect("there are that many ids"),
     }
 }
 

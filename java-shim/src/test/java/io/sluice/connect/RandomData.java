@@ -20,6 +20,7 @@ import org.apache.kafka.connect.data.Timestamp;
 final class RandomData {
   private static final String PRECISION = "connect.decimal.precision";
   private static final String[] PRECISIONS = {"5", "9", "18", "19", "38"};
+  private static final Schema[] MAP_KEYS = {Schema.STRING_SCHEMA, Schema.INT64_SCHEMA, Schema.INT32_SCHEMA};
   private static final long YEAR_1 = -62_135_596_800_000L;
   private static final long YEAR_10000 = 253_402_300_800_000L;
 
@@ -56,7 +57,7 @@ final class RandomData {
           case 11 -> Time.builder();
           case 12 -> Timestamp.builder();
           case 13 -> SchemaBuilder.array(schema(depth + 1));
-          case 14 -> SchemaBuilder.map(Schema.STRING_SCHEMA, schema(depth + 1));
+          case 14 -> SchemaBuilder.map(MAP_KEYS[random.nextInt(MAP_KEYS.length)], schema(depth + 1));
           default -> struct(depth);
         };
     return random.nextBoolean() ? builder.optional().build() : builder.build();
@@ -94,7 +95,8 @@ final class RandomData {
       case MAP -> {
         Map<Object, Object> map = new LinkedHashMap<>();
         for (int size = random.nextInt(4); size > 0; size--) {
-          map.put(text() + size, value(schema.valueSchema()));
+          Object key = value(schema.keySchema());
+          map.put(key instanceof String text ? text + size : key, value(schema.valueSchema()));
         }
         yield map;
       }

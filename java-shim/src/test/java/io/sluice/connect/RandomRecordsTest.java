@@ -122,7 +122,7 @@ class RandomRecordsTest {
       return array;
     } else if (value instanceof Map<?, ?> map) {
       ArrayNode array = JSON.arrayNode();
-      map.forEach((key, one) -> array.add(JSON.arrayNode().add((String) key).add(clear(schema.valueSchema(), one))));
+      map.forEach((key, one) -> array.add(JSON.arrayNode().add(clear(schema.keySchema(), key)).add(clear(schema.valueSchema(), one))));
       return array;
     }
     ObjectNode object = JSON.objectNode();

@@ -65,7 +65,7 @@ final class RealTask implements AutoCloseable {
     Path output = Files.createTempFile(table.getParent(), "rows", ".json");
     Process reader =
         new ProcessBuilder(
-                "java", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", System.getProperty("sluice.table.reader"), "ReadTable", table.toString(), "rows")
+                "java", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", System.getProperty("sluice.table.reader"), "ReadTable", table.toString(), "rows")
             .redirectOutput(output.toFile())
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
