@@ -10,8 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Properties of Delta tables: they share the prefix with our settings and are not ours.
-const TABLE_PROPERTIES: [&str; 3] =
-    ["delta.enableTypeWidening", "delta.setTransactionRetentionDuration", "delta.typeChanges"];
+const TABLE_PROPERTIES: [&str; 5] = [
+    "delta.enableDeletionVectors",
+    "delta.enableTypeWidening",
+    "delta.logRetentionDuration",
+    "delta.setTransactionRetentionDuration",
+    "delta.typeChanges",
+];
 
 /// Named in documents, look like an error code and are not.
 const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
