@@ -151,7 +151,7 @@ fn settings_that_documents_name_exist() {
     }
     assert_none("settings that do not exist", wrong);
     assert!(
-        SETTINGS.iter().all(|setting| seen.contains(setting.name)),
+        SETTINGS.iter().all(|setting| !setting.name.starts_with(PREFIX) || seen.contains(setting.name)),
         "not every setting is documented: {seen:?}"
     );
 }

@@ -34,29 +34,33 @@ fn spawn(name: &str) -> Worker {
 /// I1 and I2 for a partition that feeds several tables. The worker dies while the tables have not come equally far.
 #[test]
 fn three_tables_of_one_topic_survive_a_killed_worker() {
-    const COUNT: u64 = 6000;
+    const COUNT: u64 = 12_000;
     let mut first = spawn("first");
     let mut flow = Flow::of(Scenario::without_topic(first.connect(), "colors"));
     let tables = flow.scenario.folder.join("tables");
-    flow.send(&colored(&flow, 0..COUNT / 2));
+    flow.send(&colored(&flow, 0..COUNT));
     let config = flow
         .raw_config()
         .set("tasks.max", 2)
         .set("consumer.override.max.poll.records", 100)
+        .set("delta.commit.max.records", 100)
         .set("delta.table.uri", format!("{}/${{table}}", tables.display()))
         .set("delta.route.by", "field(meta.kind)")
         .set("delta.route.map", "red=red; green=green; bl.*=blue")
         .set("delta.route.unmatched", "skip");
     flow.scenario.put(&config);
-    let mut log = TableLog::new(&tables.join("red"));
-    wait_for("first rows", PATIENCE, || {
-        log.refresh()?;
-        Ok((log.rows > 0).then_some(()))
-    })
-    .unwrap();
-    flow.send(&colored(&flow, COUNT / 2..COUNT));
-    sleep(Duration::from_millis(random_range(0..300)));
+    let rows = || -> i64 {
+        let of = |kind: &&str| {
+            let mut log = TableLog::new(&tables.join(kind));
+            log.refresh().unwrap();
+            log.rows
+        };
+        KINDS.iter().map(of).sum()
+    };
+    wait_for("first rows", PATIENCE, || Ok((rows() > 0).then_some(()))).unwrap();
+    sleep(Duration::from_millis(random_range(0..100)));
     first.kill().unwrap();
+    println!("killed at {} rows", rows());
 
     let mut second = spawn("second");
     flow.scenario.talk_to(second.connect());
