@@ -1,5 +1,6 @@
 """What both parts need: the session, the appending program, the other readers, and the counting."""
 
+import functools
 import json
 import os
 import shutil
@@ -59,9 +60,13 @@ class Tools:
         self.append, self.reader, self.work = append, reader, Path(work).resolve()
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
+        self.ivy = ivy
+
+    @functools.cached_property
+    def spark(self):
         settings = {
             "spark.jars.packages": "io.delta:delta-spark_2.13:4.0.0",
-            "spark.jars.ivy": ivy,
+            "spark.jars.ivy": self.ivy,
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.warehouse.dir": str(self.work / "warehouse"),
@@ -79,8 +84,9 @@ class Tools:
         builder = SparkSession.builder.master("local[2]")
         for key, value in settings.items():
             builder = builder.config(key, value)
-        self.spark = builder.getOrCreate()
-        self.spark.sparkContext.setLogLevel("ERROR")
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("ERROR")
+        return session
 
     def sql(self, text):
         return self.spark.sql(text)

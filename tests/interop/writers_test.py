@@ -99,8 +99,8 @@ class Table:
             self.create_with_invariant()
         else:
             tools.sql(f"CREATE TABLE {self.sql} ({columns}) USING delta {table.get('with', '')}")
-        for v in (1, 2, 3):
-            self.insert(v)
+        self.insert(1, 2)
+        self.insert(3)
         for statement in table.get("then", []):
             tools.sql(statement.format(t=self.sql))
 
@@ -111,8 +111,9 @@ class Table:
         schema = StructType([StructField("v", LongType(), True, invariant), StructField("w", StringType())])
         self.tools.spark.createDataFrame([], schema).write.format("delta").save(self.location)
 
-    def insert(self, v):
-        self.tools.sql(f"INSERT INTO {self.sql} ({self.names}) VALUES ({v}, 's{v}')")
+    def insert(self, *numbers):
+        rows = ", ".join(f"({v}, 's{v}')" for v in numbers)
+        self.tools.sql(f"INSERT INTO {self.sql} ({self.names}) VALUES {rows}")
 
     def expect(self, *numbers):
         rows = rows_of_arrow(self.tools.sql(f"SELECT v, w FROM {self.sql}").toArrow())
@@ -127,8 +128,6 @@ def appended(tools, name, options):
     table = Table(tools, name, options)
     present = [v for v in (1, 2, 3) if v not in options.get("gone", [])]
     table.expect(*present)
-    before = tools.sql(f"DESCRIBE HISTORY {table.sql}").agg({"version": "max"}).first()[0]
-
     tools.write(table.location, [[record(10), record(11)], [record(12)]])
     table.expect(*present, 10, 11, 12)
     same("filtered rows", tools.sql(f"SELECT v FROM {table.sql} WHERE v >= 11 AND w < 's12'").collect(), [(11,)])
@@ -136,15 +135,11 @@ def appended(tools, name, options):
     table.insert(20)
     if options.get("optimize", True):
         tools.sql(f"OPTIMIZE {table.sql}")
-        tools.sql(f"UPDATE {table.sql} SET w = 's10' WHERE v = 10")
         tools.sql(f"DELETE FROM {table.sql} WHERE v = 12")
     else:
         present.append(12)
-    table.expect(*present, 10, 11, 20)
-
     tools.write(table.location, [[record(30)], [record(31)], [record(32)]])
-    tools.sql(f"INSERT INTO {table.sql} ({table.names}) VALUES (40, 's40')")
-    present += [10, 11, 20, 30, 31, 32, 40]
+    present += [10, 11, 20, 30, 31, 32]
     table.expect(*present)
     kernel = sorted(int(row[0]) for row in tools.kernel_rows(table.location))
     same("rows by Delta Kernel", kernel, sorted(present))
@@ -154,12 +149,9 @@ def appended(tools, name, options):
             raise Failed(f"row ids {sorted(ids, key=str)}")
     if options.get("changes"):
         feed = tools.spark.read.format("delta").option("readChangeFeed", "true")
-        feed = feed.option("startingVersion", before + 1).load(table.location)
+        feed = feed.option("startingVersion", 0).load(table.location)
         changes = feed.where("_change_type = 'insert'").select("v")
-        same("inserts in the change feed", sorted(row[0] for row in changes.collect()), [10, 11, 12, 20, 30, 31, 32, 40])
-    history = tools.sql(f"DESCRIBE HISTORY {table.sql}").select("timestamp").collect()
-    if None in [row[0] for row in history]:
-        raise Failed("a version without a time")
+        same("inserts in the change feed", sorted(row[0] for row in changes.collect()), [1, 2, 3, 10, 11, 12, 20, 30, 31, 32])
 
 
 def refused(tools, feature, options):
