@@ -164,9 +164,8 @@ fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<St
         of_table.check_rules();
         // What is wrong with everybody's settings was found already.
         of_table.errors.retain(|error| given.contains_key(&error.key));
-        match read_settings {
-            Some(settings) => drop(tables.insert((*table).to_owned(), Arc::new(settings))),
-            None => {}
+        if let Some(settings) = read_settings {
+            tables.insert((*table).to_owned(), Arc::new(settings));
         }
         read.errors.append(&mut of_table.errors);
     }
