@@ -22,7 +22,6 @@ TABLES = {
     "by decimal": {"by": "dec38"},
     "by boolean": {"by": "bool"},
     "by long and double": {"by": "l, d"},
-    "by binary": {"by": "bin"},
 }
 FLOATS = {f["name"]: n for n, f in enumerate(values.FIELDS) if f["type"] in ("float", "double")}
 

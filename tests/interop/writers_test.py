@@ -1,6 +1,8 @@
 """Tables that Spark made, one for each table feature: Sluice appends, Spark reads and writes on; or Sluice refuses by name."""
 
 from canonical import rows_of_arrow
+from delta.tables import DeltaTable, IdentityGenerator
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 from tools import Failed, Refused, same
 
 COLUMNS = "v BIGINT, w STRING"
@@ -68,8 +70,8 @@ APPENDED = {
 # The feature that the refusal has to name.
 REFUSED = {
     "checkConstraints": {"then": ["ALTER TABLE {t} ADD CONSTRAINT c CHECK (v > 0)"]},
-    "generatedColumns": {"columns": COLUMNS + ", g BIGINT GENERATED ALWAYS AS (v + 1)", "insert": "v, w"},
-    "identityColumns": {"columns": COLUMNS + ", i BIGINT GENERATED ALWAYS AS IDENTITY", "insert": "v, w"},
+    "generatedColumns": {"computed": {"generatedAlwaysAs": "v + 1"}, "insert": "v, w"},
+    "identityColumns": {"computed": {"generatedAlwaysAs": IdentityGenerator()}, "insert": "v, w"},
     "allowColumnDefaults": {
         "columns": "v BIGINT, w STRING DEFAULT 'x'", "with": properties(feature_allowColumnDefaults="supported"),
     },
@@ -97,6 +99,10 @@ class Table:
         self.names = table.get("insert") or ", ".join(c.split()[0] for c in columns.split(", ") if c.split()[0] in "vw")
         if table.get("invariant"):
             self.create_with_invariant()
+        elif "computed" in table:
+            # Spark's SQL has no such columns for tables without a catalog.
+            builder = DeltaTable.create(tools.spark).location(self.location).addColumns(StructType.fromDDL(COLUMNS))
+            builder.addColumn("g", "BIGINT", **table["computed"]).execute()
         else:
             tools.sql(f"CREATE TABLE {self.sql} ({columns}) USING delta {table.get('with', '')}")
         self.insert(1, 2)
@@ -105,8 +111,6 @@ class Table:
             tools.sql(statement.format(t=self.sql))
 
     def create_with_invariant(self):
-        from pyspark.sql.types import LongType, StringType, StructField, StructType
-
         invariant = {"delta.invariants": '{"expression":{"expression":"v > 0"}}'}
         schema = StructType([StructField("v", LongType(), True, invariant), StructField("w", StringType())])
         self.tools.spark.createDataFrame([], schema).write.format("delta").save(self.location)
