@@ -10,6 +10,7 @@ use std::io::BufRead;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use sluice_core::Code;
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
@@ -73,7 +74,14 @@ impl Appender {
         let batch = read_batch(&meta, &mut &buffers[..], &Registry::default(), Needs::default())
             .map_err(|e| e.to_string())?;
         self.next += records.len() as i64;
-        let (actions, bad) = self.task.put(self.now(), &batch).map_err(|e| e.to_string())?;
+        let deadline = Instant::now() + PATIENCE;
+        let (actions, bad) = loop {
+            match self.task.put(self.now(), &batch) {
+                // Connect delivers the records once more.
+                Err(e) if e.code == Code::TablePending && Instant::now() < deadline => self.tick()?,
+                other => break other.map_err(|e| e.to_string())?,
+            };
+        };
         if let Some(bad) = bad.first() {
             return Err(format!("{} bad records: {bad:?}", records.len()));
         }
