@@ -63,8 +63,8 @@ final class ReadTable {
         if (mode.equals("rows")) {
             table.scan((columns, row) -> {
                 List<String> values = new ArrayList<>();
-                for (ColumnVector column : columns) {
-                    values.add(TableText.of(column, row));
+                for (int c = 0; c < columns.length; c++) {
+                    values.add(TableText.of(columns[c], table.schema.at(c).getDataType(), row));
                 }
                 System.out.println(json.writeValueAsString(values));
             });

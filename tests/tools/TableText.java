@@ -10,31 +10,31 @@ import java.util.StringJoiner;
 final class TableText {
     private TableText() {}
 
-    static String of(ColumnVector column, int row) {
+    /** {@code type} is the table's: under column mapping the vectors of nested columns still have the files' names. */
+    static String of(ColumnVector column, DataType type, int row) {
         if (column.isNullAt(row)) {
             return null;
         }
-        DataType type = column.getDataType();
         if (type instanceof StructType struct) {
             StringJoiner out = new StringJoiner(", ", "{", "}");
             for (int i = 0; i < struct.length(); i++) {
-                out.add(struct.at(i).getName() + "=" + of(column.getChild(i), row));
+                out.add(struct.at(i).getName() + "=" + of(column.getChild(i), struct.at(i).getDataType(), row));
             }
             return out.toString();
         }
-        if (type instanceof ArrayType) {
+        if (type instanceof ArrayType list) {
             StringJoiner out = new StringJoiner(", ", "[", "]");
             var array = column.getArray(row);
             for (int i = 0; i < array.getSize(); i++) {
-                out.add(of(array.getElements(), i));
+                out.add(of(array.getElements(), list.getElementType(), i));
             }
             return out.toString();
         }
-        if (type instanceof MapType) {
+        if (type instanceof MapType entries) {
             StringJoiner out = new StringJoiner(", ", "{", "}");
             var map = column.getMap(row);
             for (int i = 0; i < map.getSize(); i++) {
-                out.add(of(map.getKeys(), i) + "=" + of(map.getValues(), i));
+                out.add(of(map.getKeys(), entries.getKeyType(), i) + "=" + of(map.getValues(), entries.getValueType(), i));
             }
             return out.toString();
         }

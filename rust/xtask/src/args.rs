@@ -37,6 +37,11 @@ impl Args {
         text.parse().map(Some).context(|| format!("`{name} {text}`"))
     }
 
+    /// Takes all that is left.
+    pub fn rest(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.0)
+    }
+
     /// An error when a word is left that nobody took.
     pub fn end(self) -> Result<()> {
         match self.0.first() {

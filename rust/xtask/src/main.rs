@@ -7,6 +7,7 @@ mod counts;
 mod demo;
 mod fuzz;
 mod install;
+mod interop;
 mod library;
 mod package;
 mod stamp;
@@ -37,6 +38,7 @@ cargo xtask COMMAND
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
+  interop [PART...]        Spark, delta-rs and Delta Kernel beside Sluice; only the tests with such a part in their name
   generate                 rewrite the generated and the golden files from their sources
 
 Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.
@@ -60,6 +62,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
+    let only = if command == "interop" { args.rest() } else { Vec::new() };
     args.end()?;
     if let Some(options) = fuzzing {
         fuzz::fuzz(&checkout, &options)?;
@@ -74,6 +77,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
         ("install", _) => install::install(&checkout)?,
         ("package", _) => package::package(&checkout)?,
         ("test", _) => return Ok(test::test(&checkout)),
+        ("interop", _) => return interop::run(&checkout, &only),
         ("lint", _) => test::lint(&checkout)?,
         ("generate", _) => test::generate(&checkout)?,
         _ => return Err(Error::new(format!("there is no command `{command}`\n\n{USAGE}"))),
