@@ -243,9 +243,10 @@ public final class Settings {
         "The table's schema as Delta itself writes it (schemaString of the table's metaData "
             + "action), for example "
             + "{\"type\":\"struct\",\"fields\":[{\"name\":\"id\",\"type\":\"long\",\"nullable\":false,\"metadata\":{}}]}. "
-            + "It is needed to create a table. A table that is there is checked against it: each of its "
-            + "columns must be in the table with the same type. Rows are always made for the table's own "
-            + "schema. Not together with delta.schema.file.",
+            + "A table that Sluice creates gets it; without it, the first records say what columns there "
+            + "are. A table that is there is checked against it: each of its columns must be in the "
+            + "table with the same type, or is added where delta.schema.evolution allows it. Rows are "
+            + "always made for the table's own schema. Not together with delta.schema.file.",
         "Schema",
         1,
         Width.LONG,
