@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use tracing::warn;
@@ -13,6 +14,9 @@ use crate::crossing::Segment;
 use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Class, Code, Error, Result};
 use crate::settings::{NullValues, Unmatched};
+
+/// Values of a topic whose tables are remembered.
+const MAX_ROUTED: usize = 4096;
 
 /// What of a batch goes to one table.
 #[derive(Default)]
@@ -67,7 +71,7 @@ impl Record {
 
 /// Where a record goes.
 enum Target {
-    Tables(Vec<usize>),
+    Tables(Arc<[usize]>),
     Nowhere,
     Refused(RowError),
 }
@@ -186,15 +190,15 @@ impl<T: Tables> Task<T> {
                     Target::Tables(slots) => slots,
                     Target::Nowhere => {
                         self.counters.unrouted += 1;
-                        vec![]
+                        Arc::default()
                     }
                     Target::Refused(error) => {
                         refused.push(Refused { segment: s, row, slot: None, error });
-                        vec![]
+                        Arc::default()
                     }
                 };
                 let Some(partition) = assigned(&mut self.partitions, id) else { continue };
-                for slot in tables {
+                for &slot in tables.iter() {
                     if partition.feed(slot).is_none() {
                         to_load.insert(slot);
                     }
@@ -244,11 +248,21 @@ impl<T: Tables> Task<T> {
         let topic = assigned(&mut self.partitions, segment.partitions[row])
             .map(|partition| partition.topic_partition.topic.clone());
         let (Some(value), Some(topic)) = (&value, topic) else { return self.unmatched(None) };
+        if let Some(slots) = self.routed.get(&topic).and_then(|values| values.get(&**value)) {
+            return Target::Tables(slots.clone());
+        }
         let tables = self.settings.routes.of_value(&topic, value);
         if tables.is_empty() {
             return self.unmatched(Some(value));
         }
-        Target::Tables(tables.into_iter().map(|table| self.slot(table)).collect())
+        let value = value.clone().into_owned();
+        let slots: Arc<[usize]> = tables.into_iter().map(|table| self.slot(table)).collect();
+        let known = self.routed.entry(topic).or_default();
+        if known.len() == MAX_ROUTED {
+            known.clear();
+        }
+        known.insert(value, slots.clone());
+        Target::Tables(slots)
     }
 
     fn unmatched(&self, value: Option<&Cow<'_, str>>) -> Target {

@@ -21,6 +21,7 @@ mod tests;
 pub use counters::Counters;
 pub use port::{Event, Table, Tables};
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tracing::info;
@@ -54,6 +55,8 @@ pub struct Task<T: Tables> {
     has_reporter: bool,
     tables: T,
     slots: Vec<Slot<T::Table>>,
+    /// The tables that a topic's values of `delta.route.by` stand for.
+    routed: HashMap<Arc<str>, HashMap<String, Arc<[usize]>>>,
     /// By the id that Java gave; none: not assigned.
     partitions: Vec<Option<Partition>>,
     failed: Option<Error>,
@@ -93,6 +96,7 @@ impl<T: Tables> Task<T> {
             has_reporter,
             tables,
             slots: Vec::new(),
+            routed: HashMap::new(),
             partitions: Vec::new(),
             failed: None,
             offsets_moved: false,
