@@ -34,6 +34,7 @@ impl Broker {
              log.dirs={}\n\
              auto.create.topics.enable=false\n\
              num.partitions=1\n\
+             log.retention.ms=-1\n\
              offsets.topic.num.partitions=1\n\
              offsets.topic.replication.factor=1\n\
              transaction.state.log.num.partitions=1\n\

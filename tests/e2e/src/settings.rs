@@ -24,19 +24,6 @@ fn a_misspelt_setting_is_refused_with_the_nearest_name() {
 }
 
 #[test]
-fn creating_a_table_needs_a_schema() {
-    let scenario = Scenario::new("no-schema", 1);
-    scenario.send(500);
-    let config = scenario.config().without("delta.schema.json");
-    let problem = "delta.table.auto.create: true needs delta.schema.json or delta.schema.file to be given";
-    let refused = scenario.connect().put_connector(&scenario.name, &config.json()).unwrap_err().to_string();
-    assert!(refused.contains("400") && refused.contains(problem), "{refused}");
-    assert!(!scenario.table.exists());
-    scenario.put(&scenario.config());
-    scenario.completes();
-}
-
-#[test]
 fn a_missing_table_fails_the_task_until_it_may_be_created() {
     let scenario = Scenario::new("missing-table", 1);
     scenario.send(500);
