@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, PrimitiveArray,
-    RecordBatch, StringArray, StructArray, new_null_array,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, StructArray, new_null_array,
 };
 use arrow_buffer::NullBuffer;
 use arrow_cast::cast;
@@ -15,6 +15,7 @@ use buoyant_kernel as delta_kernel;
 use delta_kernel::expressions::ColumnName;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::ColumnPath;
 use sluice_core::schema::{DataType, Field};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
@@ -46,10 +47,13 @@ struct StatsColumn {
 /// What the footer of a file does not tell, for each of the columns.
 #[derive(Default, Clone)]
 pub struct Observed {
-    /// Parquet's bounds pass over NaN, which Delta orders above all other numbers.
-    nan: bool,
-    /// Of a list or map as a whole: the footer counts their elements.
+    /// Of a list or map as a whole, where the footer counts the elements; and of floating-point numbers, which have no
+    /// statistics in the footer, see [`without_footer`].
     nulls: usize,
+    /// Delta orders NaN above all other numbers.
+    nan: bool,
+    /// The other numbers.
+    floats: Option<(f64, f64)>,
 }
 
 impl StatsColumns {
@@ -74,14 +78,8 @@ impl StatsColumns {
     pub fn observe(&self, rows: &RecordBatch, observed: &mut [Observed]) {
         for (column, observed) in self.columns.iter().zip(observed) {
             match column.data_type {
-                ArrowType::Float32 => {
-                    let (array, above) = column.find(rows);
-                    observed.nan |= has_nan(array.as_primitive::<Float32Type>(), above.as_ref(), f32::is_nan);
-                }
-                ArrowType::Float64 => {
-                    let (array, above) = column.find(rows);
-                    observed.nan |= has_nan(array.as_primitive::<Float64Type>(), above.as_ref(), f64::is_nan);
-                }
+                ArrowType::Float32 => column.observe_floats::<Float32Type>(rows, observed, f64::from),
+                ArrowType::Float64 => column.observe_floats::<Float64Type>(rows, observed, |value| value),
                 ArrowType::List(_) | ArrowType::Map(..) => {
                     let (array, above) = column.find(rows);
                     let nulls = NullBuffer::union(above.as_ref(), array.nulls());
@@ -185,13 +183,21 @@ impl Search {
     }
 }
 
-fn has_nan<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    above: Option<&NullBuffer>,
-    is_nan: fn(T::Native) -> bool,
-) -> bool {
-    let is_there = |row| array.is_valid(row) && above.is_none_or(|above| above.is_valid(row));
-    array.values().iter().enumerate().any(|(row, value)| is_nan(*value) && is_there(row))
+/// The columns of a file that get no statistics in its footer: those of floating-point numbers. Parquet's bounds pass over
+/// NaN, and Spark and delta-rs go by them where they look for NaN.
+pub fn without_footer(fields: &Fields) -> Vec<ColumnPath> {
+    let mut found = Vec::new();
+    for field in fields {
+        match field.data_type() {
+            ArrowType::Float32 | ArrowType::Float64 => found.push(vec![field.name().clone()]),
+            ArrowType::Struct(inner) => found.extend(without_footer(inner).into_iter().map(|path| {
+                let outer = std::iter::once(field.name().clone());
+                outer.chain(path.parts().iter().cloned()).collect()
+            })),
+            _ => {}
+        }
+    }
+    found.into_iter().map(ColumnPath::new).collect()
 }
 
 /// How many columns a type has in a file.
@@ -221,6 +227,29 @@ impl StatsColumn {
         (array, nulls)
     }
 
+    fn observe_floats<T: ArrowPrimitiveType>(
+        &self,
+        rows: &RecordBatch,
+        observed: &mut Observed,
+        wide: fn(T::Native) -> f64,
+    ) {
+        let (array, above) = self.find(rows);
+        let nulls = NullBuffer::union(above.as_ref(), array.nulls());
+        observed.nulls += nulls.as_ref().map_or(0, NullBuffer::null_count);
+        for (row, value) in array.as_primitive::<T>().values().iter().enumerate() {
+            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                continue;
+            }
+            match wide(*value) {
+                value if value.is_nan() => observed.nan = true,
+                value => {
+                    let (least, most) = observed.floats.get_or_insert((value, value));
+                    (*least, *most) = (least.min(value), most.max(value));
+                }
+            }
+        }
+    }
+
     fn footers<'a>(&self, file: &'a ParquetMetaData) -> impl Iterator<Item = Footer<'a>> {
         file.row_groups().iter().map(|group| {
             let column = group.column(self.leaf);
@@ -230,7 +259,9 @@ impl StatsColumn {
 
     fn null_count(&self, file: &ParquetMetaData, observed: &Observed) -> Option<i64> {
         match self.data_type {
-            ArrowType::List(_) | ArrowType::Map(..) => Some(observed.nulls as i64),
+            ArrowType::List(_) | ArrowType::Map(..) | ArrowType::Float32 | ArrowType::Float64 => {
+                Some(observed.nulls as i64)
+            }
             _ => self.footers(file).map(|footer| footer.nulls()).sum(),
         }
     }
@@ -246,8 +277,10 @@ impl StatsColumn {
             // without bounds of a clustering column.
             return Ok((self.array(Bound::Float(f64::NAN))?, self.array(Bound::Float(f64::NAN))?));
         }
-        let mut bounds: Option<(Bound, Bound)> = None;
-        for footer in self.footers(file).filter(|footer| footer.nulls() != Some(footer.values)) {
+        let mut bounds = observed.floats.map(|(min, max)| (Bound::Float(min), Bound::Float(max)));
+        let floats = matches!(self.data_type, ArrowType::Float32 | ArrowType::Float64);
+        let of_footer = |footer: &Footer| !floats && footer.nulls() != Some(footer.values);
+        for footer in self.footers(file).filter(of_footer) {
             let Some((min, max)) = footer.statistics.and_then(bounds_of) else { return Ok(unknown()) };
             bounds = Some(match bounds {
                 None => (min, max),
@@ -349,13 +382,11 @@ fn bounds_of(statistics: &Statistics) -> Option<(Bound, Bound)> {
     Some(match statistics {
         Statistics::Int32(of) => (Bound::Int((*of.min_opt()?).into()), Bound::Int((*of.max_opt()?).into())),
         Statistics::Int64(of) => (Bound::Int((*of.min_opt()?).into()), Bound::Int((*of.max_opt()?).into())),
-        Statistics::Float(of) => {
-            (Bound::Float((*of.min_opt()?).into()), Bound::Float((*of.max_opt()?).into()))
-        }
-        Statistics::Double(of) => (Bound::Float(*of.min_opt()?), Bound::Float(*of.max_opt()?)),
         Statistics::ByteArray(of) => (text(of.min_bytes_opt()?)?, text(of.max_bytes_opt()?)?),
         Statistics::FixedLenByteArray(of) => (decimal(of.min_bytes_opt()?)?, decimal(of.max_bytes_opt()?)?),
-        Statistics::Boolean(_) | Statistics::Int96(_) => return None,
+        Statistics::Boolean(_) | Statistics::Int96(_) | Statistics::Float(_) | Statistics::Double(_) => {
+            return None;
+        }
     })
 }
 

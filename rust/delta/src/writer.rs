@@ -18,7 +18,7 @@ use crate::actions::millis_since_epoch;
 use crate::dictionary::columns_of_many_values;
 use crate::partition::{PartitionValue, split};
 use crate::physical::Layout;
-use crate::stats::{FOOTER_TEXT_BYTES, Observed};
+use crate::stats::{FOOTER_TEXT_BYTES, Observed, without_footer};
 use crate::store::{DataFile, Store, store_error};
 use crate::unit::StagedFile;
 
@@ -154,6 +154,9 @@ impl UnitWriter {
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
         for column in columns_of_many_values(layout.schema.fields(), rows.columns()) {
             properties = properties.set_column_dictionary_enabled(column, false);
+        }
+        for column in without_footer(layout.schema.fields()) {
+            properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
         }
         let options =
             ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);

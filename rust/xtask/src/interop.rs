@@ -30,7 +30,7 @@ pub fn run(checkout: &Checkout, only: &[String]) -> Result<ExitCode> {
     tests.arg("--reader").arg(classes);
     tests.arg("--work").arg(checkout.target().join("interop"));
     tests.arg("--ivy").arg(folder.join("ivy")).args(only);
-    tests.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1");
+    tests.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1").env("SPARK_LOCAL_IP", "127.0.0.1");
     let log = checkout.log("interop");
     let why = "one Spark session for all; several minutes";
     let (status, output) =

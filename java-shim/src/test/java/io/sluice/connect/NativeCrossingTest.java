@@ -8,12 +8,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.reflect.Array;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +35,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.CleanupMode;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The real native methods, called as no code of ours calls them: each answer is a reply, and the JVM lives on. */
@@ -44,7 +47,10 @@ class NativeCrossingTest {
 
   private static final int RAW_BUFFERS = 12;
 
-  @TempDir Path folder;
+  // Stopped tasks take their unfinished files away in the background, which JUnit's own clean-up trips over.
+  @TempDir(cleanup = CleanupMode.NEVER)
+  Path folder;
+
   private final Partitions partitions = new Partitions();
   private final SegmentEncoder encoder = encoder(SegmentEncoder.SEGMENT_BYTES);
   private final Random random = new Random(7);
@@ -64,8 +70,20 @@ class NativeCrossingTest {
   }
 
   @AfterEach
-  void stop() {
+  void stop() throws Exception {
     expectOk(Native.stop(task));
+    for (int tries = 1; Files.exists(folder); tries++) {
+      try (Stream<Path> files = Files.walk(folder)) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.deleteIfExists(file);
+        }
+      } catch (IOException | UncheckedIOException e) {
+        if (tries == 100) {
+          throw e;
+        }
+        Thread.sleep(50);
+      }
+    }
   }
 
   @Test
