@@ -4,16 +4,14 @@ use std::borrow::Cow;
 
 use super::calendar;
 use crate::Code;
-
-/// Levels of lists and maps in a header's value.
-const MAX_DEPTH: usize = 64;
+use crate::connect::tagged::*;
 
 pub type Problem = (Code, String);
 
 /// Names with values, in the record's order.
 pub struct Headers<'a> {
     reader: Tagged<'a>,
-    left: u64,
+    left: usize,
 }
 
 /// A value whose text has not been made yet.
@@ -22,19 +20,19 @@ pub struct HeaderValue<'a>(&'a [u8]);
 impl<'a> Headers<'a> {
     /// No bytes are no headers.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Problem> {
-        let mut reader = Tagged { rest: bytes };
-        let left = if bytes.is_empty() { 0 } else { reader.list()? };
+        let mut reader = Tagged::new(bytes);
+        let left = if bytes.is_empty() { 0 } else { list(&mut reader).map_err(damaged)? };
         Ok(Headers { reader, left })
     }
 
-    fn read(&mut self) -> Result<(&'a str, HeaderValue<'a>), Problem> {
-        if self.reader.list()? != 2 || self.reader.u8()? != STRING {
-            return Err(damaged("a header is not a name with a value"));
+    fn read(&mut self) -> Result<(&'a str, HeaderValue<'a>), Damage> {
+        if list(&mut self.reader)? != 2 || self.reader.tag()? != STRING {
+            return Err(Damage::Broken("a header is not a name with a value"));
         }
-        let name = self.reader.str()?;
-        let start = self.reader.rest;
+        let name = self.reader.text()?;
+        let start = self.reader.rest();
         self.reader.skip(0)?;
-        Ok((name, HeaderValue(&start[..start.len() - self.reader.rest.len()])))
+        Ok((name, HeaderValue(&start[..start.len() - self.reader.rest().len()])))
     }
 }
 
@@ -45,7 +43,7 @@ impl<'a> Iterator for Headers<'a> {
         if self.left == 0 {
             return None;
         }
-        let read = self.read();
+        let read = self.read().map_err(damaged);
         self.left = if read.is_ok() { self.left - 1 } else { 0 };
         Some(read)
     }
@@ -55,9 +53,18 @@ impl<'a> Iterator for Headers<'a> {
 /// `SimpleHeaderConverter` made them from.
 impl<'a> HeaderValue<'a> {
     pub fn bytes(&self) -> Result<Option<Cow<'a, [u8]>>, Problem> {
-        let mut reader = Tagged { rest: self.0 };
-        let text = match reader.u8()? {
-            NULL => return Ok(None),
+        self.read().map_err(damaged)?.ok_or_else(|| {
+            let why = "a list, map or struct, which has no bytes: set \
+                       header.converter=org.apache.kafka.connect.converters.ByteArrayConverter";
+            (Code::RecordType, why.into())
+        })
+    }
+
+    /// None: neither text nor a simple value.
+    fn read(&self) -> Result<Option<Option<Cow<'a, [u8]>>>, Damage> {
+        let mut reader = Tagged::new(self.0);
+        let text = match reader.tag()? {
+            NULL => return Ok(Some(None)),
             FALSE => "false".to_owned(),
             TRUE => "true".to_owned(),
             INT8 => i8::from_le_bytes(reader.array()?).to_string(),
@@ -72,7 +79,7 @@ impl<'a> HeaderValue<'a> {
                 let value = f64::from_le_bytes(reader.array()?);
                 java_float(value, &format!("{value:e}"))
             }
-            STRING | BYTES => return Ok(Some(Cow::Borrowed(reader.bytes()?))),
+            STRING | BYTES => return Ok(Some(Some(Cow::Borrowed(reader.bytes()?)))),
             DECIMAL => {
                 let scale = i32::from_le_bytes(reader.array()?);
                 java_decimal(reader.bytes()?, scale)
@@ -83,137 +90,32 @@ impl<'a> HeaderValue<'a> {
                 let ms = i64::from_le_bytes(reader.array()?);
                 format!("{}T{}", iso_date(ms.div_euclid(MS_PER_DAY)), iso_time(ms.rem_euclid(MS_PER_DAY)))
             }
-            _ => {
-                let why = "a list, map or struct, which has no bytes: set \
-                           header.converter=org.apache.kafka.connect.converters.ByteArrayConverter";
-                return Err((Code::RecordType, why.into()));
-            }
+            _ => return Ok(None),
         };
-        Ok(Some(Cow::Owned(text.into_bytes())))
+        Ok(Some(Some(Cow::Owned(text.into_bytes()))))
     }
 }
 
 /// The bytes of a value that is text or bytes; for keys without a schema.
 pub fn text_or_bytes(tagged: &[u8]) -> Result<Option<Option<&[u8]>>, Problem> {
-    let mut reader = Tagged { rest: tagged };
-    match reader.u8()? {
+    let mut reader = Tagged::new(tagged);
+    match reader.tag().map_err(damaged)? {
         NULL => Ok(Some(None)),
-        STRING | BYTES => Ok(Some(Some(reader.bytes()?))),
+        STRING | BYTES => Ok(Some(Some(reader.bytes().map_err(damaged)?))),
         _ => Ok(None),
     }
 }
 
-const NULL: u8 = 0;
-const FALSE: u8 = 1;
-const TRUE: u8 = 2;
-const INT8: u8 = 3;
-const INT16: u8 = 4;
-const INT32: u8 = 5;
-const INT64: u8 = 6;
-const FLOAT32: u8 = 7;
-const FLOAT64: u8 = 8;
-const STRING: u8 = 9;
-const BYTES: u8 = 10;
-const LIST: u8 = 11;
-const MAP: u8 = 12;
-const MAP_OF_ANY_KEYS: u8 = 13;
-const DECIMAL: u8 = 14;
-const DATE_WITHOUT_SCHEMA: u8 = 15;
-const DATE: u8 = 17;
-const TIME: u8 = 18;
-const TIMESTAMP: u8 = 19;
-
 const MS_PER_DAY: i64 = 86_400_000;
 
-fn damaged(why: &str) -> Problem {
-    (Code::CrossingInvalid, format!("headers: {why}"))
+fn damaged(damage: Damage) -> Problem {
+    (Code::CrossingInvalid, format!("headers: {damage}"))
 }
 
-struct Tagged<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Tagged<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Problem> {
-        let (taken, rest) =
-            self.rest.split_at_checked(length).ok_or_else(|| damaged("the bytes end early"))?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(N)?);
-        Ok(bytes)
-    }
-
-    fn u8(&mut self) -> Result<u8, Problem> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn varint(&mut self) -> Result<u64, Problem> {
-        let mut value = 0;
-        for shift in (0..35).step_by(7) {
-            let byte = self.u8()?;
-            value |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(damaged("a length of more than five bytes"))
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8], Problem> {
-        let length = self.varint()?;
-        self.take(length as usize)
-    }
-
-    fn str(&mut self) -> Result<&'a str, Problem> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| damaged("a name that is not UTF-8"))
-    }
-
-    fn list(&mut self) -> Result<u64, Problem> {
-        if self.u8()? != LIST {
-            return Err(damaged("not a list"));
-        }
-        self.varint()
-    }
-
-    fn skip(&mut self, depth: usize) -> Result<(), Problem> {
-        if depth > MAX_DEPTH {
-            return Err(damaged("more than 64 levels"));
-        }
-        match self.u8()? {
-            NULL | FALSE | TRUE => {}
-            INT8 => drop(self.take(1)?),
-            INT16 => drop(self.take(2)?),
-            INT32 | FLOAT32 | DATE | TIME => drop(self.take(4)?),
-            INT64 | FLOAT64 | DATE_WITHOUT_SCHEMA | TIMESTAMP => drop(self.take(8)?),
-            STRING | BYTES => drop(self.bytes()?),
-            DECIMAL => {
-                self.take(4)?;
-                self.bytes()?;
-            }
-            LIST => {
-                for _ in 0..self.varint()? {
-                    self.skip(depth + 1)?;
-                }
-            }
-            MAP => {
-                for _ in 0..self.varint()? {
-                    self.bytes()?;
-                    self.skip(depth + 1)?;
-                }
-            }
-            MAP_OF_ANY_KEYS => {
-                for _ in 0..self.varint()? {
-                    self.skip(depth + 1)?;
-                    self.skip(depth + 1)?;
-                }
-            }
-            tag => return Err(damaged(&format!("tag {tag}"))),
-        }
-        Ok(())
+fn list(reader: &mut Tagged<'_>) -> Result<usize, Damage> {
+    match reader.tag()? {
+        LIST => reader.count(),
+        _ => Err(Damage::Broken("not a list")),
     }
 }
 
@@ -380,7 +282,7 @@ pub mod tests {
 
     #[test]
     fn order_and_duplicates_are_kept_and_structures_refused_only_when_asked_for() {
-        let map = [&[MAP, 1, 1, b'k', LIST, 2][..], &[NULL], &[MAP_OF_ANY_KEYS, 1, TRUE, FALSE]].concat();
+        let map = [&[MAP, 1, 1, b'k', LIST, 2][..], &[NULL], &[KEYED_MAP, 1, TRUE, FALSE]].concat();
         let bytes = encode(&[("a", &string("1")), ("m", &map), ("a", &[NULL]), ("", &string("2"))]);
         let read: Vec<_> = Headers::new(&bytes).unwrap().map(Result::unwrap).collect();
         assert_eq!(read.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["a", "m", "a", ""]);

@@ -4,6 +4,7 @@
 pub(crate) mod arbitrary;
 mod descriptor;
 mod registry;
+pub mod tagged;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::reader::{LIST, MAP, NULL, Reader};
+use super::reader::Reader;
+use crate::connect::tagged::{KEYED_MAP, LIST, MAP, NULL};
 use crate::decode::value::Value;
 use crate::decode::{Parse, UnknownFields};
 
@@ -54,15 +55,13 @@ fn find<'a>(reader: &mut Reader<'a>, path: &[String]) -> Parse<Option<Cow<'a, st
     let before = reader.clone();
     let tag = reader.tag()?;
     match path.split_first() {
-        None if !matches!(tag, NULL | LIST | MAP | super::reader::KEYED_MAP) => {
-            Ok(match reader.scalar(tag)? {
-                Value::Text(text) => Some(Cow::Borrowed(text)),
-                Value::Bytes(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-                Value::Integer(number) => Some(Cow::Owned(number.to_string())),
-                Value::Boolean(yes) => Some(Cow::Borrowed(if yes { "true" } else { "false" })),
-                _ => None,
-            })
-        }
+        None if !matches!(tag, NULL | LIST | MAP | KEYED_MAP) => Ok(match reader.scalar(tag)? {
+            Value::Text(text) => Some(Cow::Borrowed(text)),
+            Value::Bytes(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Value::Integer(number) => Some(Cow::Owned(number.to_string())),
+            Value::Boolean(yes) => Some(Cow::Borrowed(if yes { "true" } else { "false" })),
+            _ => None,
+        }),
         Some((name, rest)) if tag == MAP => {
             reader.enter()?;
             let mut found = None;

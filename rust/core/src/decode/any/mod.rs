@@ -13,6 +13,7 @@ use arrow_array::RecordBatch;
 use super::column::Format;
 use super::rows::Rows;
 use super::{RowError, UnknownFieldCounts, UnknownFields};
+use crate::connect::tagged;
 use crate::schema::Schema;
 use crate::{Code, Result};
 pub use lookup::{EMPTY_MAP, header_text, is_map, named, text_at};
@@ -37,7 +38,7 @@ impl AnyDecoder {
         let unknown_fields = self.unknown_fields;
         self.rows.push(value.len(), |root, rows| {
             let mut reader = Reader::new(value, unknown_fields)?;
-            if reader.tag()? != reader::MAP {
+            if reader.tag()? != tagged::MAP {
                 let message = "the value is not a map with strings as keys; to make it one, use the transformation \
                      HoistField";
                 return Err(RowError::boxed(Code::RecordNotStruct, message.into()));

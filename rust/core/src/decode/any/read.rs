@@ -1,7 +1,8 @@
 //! Values without a schema into columns.
 
-use super::reader::{KEYED_MAP, LIST, MAP, NULL, Reader};
+use super::reader::Reader;
 use crate::Code;
+use crate::connect::tagged::{KEYED_MAP, LIST, MAP, NULL};
 use crate::decode::Parse;
 use crate::decode::column::{Column, Values};
 use crate::decode::object::{Object, given_twice};
