@@ -62,27 +62,25 @@ impl KeyDecoder {
         KeyDecoder { fields: plan.key_fields().to_vec(), whole, typed: Vec::new() }
     }
 
-    /// The keys of `rows`, and which of them cannot be converted.
+    /// The keys of `rows`, which ascend, and which of them cannot be converted, ascending too.
     pub fn decode(&mut self, key: &Payload, rows: &[usize]) -> Result<(Keys, Bad)> {
         if self.fields.is_empty() && self.whole.is_none() {
             return Ok((Keys::None, vec![]));
         }
-        let (columns, is_whole, bad) = match key {
+        let (mut columns, is_whole, bad) = match key {
             Payload::Absent => return Ok((Keys::None, vec![])),
             Payload::Raw(keys) => return Ok(self.raw(keys, rows)),
             Payload::Typed { schema, array } => self.typed(schema, array)?,
             Payload::Any(keys) => self.any(keys)?,
         };
-        let at = UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32));
-        let pick = |column: &ArrayRef| take(column, &at, None).expect("every row is in the column");
-        let mut columns: Vec<_> = columns.iter().map(pick).collect();
-        let bad = bad.into_iter().filter(|(row, _)| rows.contains(row)).collect();
+        let bad = bad.into_iter().filter(|(row, _)| rows.binary_search(row).is_ok()).collect();
         let keys = match is_whole {
             true => columns.pop().map_or(Keys::None, Keys::Whole),
             false if columns.is_empty() => Keys::None,
             false => Keys::Fields(columns),
         };
-        Ok((keys, bad))
+        let at: Vec<_> = rows.iter().map(|row| *row as u32).collect();
+        Ok((pick(keys, &at), bad))
     }
 
     /// Bytes as they are, or as the string that they are.
@@ -162,6 +160,17 @@ impl KeyDecoder {
             }
         }
         Ok((decoder.finish().columns().to_vec(), whole, in_keys(bad)))
+    }
+}
+
+/// The keys at these positions.
+pub fn pick(keys: Keys, at: &[u32]) -> Keys {
+    let at = UInt32Array::from(at.to_vec());
+    let pick = |column: &ArrayRef| take(column, &at, None).expect("every position is in the column");
+    match keys {
+        Keys::None => Keys::None,
+        Keys::Fields(columns) => Keys::Fields(columns.iter().map(pick).collect()),
+        Keys::Whole(column) => Keys::Whole(pick(&column)),
     }
 }
 

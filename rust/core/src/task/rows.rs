@@ -6,7 +6,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 
-use super::keys::{KeyDecoder, key_type};
+use super::keys::{self, KeyDecoder, key_type};
 use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
 use crate::computed::{self, Keys};
 use crate::connect::{ConnectSchema, Payload};
@@ -115,18 +115,16 @@ impl Rows {
         let mut made = Made { batches: Vec::new(), bad: decoded.bad, unknown: decoded.unknown };
         for (batch, kept) in decoded.batches {
             let (keys, bad) = self.keys.decode(&segment.key, &kept)?;
-            let (batch, kept, keys) = match bad.is_empty() {
-                true => (batch, kept, keys),
-                false => {
-                    let good: Vec<_> =
-                        kept.iter().copied().filter(|row| !bad.iter().any(|(b, _)| b == row)).collect();
-                    let at = |row: &usize| kept.binary_search(row).expect("a row of the batch") as u32;
-                    let batch = pick(&batch, good.iter().map(at).collect());
-                    made.bad.extend(bad);
-                    (batch, good.clone(), self.keys.decode(&segment.key, &good)?.0)
-                }
-            };
-            self.assemble(batch, keys, segment, &kept, place, &mut made);
+            if bad.is_empty() {
+                self.assemble(batch, keys, segment, &kept, place, &mut made);
+                continue;
+            }
+            let is_good = |at: &u32| bad.binary_search_by_key(&kept[*at as usize], |(row, _)| *row).is_err();
+            let good: Vec<u32> = (0..kept.len() as u32).filter(is_good).collect();
+            let rows: Vec<_> = good.iter().map(|at| kept[*at as usize]).collect();
+            let keys = keys::pick(keys, &good);
+            made.bad.extend(bad);
+            self.assemble(pick(&batch, good), keys, segment, &rows, place, &mut made);
         }
         Ok(Outcome::Made(made))
     }
