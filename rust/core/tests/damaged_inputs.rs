@@ -60,7 +60,7 @@ fn damaged(random: &mut StdRng, seeds: &[Vec<u8>]) -> Vec<u8> {
 
 /// The fuzzer starts from the same files.
 fn seeds(folder: &str, wanted: fn(&Path) -> bool) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(folder);
+    let folder = Path::new("../../tests").join(folder);
     let files = fs::read_dir(folder).expect("the seeds").map(|entry| entry.expect("a seed").path());
     let mut files: Vec<_> = files.filter(|file| wanted(file)).collect();
     files.sort();

@@ -25,7 +25,7 @@ const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
 const FOLDERS: [&str; 6] = ["connect-config/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
 
 fn root() -> PathBuf {
-    fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap()
+    fs::canonicalize("../..").unwrap()
 }
 
 /// Every Markdown file of the checkout with its text.

@@ -51,12 +51,12 @@ fn tombstones_are_counted_or_fail_or_become_dead_letters() {
     flow.send(&[some.clone(), none.clone(), some, none]);
     let failing = flow.raw_config().set("behavior.on.null.values", "fail");
     flow.scenario.put(&failing);
-    flow.scenario.fails_with(&["RECORD_NULL_VALUE", "topic tombstones partition 0 offset 1"]);
+    flow.scenario.fails_with(&["RECORD_NULL_VALUE", "(topic tombstones, partition 0, offset 1)"]);
 
     // With tolerance as well: `fail` does not mean the queue.
     flow.scenario.ends();
     flow.scenario.put(&with_dead_letters(failing, "tombstones-dead"));
-    flow.scenario.fails_with(&["RECORD_NULL_VALUE", "topic tombstones partition 0 offset 1"]);
+    flow.scenario.fails_with(&["RECORD_NULL_VALUE", "(topic tombstones, partition 0, offset 1)"]);
 
     let config =
         with_dead_letters(flow.raw_config(), "tombstones-dead").set("behavior.on.null.values", "dlq");

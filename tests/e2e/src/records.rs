@@ -15,7 +15,7 @@ fn a_bad_record_fails_the_task_until_it_has_a_dead_letter_queue() {
     lines[7] = br#"{"id": 7, "text": {"deep": true}}"#.to_vec();
     scenario.send_lines(&lines);
     scenario.put(&scenario.small_config());
-    scenario.fails_with(&["RECORD_TYPE", "topic bad-record partition 0 offset 7, field text:"]);
+    scenario.fails_with(&["RECORD_TYPE", "(topic bad-record, partition 0, offset 7, field text)"]);
 
     let config = scenario.small_config().set("errors.tolerance", "all");
     scenario.put(

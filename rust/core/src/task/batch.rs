@@ -170,6 +170,7 @@ impl<T: Tables> Task<T> {
                     return Err(error);
                 }
             }
+            partition.pass(offset);
             let record = Record {
                 segments: batch.len(),
                 segment: s,
@@ -182,10 +183,7 @@ impl<T: Tables> Task<T> {
                 for feed in &mut partition.feeds {
                     self.counters.rows += u64::from(record.give(feed, &mut work));
                 }
-                partition.pass(offset);
-            } else if record.no_value {
-                partition.pass(offset);
-            } else {
+            } else if !record.no_value {
                 let tables = match self.target(segment, row) {
                     Target::Tables(slots) => slots,
                     Target::Nowhere => {
@@ -208,7 +206,6 @@ impl<T: Tables> Task<T> {
                         false => pending = true,
                     }
                 }
-                partition.pass(offset);
             }
             if record.no_value
                 && let Some(error) = self.no_value(segment)
@@ -367,11 +364,10 @@ impl<T: Tables> Task<T> {
         let place =
             assigned(&mut self.partitions, segment.partitions[row]).map(|p| p.topic_partition.clone());
         let (topic, partition) = place.map_or(("?".into(), -1), |at| (at.topic, at.partition));
-        let path = if error.path.is_empty() { "(record)" } else { &error.path };
-        let message = format!(
-            "topic {topic} partition {partition} offset {}, field {path}: {}",
-            segment.offsets[row], error.message
-        );
+        let field = if error.path.is_empty() { String::new() } else { format!(", field {}", error.path) };
+        let offset = segment.offsets[row];
+        let message =
+            format!("{} (topic {topic}, partition {partition}, offset {offset}{field})", error.message);
         Error::new(error.code, message)
     }
 }

@@ -274,7 +274,7 @@ fn records_name_their_tables_and_those_that_do_not_are_told() {
     failing.open("t");
     let error = failing.put(&[json(9, "")], 9).unwrap_err();
     assert_eq!(error.code, Code::RecordUnrouted);
-    assert!(error.message.contains("topic t partition 0 offset 9"), "{error}");
+    assert!(error.message.contains("(topic t, partition 0, offset 9)"), "{error}");
 }
 
 #[test]

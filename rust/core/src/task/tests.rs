@@ -360,7 +360,7 @@ fn without_a_reporter_a_bad_row_fails_the_batch_and_names_its_place() {
     let rows = [(0, 7, Some(r#"{"v":7}"#)), (0, 8, Some(r#"{"v":null}"#))];
     let error = rig.put_values(&rows).unwrap_err();
     assert_eq!(error.code, Code::RecordNull);
-    assert!(error.message.starts_with("topic t partition 0 offset 8, field v: "), "{error}");
+    assert!(error.message.ends_with("(topic t, partition 0, offset 8, field v)"), "{error}");
     rig.settle();
     assert_eq!((rig.rows(), rig.held(0)), (vec![6], Some(7)), "nothing of the batch, all of the one before");
 }

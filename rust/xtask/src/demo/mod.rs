@@ -303,10 +303,10 @@ mod tests {
 
     #[test]
     fn the_demos_settings_are_those_of_the_file_with_this_runs_own() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let root = Path::new("../..");
         let options = options("--records 5").unwrap();
         let mut input = Input::from(&options).unwrap();
-        let config = connector_config(&root, &input, Path::new("/t"), &options).unwrap();
+        let config = connector_config(root, &input, Path::new("/t"), &options).unwrap();
         assert_eq!(config["config"]["delta.table.uri"], "/t");
         assert_eq!(config["config"]["topics"], TOPIC);
         let schema: Value =
@@ -315,7 +315,7 @@ mod tests {
 
         input.schema = Some(serde_json::json!({"type": "struct"}));
         input.mixed = vec!["a".into()];
-        let config = connector_config(&root, &input, Path::new("/t"), &options).unwrap();
+        let config = connector_config(root, &input, Path::new("/t"), &options).unwrap();
         assert_eq!(config["config"]["delta.schema.json"], "{\"type\":\"struct\"}");
         assert_eq!(config["config"]["delta.raw.json.strings"], "lenient");
         let config = config["config"].as_object().unwrap();
