@@ -35,7 +35,7 @@ def run(tests, tools):
         tests.run(f"write: {name}", write, tools, location, table, rows)
         everything = name == "plain"
         tests.run(f"Spark: {name}", by_spark, tools, location, wanted, partitions, everything)
-        tests.run(f"delta-rs: {name}", by_deltars, tools, location, wanted)
+        tests.run(f"delta-rs: {name}", by_deltars, tools, location, wanted, partitions)
         tests.run(f"Delta Kernel: {name}", by_kernel, tools, location, wanted, partitions)
 
 
@@ -82,8 +82,10 @@ def by_spark(tools, location, wanted, partitions, everything):
     same("filtered", found, [list(pair) for pair in zip(conditions, without)])
 
 
-def by_deltars(tools, location, wanted):
-    read = tools.deltars(location, predicates.many())
+def by_deltars(tools, location, wanted, partitions):
+    # delta-rs tells -0.0 from 0.0 where it picks partitions, in its own tables too, and nowhere else.
+    zeros = [f'"{name}" = CAST(\'-0.0\' AS {kind})' for name, kind in (("f", "FLOAT"), ("d", "DOUBLE")) if name in partitions]
+    read = tools.deltars(location, [condition for condition in predicates.many() if condition not in zeros])
     order = [read["names"].index(field["name"]) for field in values.FIELDS]
     same("values", [[row[n] for n in order] for row in read["rows"]], wanted)
     # delta-rs misses NaN in its own tables too: Parquet's bounds pass over it, and it trusts them.
