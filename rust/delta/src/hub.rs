@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice_core::error::Result;
 use sluice_core::schema::Schema;
-use sluice_core::settings::{Settings, TableSettings};
+use sluice_core::settings::{Settings, StoreSettings, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::commit::Submission;
 use crate::handle::{DeltaTable, Writing};
-use crate::store::{self, Store};
+use crate::store::{Clients, Store};
 use crate::table::{Loaded, Spec, TableState};
 
 /// How many tables of a process are loaded or committed to at once.
@@ -33,12 +33,12 @@ pub(crate) enum Request {
 }
 
 /// The store of a table, by its URI.
-pub type Stores = Box<dyn Fn(&str) -> Result<Arc<dyn Store>> + Send + Sync>;
+pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
 
 pub struct Hub {
     runtime: Handle,
     stores: Stores,
-    tables: Mutex<HashMap<String, mpsc::WeakUnboundedSender<Request>>>,
+    tables: Mutex<HashMap<(String, StoreSettings), mpsc::WeakUnboundedSender<Request>>>,
     /// Bounds how many threads encode at once.
     encoders: Arc<Semaphore>,
     /// Bounds how many threads wait for stores at once.
@@ -47,7 +47,8 @@ pub struct Hub {
 
 impl Hub {
     pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
-        Hub::with_stores(runtime, encoders, Box::new(store::open))
+        let clients = Clients::new(runtime.clone());
+        Hub::with_stores(runtime, encoders, Box::new(move |uri, settings| clients.store(uri, settings)))
     }
 
     pub fn with_stores(runtime: Handle, encoders: usize, stores: Stores) -> Arc<Self> {
@@ -61,16 +62,18 @@ impl Hub {
     }
 
     /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
-    fn requests(&self, uri: &str) -> Result<mpsc::UnboundedSender<Request>> {
+    fn requests(&self, uri: &str, settings: &StoreSettings) -> Result<mpsc::UnboundedSender<Request>> {
+        let key = (uri.to_owned(), settings.clone());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = tables.get(uri).and_then(|weak| weak.upgrade()).filter(|open| !open.is_closed()) {
+        if let Some(open) = tables.get(&key).and_then(|weak| weak.upgrade()).filter(|open| !open.is_closed())
+        {
             return Ok(open);
         }
-        let state = TableState::new((self.stores)(uri)?, self.runtime.clone());
+        let state = TableState::new((self.stores)(uri, settings)?, self.runtime.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
         self.runtime.spawn(serve(state, receiver, self.tables_at_work.clone()));
         tables.retain(|_, weak| weak.strong_count() > 0);
-        tables.insert(uri.to_owned(), sender.downgrade());
+        tables.insert(key, sender.downgrade());
         Ok(sender)
     }
 
@@ -99,7 +102,8 @@ impl Tables for TaskTables {
 
 impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
-        let opened = (self.hub.stores)(uri).and_then(|store| {
+        let settings = &self.settings.store;
+        let opened = (self.hub.stores)(uri, settings).and_then(|store| {
             let writing = Writing {
                 store,
                 compression: self.settings.compression,
@@ -107,7 +111,7 @@ impl TaskTables {
                 connector: self.settings.connector.clone(),
                 task: self.settings.task.clone(),
             };
-            Ok((writing, self.hub.requests(uri)?))
+            Ok((writing, self.hub.requests(uri, settings)?))
         });
         match opened {
             Ok((writing, requests)) => {

@@ -10,9 +10,18 @@ use object_store::path::Path;
 use sluice_core::{Code, Error, Result};
 use url::Url;
 
+mod aws;
+mod clients;
+mod cloud;
+mod dynamodb;
 mod local;
+mod settled;
+mod upload;
 
+pub use clients::Clients;
+pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use local::LocalStore;
+pub use upload::{UploadBudget, Uploads};
 
 /// The way to one table's storage.
 pub trait Store: Send + Sync {
@@ -21,6 +30,11 @@ pub trait Store: Send + Sync {
 
     /// Reads, for the Delta kernel and the audit. Rooted where URLs of `root`'s scheme are.
     fn objects(&self) -> Arc<dyn ObjectStore>;
+
+    /// Finds out, once, whether versions can be claimed here so that nobody's commit is lost.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes the place for a table that is about to be created.
     fn prepare(&self) -> Result<()>;
@@ -32,7 +46,8 @@ pub trait Store: Send + Sync {
     fn delete(&self, name: &str) -> Result<()>;
 
     /// Claims a version of the log by writing its commit. Either the whole commit is there, for every reader and
-    /// after a power failure, or nothing is.
+    /// after a power failure, or nothing is. A commit that is there already is won once more: the reply may have been
+    /// lost. So no two commits may be the same to the byte.
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim>;
 }
 
@@ -40,7 +55,7 @@ pub trait Store: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     Won,
-    /// Somebody has the version; after a lost reply that may be ourselves.
+    /// Another commit has the version.
     Taken,
 }
 
@@ -57,8 +72,12 @@ pub fn commit_name(version: u64) -> String {
 
 /// The table's root among the store's [`Store::objects`].
 pub fn root_path(store: &dyn Store) -> Result<Path> {
-    Path::from_url_path(store.root().path())
-        .map_err(|e| store_error(&format!("table URI {} names no place in its store", store.root()), &e))
+    path_of(store.root())
+}
+
+fn path_of(root: &Url) -> Result<Path> {
+    Path::from_url_path(root.path())
+        .map_err(|e| store_error(&format!("table URI {root} names no place in its store"), &e))
 }
 
 /// Where [`commit_name`] is below [`root_path`].
@@ -66,17 +85,12 @@ pub fn commit_path(root: &Path, version: u64) -> Path {
     commit_name(version).split('/').fold(root.clone(), |path, part| path.join(part))
 }
 
-/// The store of a table, by the URL's scheme.
-pub fn open(uri: &str) -> Result<Arc<dyn Store>> {
-    let url = Url::parse(uri)
-        .map_err(|e| Error::new(Code::ConfigInvalid, format!("table URI {uri} is not a URL: {e}")))?;
-    match url.scheme() {
-        "file" => Ok(Arc::new(LocalStore::new(url)?)),
-        other => Err(Error::new(
-            Code::ConfigInvalid,
-            format!("table URI {uri}: this version writes to local file systems only, not to {other}:"),
-        )),
-    }
+/// The version whose commit an object is.
+pub fn commit_version(log: &Path, object: &Path) -> Option<u64> {
+    let mut parts = object.prefix_match(log)?;
+    let (name, None) = (parts.next()?, parts.next()) else { return None };
+    let digits = name.as_ref().strip_suffix(".json")?;
+    digits.parse().ok().filter(|_| digits.len() == 20)
 }
 
 /// Our error for a failure of the store or of the kernel on top of it, by the types in its chain of sources.
@@ -97,6 +111,9 @@ pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
 }
 
 fn code_of(error: &(dyn StdError + 'static)) -> Option<Code> {
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return Some(error.code);
+    }
     if let Some(io) = error.downcast_ref::<io::Error>() {
         return match io.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Code::StoreDenied),

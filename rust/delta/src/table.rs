@@ -86,6 +86,7 @@ impl TableState {
 
     /// Makes the newest version current. Creates the table where that is wanted and its columns are known.
     pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<Loaded> {
+        self.store.check()?;
         if !self.exists()? {
             match &spec.schema {
                 None if spec.auto_create => {

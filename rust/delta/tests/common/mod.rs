@@ -13,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
-use sluice_core::settings::Settings;
+use sluice_core::settings::{Settings, StoreSettings};
 use sluice_core::task::{Actions, BadRow, Task};
 use sluice_core::{Error, Result};
 use sluice_delta::audit::{Audit, audit};
@@ -143,7 +143,7 @@ impl Rig {
     /// The tables of one worker process.
     pub fn process(&self) -> Arc<Hub> {
         let faults = self.faults.clone();
-        let open = move |uri: &str| -> Result<Arc<dyn Store>> {
+        let open = move |uri: &str, _: &StoreSettings| -> Result<Arc<dyn Store>> {
             let inner = LocalStore::new(Url::parse(uri).unwrap())?;
             Ok(Arc::new(FaultyStore { inner, faults: faults.clone() }))
         };

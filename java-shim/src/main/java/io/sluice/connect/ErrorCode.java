@@ -81,6 +81,24 @@ public enum ErrorCode {
       "Give the worker's user the right to read, create and list under the table's folder, then "
           + "restart the task."),
 
+  STORE_UNCONDITIONAL(
+      ErrorClass.FATAL,
+      "The S3 server does not honour If-None-Match: *, by which versions of the log are claimed.",
+      "Set delta.commit.lock=dynamodb for all writers of the table, or upgrade the server; see "
+          + "docs/stores.md."),
+
+  COMMIT_LOCK(
+      ErrorClass.FATAL,
+      "The table is written under another commit lock than delta.commit.lock says.",
+      "The message names the sign. Give all writers of the table the same lock; see "
+          + "docs/stores.md."),
+
+  LOCK_TABLE(
+      ErrorClass.FATAL,
+      "The DynamoDB table of delta.commit.lock=dynamodb is missing or is not a lock table.",
+      "Create it, set delta.dynamodb.table.auto.create=true, or correct delta.dynamodb.table; "
+          + "see docs/stores.md."),
+
   STORE_FULL(
       ErrorClass.FATAL,
       "The store has no space left.",
