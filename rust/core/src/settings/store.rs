@@ -163,15 +163,17 @@ fn s3(read: &mut Reader) -> Option<S3Settings> {
     if with_kms && kms_key_id.is_none() {
         read.invalid(declare::S3_SSE, "it needs delta.s3.sse.kms.key.id");
     }
+    let endpoint = endpoint(read, declare::S3_ENDPOINT);
+    let token_file = path(read, declare::S3_WEB_IDENTITY_TOKEN_FILE);
     let role = text(read, declare::S3_ROLE_ARN).map(|arn| AwsRole {
         arn,
         session_name: text(read, declare::S3_ROLE_SESSION_NAME),
         external_id: text(read, declare::S3_ROLE_EXTERNAL_ID),
-        web_identity_token_file: path(read, declare::S3_WEB_IDENTITY_TOKEN_FILE),
+        web_identity_token_file: token_file,
     });
     Some(S3Settings {
         region: text(read, declare::S3_REGION),
-        endpoint: endpoint(read, declare::S3_ENDPOINT),
+        endpoint,
         path_style: path_style?,
         keys: keys(
             read,
@@ -188,10 +190,13 @@ fn s3(read: &mut Reader) -> Option<S3Settings> {
 fn dynamodb(read: &mut Reader) -> Option<DynamoDbSettings> {
     let path_scheme = read.choice(declare::DYNAMODB_PATH_SCHEME);
     let billing_mode = read.choice(declare::DYNAMODB_BILLING_MODE);
+    let auto_create = read.boolean(declare::DYNAMODB_TABLE_AUTO_CREATE);
+    let ttl = Duration::from_millis(read.long(declare::DYNAMODB_TTL_MS));
+    let endpoint = endpoint(read, declare::DYNAMODB_ENDPOINT);
     Some(DynamoDbSettings {
         table: read.text_or_default(declare::DYNAMODB_TABLE).to_owned(),
         region: text(read, declare::DYNAMODB_REGION),
-        endpoint: endpoint(read, declare::DYNAMODB_ENDPOINT),
+        endpoint,
         keys: keys(
             read,
             [
@@ -201,9 +206,9 @@ fn dynamodb(read: &mut Reader) -> Option<DynamoDbSettings> {
             ],
         ),
         path_scheme: path_scheme?,
-        auto_create: read.boolean(declare::DYNAMODB_TABLE_AUTO_CREATE),
+        auto_create,
         billing_mode: billing_mode?,
-        ttl: Duration::from_millis(read.long(declare::DYNAMODB_TTL_MS)),
+        ttl,
     })
 }
 

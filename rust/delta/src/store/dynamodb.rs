@@ -420,7 +420,8 @@ impl DynamoLock {
         {
             let message = format!(
                 "version {newest} of {} has no entry in the DynamoDB table {}, whose newest is for version {}: a writer \
-                 commits without the lock. Make all writers use it, then delete this table's entries and restart the task",
+                 commits without the lock. Stop all writers, give them the same lock, delete this table's entries, then start \
+                 them again",
                 self.table_path, self.table.name, entry.version
             );
             return Err(Error::new(Code::CommitLock, message));
