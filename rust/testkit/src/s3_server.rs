@@ -30,7 +30,7 @@ impl Default for S3Options {
         S3Options {
             program: S3Program::Versitygw,
             bucket: "lake".into(),
-            access_key: "test-access-key".into(),
+            access_key: "testaccesskey".into(),
             secret_key: "test-secret-key".into(),
         }
     }

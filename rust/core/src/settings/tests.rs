@@ -156,7 +156,8 @@ fn every_declared_setting_is_read() {
             Kind::Text(_) => "relative {",
             _ => "?",
         };
-        let errors = errors(&[(setting.name, wrong), (declare::ROUTE_BY, "topic")]);
+        let with = [(declare::ROUTE_BY, "topic"), (declare::S3_ROLE_ARN, "arn")];
+        let errors = errors(&[&[(setting.name, wrong)][..], &with].concat());
         let errors: Vec<_> = errors.iter().filter(|error| error.key == setting.name).collect();
         assert_eq!(errors.len(), 1, "{}: {errors:?}", setting.name);
         assert_eq!(errors[0].key, setting.name);
