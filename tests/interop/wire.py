@@ -3,7 +3,8 @@
 `wire.py --listen PORT --to PORT --log FILE [--tls CERTIFICATE.pem] [--rules FILE]`, on 127.0.0.1 only. It passes the client's Host
 on, so signatures stay valid. The rules file is read anew for each request: a list of objects with `match` (a regular expression over
 "METHOD path operation body") and one of `refuse` (a status; DynamoDB's AccessDeniedException), `delay` (seconds) or `meet` (hold the
-request until so many match, two seconds at most, then let all go at once). `times` limits how often a rule works.
+request until so many match, two seconds at most, then let all go at once) or `drop` (a key to leave out of a JSON body: what a check
+must notice). `times` limits how often a rule works.
 """
 
 import argparse
@@ -26,8 +27,9 @@ class Rules:
         self.path, self.used, self.lock, self.gates = path, {}, threading.Lock(), {}
 
     def apply(self, text):
-        """The status to refuse with, or None after the delays."""
+        """The status to refuse with, or None after the delays; and the key to drop."""
         rules = json.loads(Path(self.path).read_text()) if self.path and Path(self.path).exists() else []
+        drop = None
         for rule in rules:
             key = json.dumps(rule, sort_keys=True)
             if not re.search(rule["match"], text):
@@ -38,7 +40,8 @@ class Rules:
                     continue
                 gate = self.gates.setdefault(key, threading.Barrier(rule.get("meet", 1)))
             if "refuse" in rule:
-                return rule["refuse"]
+                return rule["refuse"], None
+            drop = rule.get("drop", drop)
             if "delay" in rule:
                 time.sleep(rule["delay"])
             if "meet" in rule:
@@ -48,7 +51,7 @@ class Rules:
                     with self.lock:
                         if self.gates.get(key) is gate:
                             del self.gates[key]
-        return None
+        return None, drop
 
 
 def handler(options, rules, log, lock):
@@ -61,13 +64,17 @@ def handler(options, rules, log, lock):
             operation = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
             started = time.time()
             shown = body[:KEPT].decode("utf-8", "replace")
-            status = rules.apply(f"{self.command} {self.path} {operation} {shown}")
+            status, drop = rules.apply(f"{self.command} {self.path} {operation} {shown}")
             if status:
                 name = "com.amazon.coral.service#AccessDeniedException"
                 answer, headers = json.dumps({"__type": name, "message": "refused by wire.py"}).encode(), []
             else:
                 upstream = http.client.HTTPConnection("127.0.0.1", options.to, timeout=60)
-                upstream.request(self.command, self.path, body, dict(self.headers))
+                passed = dict(self.headers)
+                if drop:
+                    body = json.dumps({k: v for k, v in json.loads(body).items() if k != drop}).encode()
+                    passed["Content-Length"] = str(len(body))
+                upstream.request(self.command, self.path, body, passed)
                 response = upstream.getresponse()
                 status, answer, headers = response.status, response.read(), response.getheaders()
                 upstream.close()
