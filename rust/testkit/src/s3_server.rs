@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::components::{Components, installed};
@@ -39,6 +39,7 @@ impl Default for S3Options {
 /// An S3 server over a folder, with path-style addresses, in the region `us-east-1`.
 pub struct S3Server {
     port: u16,
+    bucket: PathBuf,
     options: S3Options,
     process: Leashed,
 }
@@ -72,13 +73,18 @@ impl S3Server {
             }
         };
         let process = serve("the S3 server", &server, port, &folder.join("s3.log"))?;
-        Ok(S3Server { port, options, process })
+        Ok(S3Server { port, bucket, options, process })
     }
 
     pub const REGION: &str = "us-east-1";
 
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// With versitygw each object is a file in there, at the path that is its key.
+    pub fn bucket_folder(&self) -> &Path {
+        &self.bucket
     }
 
     pub fn options(&self) -> &S3Options {

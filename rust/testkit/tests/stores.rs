@@ -6,7 +6,9 @@ mod clients;
 
 use std::net::TcpStream;
 
-use clients::{Folder, azure, conditional_put_and_multipart_work, dynamodb, s3};
+use clients::{Folder, azure, conditional_put_and_multipart_work, dynamodb, s3, wait};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use serde_json::json;
 use sluice_testkit::{Azurite, Components, DynamoDb, S3Options, S3Program, S3Server};
 
@@ -30,6 +32,16 @@ fn s3_server_works(program: S3Program) {
 #[test]
 fn versitygw_serves_a_bucket() {
     s3_server_works(S3Program::Versitygw);
+}
+
+#[test]
+fn an_object_of_versitygw_is_a_file() {
+    let folder = Folder::new("s3");
+    let server = S3Server::start(&Components::find().unwrap(), &folder.0, S3Options::default()).unwrap();
+    let key = Path::from("table/_delta_log/0.json");
+    wait(s3(&server, &server.endpoint()).put(&key, "{}".into())).unwrap();
+    let file = server.bucket_folder().join("table/_delta_log/0.json");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "{}");
 }
 
 #[test]
