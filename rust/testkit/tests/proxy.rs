@@ -175,16 +175,20 @@ fn an_unreachable_server_comes_back() {
     put("after").unwrap();
     assert_eq!(harmed.list(), ["after", "before"]);
 
-    // One that waits for its reply is not forgotten.
-    harmed.proxy.always(|_| true, Fault::Delay(Duration::from_secs(600)));
+    // One that is under way fails at once, and does not arrive later.
+    let delay = Duration::from_secs(1);
+    harmed.proxy.always(|_| true, Fault::Delay(delay));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| put("waiting"));
         while harmed.proxy.faults() == 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
+        let start = Instant::now();
         harmed.proxy.set_reachable(false);
         waiting.join().unwrap().unwrap_err();
+        assert!(start.elapsed() < delay / 2);
     });
+    std::thread::sleep(delay * 2);
     assert!(!harmed.is_there("waiting"));
 }
 

@@ -196,7 +196,7 @@ impl Inner {
             }
             Some(Fault::Delay(time)) => {
                 sleep(time);
-                self.pass_on(&request, message)
+                if self.is_reachable() { self.pass_on(&request, message) } else { None }
             }
             Some(Fault::DelayReply(time)) => {
                 let outcome = self.pass_on(&request, message);
