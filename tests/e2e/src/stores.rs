@@ -52,7 +52,7 @@ impl Config {
         self.set("delta.commit.lock", "dynamodb")
             .set("delta.dynamodb.endpoint", endpoint)
             .set("delta.dynamodb.region", S3Server::REGION)
-            .set("delta.dynamodb.access.key.id", "test-access-key")
+            .set("delta.dynamodb.access.key.id", "testaccesskey")
             .set("delta.dynamodb.secret.access.key", "test-secret-key")
             .set("delta.dynamodb.table", "locks")
             .set("delta.dynamodb.table.auto.create", true)
