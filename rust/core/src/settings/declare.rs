@@ -163,6 +163,7 @@ pub const COMMIT_MAX_BYTES: &str = "delta.commit.max.bytes";
 pub const COMMIT_MAX_RECORDS: &str = "delta.commit.max.records";
 pub const TARGET_FILE_BYTES: &str = "delta.target.file.bytes";
 pub const PARQUET_COMPRESSION: &str = "delta.parquet.compression";
+pub const STORE_RETRY_TIMEOUT_MS: &str = "delta.store.retry.timeout.ms";
 
 /// In the order of the documentation; the settings of a group stand together.
 pub const SETTINGS: &[Setting] = &[
@@ -473,6 +474,19 @@ pub const SETTINGS: &[Setting] = &[
         title: "Parquet compression",
         doc: "How the pages of Parquet files are compressed. `zstd` makes the smallest files, `snappy` and `lz4` \
               cost less processor time, `none` does not compress.",
+    },
+    Setting {
+        name: STORE_RETRY_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Milliseconds }),
+        default: Default::Value("3600000"),
+        group: "Store",
+        importance: Importance::Medium,
+        title: "Patience with the store",
+        doc: "How long, in milliseconds, a task tries again what fails because the store or the lock table does not \
+              answer, before it fails with `STORE_IO`. Meanwhile its partitions are paused, and no row is lost or kept \
+              in memory; docs/operations.md says what the log tells. A table that nothing has worked with since the \
+              worker started is tried for a minute at most, so that a misspelt location does not look like an outage. \
+              `0` fails the task at once. A refused access and a full store always do.",
     },
 ];
 

@@ -52,6 +52,8 @@ pub struct Settings {
     pub commit_max_records: Option<NonZeroU64>,
     pub target_file_bytes: u64,
     pub compression: Compression,
+    /// How long a task bears a store that fails.
+    pub store_retry_timeout: Duration,
 }
 
 impl Settings {
@@ -74,6 +76,7 @@ impl Settings {
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
         let compression = read.choice(declare::PARQUET_COMPRESSION);
+        let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
@@ -96,6 +99,7 @@ impl Settings {
                 commit_max_records,
                 target_file_bytes,
                 compression: compression?,
+                store_retry_timeout,
             })
         };
         match errors.is_empty().then(settings).flatten() {

@@ -56,6 +56,7 @@ fn defaults_are_the_documented_ones() {
             commit_max_records: None,
             target_file_bytes: 128 << 20,
             compression: Compression::Zstd,
+            store_retry_timeout: Duration::from_secs(3600),
         }
     );
 }

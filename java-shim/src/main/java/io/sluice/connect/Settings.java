@@ -57,6 +57,7 @@ public final class Settings {
   public static final String COMMIT_MAX_RECORDS = "delta.commit.max.records";
   public static final String TARGET_FILE_BYTES = "delta.target.file.bytes";
   public static final String PARQUET_COMPRESSION = "delta.parquet.compression";
+  public static final String STORE_RETRY_TIMEOUT_MS = "delta.store.retry.timeout.ms";
 
   /** In the order of the documentation. */
   public static final List<String> NAMES = List.of(
@@ -86,7 +87,8 @@ public final class Settings {
       COMMIT_MAX_BYTES,
       COMMIT_MAX_RECORDS,
       TARGET_FILE_BYTES,
-      PARQUET_COMPRESSION);
+      PARQUET_COMPRESSION,
+      STORE_RETRY_TIMEOUT_MS);
 
   /** Those that may differ from table to table. */
   public static final List<String> OF_A_TABLE = List.of(
@@ -482,6 +484,22 @@ public final class Settings {
         2,
         Width.SHORT,
         "Parquet compression");
+    definitions.define(
+        STORE_RETRY_TIMEOUT_MS,
+        Type.LONG,
+        3600000L,
+        Range.atLeast(0L),
+        Importance.MEDIUM,
+        "How long, in milliseconds, a task tries again what fails because the store or the lock "
+            + "table does not answer, before it fails with STORE_IO. Meanwhile its partitions are "
+            + "paused, and no row is lost or kept in memory; docs/operations.md says what the log tells. "
+            + "A table that nothing has worked with since the worker started is tried for a minute at "
+            + "most, so that a misspelt location does not look like an outage. 0 fails the task at once. "
+            + "A refused access and a full store always do.",
+        "Store",
+        1,
+        Width.MEDIUM,
+        "Patience with the store");
     return definitions;
   }
 
