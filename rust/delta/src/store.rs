@@ -102,6 +102,9 @@ pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
     let mut text = format!("{doing}: {}", without_xml(&error.to_string()));
     let mut source = Some(error);
     while let Some(error) = source {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return Error::new(ours.code, format!("{doing}: {}", ours.message));
+        }
         if let Some(known) = code_of(error) {
             code = known;
         }
@@ -115,9 +118,6 @@ pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
 }
 
 fn code_of(error: &(dyn StdError + 'static)) -> Option<Code> {
-    if let Some(error) = error.downcast_ref::<Error>() {
-        return Some(error.code);
-    }
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return Some(match refused.why {
             Refusal::Access => Code::StoreDenied,

@@ -129,7 +129,8 @@ impl TableState {
         let doing = || format!("cannot list the log of {}", self.uri());
         let prefix = root_path(&*self.store)?.join("_delta_log");
         let objects = self.store.objects();
-        let mut listing = objects.list(Some(&prefix));
+        // Past the temporary commits of the DynamoDB lock, of which there may be very many.
+        let mut listing = objects.list_with_offset(Some(&prefix), &prefix.clone().join(".~"));
         self.runtime.block_on(async {
             while let Some(entry) = listing.next().await {
                 let entry = entry.map_err(|e| store_error(&doing(), &e))?;

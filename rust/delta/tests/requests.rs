@@ -49,7 +49,10 @@ fn google_claims_a_version_by_its_generation() {
     let settings = [("delta.gcs.endpoint", &*server.endpoint()), ("delta.gcs.service.account.key", GCS_KEY)];
     assert_eq!(store("gs://lake/events/", &settings).claim(7, b"ours"), Ok(Claim::Won));
     let put = asked.recv().unwrap();
-    assert_eq!((&*put.method, &*put.target), ("PUT", "/lake/events%2F%5Fdelta%5Flog%2F00000000000000000007%2Ejson"));
+    assert_eq!(
+        (&*put.method, &*put.target),
+        ("PUT", "/lake/events%2F%5Fdelta%5Flog%2F00000000000000000007%2Ejson")
+    );
     assert_eq!(put.header("x-goog-if-generation-match"), Some("0"));
     assert_eq!(put.body, b"ours");
     assert!(asked.try_recv().is_err(), "one request for a claim");
@@ -126,9 +129,11 @@ fn a_proxy_is_used_for_the_store_and_the_lock_table() {
         ("delta.commit.lock", "dynamodb"),
         ("delta.dynamodb.endpoint", "http://dynamodb.example"),
     ];
-    let error = store("s3://lake/events/", &settings).check().unwrap_err();
+    let locked = store("s3://lake/events/", &settings);
+    let error = locked.check().unwrap_err();
     assert_eq!(error.code, Code::LockTable);
     assert!(!error.message.contains("hunter2"));
+    locked.delete("part.parquet").unwrap_err();
     let requests: Vec<Request> = asked.try_iter().collect();
     for host in ["http://s3.example/", "http://dynamodb.example/"] {
         let request = requests.iter().find(|request| request.target.starts_with(host));

@@ -12,7 +12,7 @@ use url::Url;
 use super::dynamodb::{DynamoLock, LockTable};
 use super::settled::Settled;
 use super::upload::{UploadedFile, Uploads};
-use super::{Claim, DataFile, Store, commit_path, commit_version, path_of, store_error};
+use super::{Claim, DataFile, Store, commit_path, path_of, store_error};
 
 /// Found out with an object of this name whether the store minds the condition of a put. It stays there.
 const PROBE: &str = ".sluice/conditional-put";
@@ -123,13 +123,6 @@ impl CloudStore {
         }
         Ok(())
     }
-
-    async fn newest_version(&self) -> Result<Option<u64>> {
-        let log = self.path.clone().join("_delta_log");
-        let listed = self.uploads.objects.list(Some(&log)).try_collect::<Vec<_>>().await;
-        let listed = listed.map_err(|e| store_error(&format!("cannot list {log}"), &e))?;
-        Ok(listed.iter().filter_map(|object| commit_version(&log, &object.location)).max())
-    }
 }
 
 impl Store for CloudStore {
@@ -149,7 +142,7 @@ impl Store for CloudStore {
             self.runtime().block_on(async {
                 match &self.lock {
                     Lock::ConditionalPut(conditional) => self.check_conditional_put(conditional).await,
-                    Lock::DynamoDb(lock) => lock.check(self.newest_version().await?).await,
+                    Lock::DynamoDb(lock) => lock.check().await,
                 }
             })?;
             let _ = self.checked.set(());

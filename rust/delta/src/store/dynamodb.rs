@@ -402,7 +402,7 @@ impl DynamoLock {
     }
 
     /// What has to hold before the table is written.
-    pub async fn check(&self, newest_version: Option<u64>) -> Result<()> {
+    pub async fn check(&self) -> Result<()> {
         self.table.ensure().await?;
         if self.table.latest(&self.other_path).await?.is_some() {
             let message = format!(
@@ -412,21 +412,22 @@ impl DynamoLock {
             );
             return Err(Error::new(Code::CommitLock, message));
         }
-        let newest_entry = self.table.latest(&self.table_path).await?;
-        let unexpired =
-            newest_entry.filter(|entry| entry.expires.is_none_or(|at| at > seconds_since_epoch()));
-        if let (Some(entry), Some(newest)) = (unexpired, newest_version)
-            && newest > entry.version
-        {
-            let message = format!(
-                "version {newest} of {} has no entry in the DynamoDB table {}, whose newest is for version {}: a writer \
-                 commits without the lock. Stop all writers, give them the same lock, delete this table's entries, then start \
-                 them again",
-                self.table_path, self.table.name, entry.version
-            );
-            return Err(Error::new(Code::CommitLock, message));
+        let Some(entry) = self.table.latest(&self.table_path).await? else { return Ok(()) };
+        let next = entry.version + 1;
+        let expired = entry.expires.is_some_and(|at| at <= seconds_since_epoch());
+        if expired || self.read(next).await?.is_none() {
+            return Ok(());
         }
-        Ok(())
+        // Its entry may have been written since.
+        if self.table.latest(&self.table_path).await?.is_some_and(|newest| newest.version >= next) {
+            return Ok(());
+        }
+        let message = format!(
+            "version {next} of {} has no entry in the DynamoDB table {}, whose newest is for version {}: a writer commits \
+             without the lock. Stop all writers, give them the same lock, delete this table's entries, then start them again",
+            self.table_path, self.table.name, entry.version
+        );
+        Err(Error::new(Code::CommitLock, message))
     }
 
     fn in_log(&self, name: &str) -> Path {
