@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use sluice_testkit::{Components, Fault, FaultProxy, Reply, Request, S3Options, S3Server};
@@ -146,6 +147,46 @@ fn a_container_s_credentials() {
         &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)],
     ));
     assert_eq!(container.requests().len(), 1);
+}
+
+/// A table with one commit, for the temporary keys.
+fn s3_with_a_table() -> FaultProxy {
+    service(|request| {
+        if request.header("X-Amz-Security-Token") != Some("t") {
+            return Reply::s3(403, "AccessDenied");
+        }
+        let mut reply = match request.target.contains("list-type") {
+            true => Reply::new(
+                200,
+                "application/xml",
+                "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Size>2</Size><ETag>1</ETag>\
+                 <Key>none/_delta_log/00000000000000000000.json</Key>\
+                 <LastModified>2026-11-22T00:00:00.000Z</LastModified></Contents></ListBucketResult>",
+            ),
+            false => Reply::new(200, "application/json", "{}"),
+        };
+        reply.headers.push(("ETag".into(), "1".into()));
+        reply.headers.push(("Last-Modified".into(), "Sun, 22 Nov 2026 00:00:00 GMT".into()));
+        reply
+    })
+}
+
+/// Keys with less than five minutes left are fetched again for the next request, others are kept.
+#[test]
+fn credentials_are_fetched_again_before_they_expire() {
+    let long = service(|_| Reply::new(200, "application/json", keys("2100-01-01T00:00:00Z").to_string()));
+    let short = service(|_| {
+        let soon = chrono::DateTime::<chrono::Utc>::from(SystemTime::now() + Duration::from_secs(200));
+        Reply::new(200, "application/json", keys(&soon.format("%FT%TZ").to_string()).to_string())
+    });
+    for (container, fetched) in [(long, 1), (short, 2)] {
+        let s3 = s3_with_a_table();
+        let uri = format!("{}/keys", container.endpoint());
+        let settings = json!({"delta.s3.endpoint": s3.endpoint()});
+        let output = audit("expiry", settings, &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!((s3.requests().len(), container.requests().len()), (2, fetched));
+    }
 }
 
 #[test]

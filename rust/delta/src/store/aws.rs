@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
@@ -47,7 +49,9 @@ pub async fn config(settings: &StoreSettings) -> Result<SdkConfig> {
     if let Some(region) = &s3.region {
         loader = loader.region(Region::new(region.clone()));
     } else if s3.endpoint.is_some() {
-        loader = loader.region(Region::new("us-east-1"));
+        // Not AWS: the instance is not asked.
+        let named = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new());
+        loader = loader.region(named.or_else(ProfileFileRegionProvider::new()).or_else("us-east-1"));
     }
     if let Some(profile) = &s3.profile {
         loader = loader.profile_name(profile);
