@@ -100,12 +100,25 @@ codes! {
     StoreDenied "STORE_DENIED" Fatal
         "The store refused access."
         "Give the worker's user the right to read, create and list under the table's folder, then restart the task.";
+    StoreMissing "STORE_MISSING" Fatal
+        "There is no such bucket or container."
+        "Create it, or correct `delta.table.uri`; Sluice creates tables, not buckets.";
+    StoreUnconditional "STORE_UNCONDITIONAL" Fatal
+        "The S3 server does not honour `If-None-Match: *`, by which versions of the log are claimed."
+        "Set `delta.commit.lock=dynamodb` for all writers of the table, or upgrade the server; see docs/stores.md.";
+    CommitLock "COMMIT_LOCK" Fatal
+        "The table is written under another commit lock than `delta.commit.lock` says."
+        "The message names the sign. Give all writers of the table the same lock; see docs/stores.md.";
+    LockTable "LOCK_TABLE" Fatal
+        "The DynamoDB table of `delta.commit.lock=dynamodb` is missing or is not a lock table."
+        "Create it, set `delta.dynamodb.table.auto.create=true`, or correct `delta.dynamodb.table`; see docs/stores.md.";
     StoreFull "STORE_FULL" Fatal
         "The store has no space left."
         "Free or add space, then restart the task. No row is lost: Kafka still has those that are not in the table.";
     StoreIo "STORE_IO" Fatal
-        "The store failed. A commit was tried again before; the write of a data file is not."
-        "Mend what the message says, then restart the task.";
+        "The store or the lock table failed for longer than `delta.store.retry.timeout.ms`; for longer than a minute where \
+         nothing has worked with the table since the worker started."
+        "Mend what the message says, then restart the task. No row is lost: Kafka still has those that are not in the table.";
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."
         "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";

@@ -86,7 +86,17 @@ pub fn kernel_error(doing: &str, error: &delta_kernel::Error) -> Error {
             Code::TableUnsupported,
             format!("{doing}: it has the table feature catalogManaged, which Sluice does not write"),
         ),
+        // Damage, unless the store failed while the file was read.
+        Kernel::Parquet(source) if !is_external(source) => {
+            Error::new(Code::TableCorrupt, format!("{doing}: {error}"))
+        }
         Kernel::MalformedJson(_)
+        | Kernel::Arrow(_)
+        | Kernel::InvalidCheckpoint(_)
+        | Kernel::ParseError(..)
+        | Kernel::ParseIntError(_)
+        | Kernel::MissingData(_)
+        | Kernel::Schema(_)
         | Kernel::MissingMetadata
         | Kernel::MissingProtocol
         | Kernel::MissingMetadataAndProtocol
@@ -95,4 +105,8 @@ pub fn kernel_error(doing: &str, error: &delta_kernel::Error) -> Error {
         | Kernel::InvalidLogPath(_) => Error::new(Code::TableCorrupt, format!("{doing}: {error}")),
         other => store_error(doing, other),
     }
+}
+
+fn is_external(error: &delta_kernel::parquet::errors::ParquetError) -> bool {
+    matches!(error, delta_kernel::parquet::errors::ParquetError::External(_))
 }

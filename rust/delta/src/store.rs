@@ -10,9 +10,21 @@ use object_store::path::Path;
 use sluice_core::{Code, Error, Result};
 use url::Url;
 
+mod aws;
+mod clients;
+mod cloud;
+mod dynamodb;
+mod http;
 mod local;
+mod settled;
+mod upload;
 
+use http::{Refusal, Refused, without_xml};
+
+pub use clients::Clients;
+pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use local::LocalStore;
+pub use upload::{UploadBudget, Uploads};
 
 /// The way to one table's storage.
 pub trait Store: Send + Sync {
@@ -21,6 +33,11 @@ pub trait Store: Send + Sync {
 
     /// Reads, for the Delta kernel and the audit. Rooted where URLs of `root`'s scheme are.
     fn objects(&self) -> Arc<dyn ObjectStore>;
+
+    /// Finds out, once, whether versions can be claimed here so that nobody's commit is lost.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Makes the place for a table that is about to be created.
     fn prepare(&self) -> Result<()>;
@@ -32,7 +49,8 @@ pub trait Store: Send + Sync {
     fn delete(&self, name: &str) -> Result<()>;
 
     /// Claims a version of the log by writing its commit. Either the whole commit is there, for every reader and
-    /// after a power failure, or nothing is.
+    /// after a power failure, or nothing is. A commit that is there already is won once more: the reply may have been
+    /// lost. So no two commits may be the same to the byte.
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim>;
 }
 
@@ -40,7 +58,7 @@ pub trait Store: Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     Won,
-    /// Somebody has the version; after a lost reply that may be ourselves.
+    /// Another commit has the version.
     Taken,
 }
 
@@ -57,8 +75,12 @@ pub fn commit_name(version: u64) -> String {
 
 /// The table's root among the store's [`Store::objects`].
 pub fn root_path(store: &dyn Store) -> Result<Path> {
-    Path::from_url_path(store.root().path())
-        .map_err(|e| store_error(&format!("table URI {} names no place in its store", store.root()), &e))
+    path_of(store.root())
+}
+
+fn path_of(root: &Url) -> Result<Path> {
+    Path::from_url_path(root.path())
+        .map_err(|e| store_error(&format!("table URI {root} names no place in its store"), &e))
 }
 
 /// Where [`commit_name`] is below [`root_path`].
@@ -66,30 +88,29 @@ pub fn commit_path(root: &Path, version: u64) -> Path {
     commit_name(version).split('/').fold(root.clone(), |path, part| path.join(part))
 }
 
-/// The store of a table, by the URL's scheme.
-pub fn open(uri: &str) -> Result<Arc<dyn Store>> {
-    let url = Url::parse(uri)
-        .map_err(|e| Error::new(Code::ConfigInvalid, format!("table URI {uri} is not a URL: {e}")))?;
-    match url.scheme() {
-        "file" => Ok(Arc::new(LocalStore::new(url)?)),
-        other => Err(Error::new(
-            Code::ConfigInvalid,
-            format!("table URI {uri}: this version writes to local file systems only, not to {other}:"),
-        )),
-    }
+/// The version whose commit an object is.
+pub fn commit_version(log: &Path, object: &Path) -> Option<u64> {
+    let mut parts = object.prefix_match(log)?;
+    let (name, None) = (parts.next()?, parts.next()) else { return None };
+    let digits = name.as_ref().strip_suffix(".json")?;
+    digits.parse().ok().filter(|_| digits.len() == 20)
 }
 
 /// Our error for a failure of the store or of the kernel on top of it, by the types in its chain of sources.
 pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
     let mut code = Code::StoreIo;
-    let mut text = format!("{doing}: {error}");
+    let mut text = format!("{doing}: {}", without_xml(&error.to_string()));
     let mut source = Some(error);
     while let Some(error) = source {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return Error::new(ours.code, format!("{doing}: {}", ours.message));
+        }
         if let Some(known) = code_of(error) {
             code = known;
         }
-        if !text.contains(&error.to_string()) {
-            text = format!("{text}: {error}");
+        let more = without_xml(&error.to_string());
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
         }
         source = error.source();
     }
@@ -97,6 +118,12 @@ pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
 }
 
 fn code_of(error: &(dyn StdError + 'static)) -> Option<Code> {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(match refused.why {
+            Refusal::Access => Code::StoreDenied,
+            Refusal::Missing => Code::StoreMissing,
+        });
+    }
     if let Some(io) = error.downcast_ref::<io::Error>() {
         return match io.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Code::StoreDenied),

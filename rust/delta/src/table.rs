@@ -86,6 +86,7 @@ impl TableState {
 
     /// Makes the newest version current. Creates the table where that is wanted and its columns are known.
     pub fn load(&mut self, spec: &Spec, app_ids: Vec<String>) -> Result<Loaded> {
+        self.store.check()?;
         if !self.exists()? {
             match &spec.schema {
                 None if spec.auto_create => {
@@ -128,7 +129,8 @@ impl TableState {
         let doing = || format!("cannot list the log of {}", self.uri());
         let prefix = root_path(&*self.store)?.join("_delta_log");
         let objects = self.store.objects();
-        let mut listing = objects.list(Some(&prefix));
+        // Past the temporary commits of the DynamoDB lock, of which there may be very many.
+        let mut listing = objects.list_with_offset(Some(&prefix), &prefix.clone().join(".~"));
         self.runtime.block_on(async {
             while let Some(entry) = listing.next().await {
                 let entry = entry.map_err(|e| store_error(&doing(), &e))?;

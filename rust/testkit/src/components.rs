@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// Where the parts that `cargo xtask install` fetches and builds are.
 #[derive(Debug, Clone)]
 pub struct Components {
-    /// Holds `kafka/libs`, `kafka/plugins/file`, `kernel/libs` and `tools` (the compiled programs of `tests/tools`).
+    /// What `cargo xtask install` leaves: jars, the compiled programs of `tests/tools` in `tools`, and the servers.
     pub folder: PathBuf,
     /// The packaged plugin's parent: `plugin.path` of a worker that is to run Sluice.
     pub plugins: PathBuf,
@@ -25,12 +25,7 @@ impl Components {
             sluice: target.join("release/sluice"),
         };
         for part in [components.kafka_libs(), components.kernel_libs(), components.tools()] {
-            if !part.is_dir() {
-                return Err(Error::new(format!(
-                    "there is no {}; run `cargo xtask install` first",
-                    part.display()
-                )));
-            }
+            installed(part, "cargo xtask install")?;
         }
         Ok(components)
     }
@@ -48,9 +43,30 @@ impl Components {
         self.folder.join("kernel/libs")
     }
 
+    pub fn dynamodb_libs(&self) -> PathBuf {
+        self.folder.join("dynamodb/libs")
+    }
+
+    /// Holds `versitygw` and, when asked for, `minio`.
+    pub fn go_programs(&self) -> PathBuf {
+        self.folder.join("bin")
+    }
+
+    pub fn azurite(&self) -> PathBuf {
+        self.folder.join("azurite/node_modules/.bin/azurite-blob")
+    }
+
     pub fn tools(&self) -> PathBuf {
         self.folder.join("tools")
     }
+}
+
+/// The part, if it is there; `command` is what puts it there.
+pub(crate) fn installed(part: PathBuf, command: &str) -> Result<PathBuf> {
+    if part.exists() {
+        return Ok(part);
+    }
+    Err(Error::new(format!("there is no {}; run `{command}` first", part.display())))
 }
 
 /// `$SLUICE_CACHE`, or `~/.cache/sluice`.

@@ -1,5 +1,5 @@
-//! Real components for tests and for `cargo xtask demo`: a Kafka broker, Connect workers, a producer and an independent Delta
-//! reader, each a process of its own on 127.0.0.1 that cannot outlive whoever started it.
+//! Real components for tests and for `cargo xtask demo`: a Kafka broker, Connect workers, a producer, an independent Delta
+//! reader, object stores and DynamoDB, each a process of its own on 127.0.0.1 that cannot outlive whoever started it.
 //!
 //! ```no_run
 //! # use sluice_testkit::{Broker, Components, Worker, WorkerOptions};
@@ -13,27 +13,36 @@
 //! # Ok(()) }
 //! ```
 
+mod azurite;
 mod broker;
 mod components;
 mod connect;
+mod dynamodb;
 mod error;
 mod java;
 mod leash;
 mod ports;
 mod produce;
+mod proxy;
 mod read;
+mod s3_server;
+mod serve;
 mod table_log;
 mod worker;
 
+pub use azurite::Azurite;
 pub use broker::{Broker, Record};
 pub use components::{Components, cache_folder};
 pub use connect::{Connect, ConnectorStatus, State};
+pub use dynamodb::DynamoDb;
 pub use error::{Context, Error, Result};
 pub use java::{java_home_tool, tail};
 pub use leash::{Leashed, compiler_seconds, cpu_seconds, peak_memory};
 pub use ports::free_ports;
 pub use produce::{Produce, Producer, write_events};
+pub use proxy::{Fault, FaultProxy, Kind, Reply, Request};
 pub use read::{Expected, TableRead, read_rows, read_table};
+pub use s3_server::{S3Options, S3Program, S3Server};
 pub use table_log::TableLog;
 pub use worker::{Worker, WorkerOptions};
 

@@ -5,41 +5,48 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use sluice_testkit::{Context, Error, Result, java_home_tool};
+use sluice_testkit::{Components, Context, Error, Result, java_home_tool};
 
 use crate::checkout::{Checkout, shown};
 use crate::stamp::Stamp;
-use crate::step;
+use crate::{servers, step};
 
-/// The programs and the jars.
-pub fn install(checkout: &Checkout) -> Result<()> {
+/// The programs, the jars and the servers.
+pub fn install(checkout: &Checkout, all_stores: bool) -> Result<()> {
     programs(checkout)?;
     components(checkout)?;
+    if all_stores {
+        servers::install_all(checkout)?;
+    } else {
+        servers::install(checkout)?;
+    }
     println!("    all there, in {}", shown(&checkout.cache));
     Ok(())
 }
 
 /// A JDK and Gradle, from the system's packages.
 pub fn programs(checkout: &Checkout) -> Result<()> {
-    let mut packages = Vec::new();
+    let mut missing = Vec::new();
     match javac_version() {
         Some(version) if version >= 17 => {}
         Some(version) => {
             println!("    the JDK here is {version}; the plugin is compiled for Java 17 and up");
-            packages.push("openjdk-17-jdk-headless");
+            missing.push("openjdk-17-jdk-headless");
         }
         None => {
             println!("    no JDK (javac) here; it compiles the plugin and runs Kafka");
-            packages.push("openjdk-17-jdk-headless");
+            missing.push("openjdk-17-jdk-headless");
         }
     }
     if !on_path("gradle") {
         println!("    no Gradle here; it builds the plugin's jar and fetches Kafka's");
-        packages.push("gradle");
+        missing.push("gradle");
     }
-    if packages.is_empty() {
-        return Ok(());
-    }
+    if missing.is_empty() { Ok(()) } else { packages(checkout, &missing) }
+}
+
+/// Packages of the system.
+pub fn packages(checkout: &Checkout, packages: &[&str]) -> Result<()> {
     let command =
         format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "));
     let user = std::fs::metadata("/proc/self").at(Path::new("/proc/self"))?.uid();
@@ -55,25 +62,24 @@ pub fn programs(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
-/// Kafka, Delta Kernel for Java, and the programs of `tests/tools`, compiled.
+/// Kafka, Delta Kernel for Java, DynamoDB Local, and the programs of `tests/tools`, compiled.
 pub fn components(checkout: &Checkout) -> Result<()> {
     let components = checkout.components();
-    std::fs::create_dir_all(&components.folder).at(&components.folder)?;
-    // Several checkouts may share the cache.
-    let lock = components.folder.join("lock");
-    let lock = File::create(&lock).at(&lock)?;
-    lock.lock().context(|| "cannot lock the components".into())?;
+    let _lock = lock(&components)?;
 
     let versions =
         ["tests/components/build.gradle", "tests/components/settings.gradle", "gradle/versions.gradle"];
     let stamp = Stamp::over(components.folder.join("jars.stamp"), &checkout.root, &versions)?;
-    if !stamp.is_fresh() || !components.kafka_libs().is_dir() || !components.kernel_libs().is_dir() {
+    // In the order of the class path: DynamoDB Local brings an older Jackson.
+    let libs = [components.kernel_libs(), components.kafka_libs(), components.dynamodb_libs()];
+    if !stamp.is_fresh() || !libs.iter().all(|libs| libs.is_dir()) {
         stamp.clear();
         let install = format!("-PinstallDir={}", components.folder.display());
-        let gradle = checkout.gradle(&["-p", "tests/components", "kafkaLibs", "kernelReaderLibs", &install]);
-        let why = "130 MB of jars for real tests; one to three minutes, once";
+        let mut gradle = checkout.gradle(&["-p", "tests/components", &install]);
+        gradle.args(["kafkaLibs", "kernelReaderLibs", "dynamodbLibs"]);
+        let why = "180 MB of jars for real tests; one to three minutes, once";
         step::run(
-            "fetching Kafka and Delta Kernel",
+            "fetching Kafka, Delta Kernel and DynamoDB Local",
             why,
             &gradle,
             &checkout.log("components"),
@@ -89,17 +95,22 @@ pub fn components(checkout: &Checkout) -> Result<()> {
         let _ = std::fs::remove_dir_all(components.tools());
         let mut javac = checkout.command(java_home_tool("javac"), &["--release", "17", "-encoding", "UTF-8"]);
         javac.args(["-Xlint:all,-classfile,-path", "-Werror", "-d"]).arg(components.tools()).arg("-cp");
-        javac.arg(format!(
-            "{}/*:{}/*",
-            components.kernel_libs().display(),
-            components.kafka_libs().display()
-        ));
+        javac.arg(libs.iter().map(|libs| format!("{}/*", libs.display())).collect::<Vec<_>>().join(":"));
         javac.args(java_sources(&checkout.root.join("tests/tools"))?);
-        let why = "producer and reader; a few seconds";
+        let why = "producer, reader and others; a few seconds";
         step::run("compiling tests/tools", why, &javac, &checkout.log("tools"), step::nothing)?;
         stamp.set()?;
     }
     Ok(())
+}
+
+/// Several checkouts may share the cache.
+pub fn lock(components: &Components) -> Result<File> {
+    std::fs::create_dir_all(&components.folder).at(&components.folder)?;
+    let file = components.folder.join("lock");
+    let lock = File::create(&file).at(&file)?;
+    lock.lock().context(|| "cannot lock the components".into())?;
+    Ok(lock)
 }
 
 fn java_sources(folder: &Path) -> Result<Vec<std::path::PathBuf>> {

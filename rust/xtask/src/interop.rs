@@ -1,20 +1,19 @@
 //! `cargo xtask interop`: Spark, delta-rs and Delta Kernel on Sluice's tables, and Sluice on Spark's. The tests are in `tests/interop`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use sluice_testkit::{Context, Error, Result, tail};
+use sluice_testkit::{Error, Result, tail};
 
 use crate::checkout::{Checkout, shown};
-use crate::stamp::Stamp;
-use crate::{install, step};
+use crate::{install, python, step};
 
 /// The arguments are parts of tests' names.
 pub fn run(checkout: &Checkout, only: &[String]) -> Result<ExitCode> {
     install::programs(checkout)?;
     install::components(checkout)?;
     let folder = checkout.cache.join("interop");
-    let python = python(checkout, &folder)?;
+    let why = "Spark and delta-rs, 500 MB; a minute, once";
+    let python = python::programs(checkout, &folder, "tests/interop/requirements.txt", why)?.join("python");
 
     // With the features that the tests of the workspace have, so that nothing is compiled twice.
     let build =
@@ -46,30 +45,4 @@ pub fn run(checkout: &Checkout, only: &[String]) -> Result<ExitCode> {
 /// The outcome of each test, and the details of failures, which are indented.
 fn outcomes(line: &str) -> bool {
     ["PASS ", "FAIL ", "      "].iter().any(|start| line.starts_with(start))
-}
-
-/// Python with the packages of `requirements.txt`. Delta's jars come with the first session.
-fn python(checkout: &Checkout, folder: &std::path::Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(folder).at(folder)?;
-    let python = folder.join("venv/bin/python");
-    let requirements = "tests/interop/requirements.txt";
-    let stamp = Stamp::over(folder.join("python.stamp"), &checkout.root, &[requirements])?;
-    if !stamp.is_fresh() || !python.is_file() {
-        stamp.clear();
-        let mut venv = checkout.command("python3", &["-m", "venv", "--clear"]);
-        venv.arg(folder.join("venv"));
-        let why = "Python 3.10 or newer; seconds";
-        step::run("making a Python environment", why, &venv, &checkout.log("interop-venv"), step::nothing)?;
-        let pip = checkout.command(&python, &["-m", "pip", "install", "--no-input", "-r", requirements]);
-        let why = "Spark and delta-rs, 500 MB; a minute, once";
-        step::run(
-            "installing PySpark and deltalake",
-            why,
-            &pip,
-            &checkout.log("interop-pip"),
-            step::nothing,
-        )?;
-        stamp.set()?;
-    }
-    Ok(python)
 }

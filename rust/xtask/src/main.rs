@@ -10,6 +10,8 @@ mod install;
 mod interop;
 mod library;
 mod package;
+mod python;
+mod servers;
 mod stamp;
 mod step;
 mod test;
@@ -23,7 +25,8 @@ use sluice_testkit::{Error, Result};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  install                  fetch what building and testing needs: JDK 17, Gradle, Kafka's and Delta Kernel's jars
+  install [--all-stores]   fetch what building and testing needs: JDK 17, Gradle, jars of Kafka, Delta Kernel and DynamoDB, and an
+                           S3 server; with --all-stores also MinIO, Azurite and moto, for tests that are ignored by default
   package                  build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
   demo [OPTIONS]           run it: a broker, a Connect worker that is killed half way, a table that is checked row by row
       --records N          generated events to send (default 1000000)
@@ -62,6 +65,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
+    let all_stores = command == "install" && args.flag("--all-stores");
     let only = if command == "interop" { args.rest() } else { Vec::new() };
     args.end()?;
     if let Some(options) = fuzzing {
@@ -74,7 +78,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     }
     match (command.as_str(), options) {
         ("demo", Some(options)) => demo::run(&checkout, &options)?,
-        ("install", _) => install::install(&checkout)?,
+        ("install", _) => install::install(&checkout, all_stores)?,
         ("package", _) => package::package(&checkout)?,
         ("test", _) => return Ok(test::test(&checkout)),
         ("interop", _) => return interop::run(&checkout, &only),

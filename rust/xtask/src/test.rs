@@ -7,7 +7,7 @@ use sluice_testkit::{Error, Result, tail};
 use crate::checkout::{Checkout, shown};
 use crate::counts::{self, Counts};
 use crate::step::{self, Show};
-use crate::{install, package};
+use crate::{install, package, servers};
 
 /// What `sluice-core` must never depend on: its tasks run without a JVM, a store or a Delta library.
 const CORE_WALL: [&str; 4] = ["jni", "object_store", "buoyant_kernel", "parquet"];
@@ -78,6 +78,7 @@ fn all_steps(checkout: &Checkout, tally: &mut Tally) -> Result<()> {
     install::programs(checkout)?;
     static_checks(checkout, tally)?;
     install::components(checkout)?;
+    servers::install(checkout)?;
     // Without the plugin nothing below can run.
     package::plugin(checkout)?;
 

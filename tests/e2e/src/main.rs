@@ -22,3 +22,4 @@ mod routing;
 mod scenario;
 mod settings;
 mod store;
+mod stores;

@@ -53,6 +53,8 @@ pub struct Scenario {
     pub name: String,
     pub folder: PathBuf,
     pub table: PathBuf,
+    /// The table as the connector knows it.
+    pub uri: String,
     connect: Connect,
     /// Generated events that were sent so far; also the next one's number.
     sent: Cell<u64>,
@@ -73,11 +75,13 @@ impl Scenario {
         let folder = cluster().folder.join("tests").join(name);
         fs::create_dir_all(&folder).unwrap();
         let table = folder.join("table");
-        Scenario { name: name.into(), folder, table, connect, sent: Cell::new(0) }
+        let uri = table.display().to_string();
+        Scenario { name: name.into(), folder, table, uri, connect, sent: Cell::new(0) }
     }
 
     /// The same with another table.
     pub fn with_table(mut self, table: PathBuf) -> Self {
+        self.uri = table.display().to_string();
         self.table = table;
         self
     }
@@ -89,7 +93,7 @@ impl Scenario {
         Config(demo["config"].as_object().unwrap().clone())
             .set("topics", &self.name)
             .set("tasks.max", 1)
-            .set("delta.table.uri", self.table.display())
+            .set("delta.table.uri", &self.uri)
             .set("delta.commit.interval.ms", 300)
     }
 

@@ -52,6 +52,48 @@ pub enum Compression {
     None,
 }
 
+/// How a version of a table's log is claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CommitLock {
+    /// By what the store itself offers: a hard link, or a conditional put.
+    Store,
+    /// By an entry in DynamoDB, as Spark's `S3DynamoDBLogStore` does.
+    DynamoDb,
+}
+
+/// Whether the bucket stands in the path of a request instead of the host's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PathStyle {
+    /// With an endpoint of one's own.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerSideEncryption {
+    /// What the bucket does by default.
+    None,
+    Aes256,
+    Kms,
+    KmsTwice,
+}
+
+/// How `tablePath` in the lock table begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PathScheme {
+    /// As the table's URI.
+    Auto,
+    S3,
+    S3a,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BillingMode {
+    PayPerRequest,
+    Provisioned,
+}
+
 /// A type whose values are words in the settings.
 pub trait Choice: Sized + Copy + 'static {
     const WORDS: &'static [&'static str];
@@ -78,6 +120,11 @@ words! {
     KeyMode { Ignore = "ignore", Columns = "columns" }
     Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
     RawFormat { Json = "json" }
+    CommitLock { Store = "store", DynamoDb = "dynamodb" }
+    PathStyle { Auto = "auto", Always = "true", Never = "false" }
+    ServerSideEncryption { None = "none", Aes256 = "AES256", Kms = "aws:kms", KmsTwice = "aws:kms:dsse" }
+    PathScheme { Auto = "auto", S3 = "s3", S3a = "s3a" }
+    BillingMode { PayPerRequest = "PAY_PER_REQUEST", Provisioned = "PROVISIONED" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
     Evolution { None = "none", Add = "add", Widen = "widen" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }

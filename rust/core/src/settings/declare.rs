@@ -2,8 +2,8 @@
 //! from [`SETTINGS`] and [`RULES`].
 
 use super::choices::{
-    Choice, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues, RawFormat, UnknownFields,
-    Unmatched,
+    BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
+    PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -163,6 +163,48 @@ pub const COMMIT_MAX_BYTES: &str = "delta.commit.max.bytes";
 pub const COMMIT_MAX_RECORDS: &str = "delta.commit.max.records";
 pub const TARGET_FILE_BYTES: &str = "delta.target.file.bytes";
 pub const PARQUET_COMPRESSION: &str = "delta.parquet.compression";
+pub const COMMIT_LOCK: &str = "delta.commit.lock";
+pub const STORE_PROXY_URL: &str = "delta.store.proxy.url";
+pub const STORE_CA_FILE: &str = "delta.store.ca.file";
+pub const STORE_CONNECT_TIMEOUT_MS: &str = "delta.store.connect.timeout.ms";
+pub const STORE_REQUEST_TIMEOUT_MS: &str = "delta.store.request.timeout.ms";
+pub const STORE_RETRY_TIMEOUT_MS: &str = "delta.store.retry.timeout.ms";
+pub const STORE_UPLOAD_PART_BYTES: &str = "delta.store.upload.part.bytes";
+pub const S3_REGION: &str = "delta.s3.region";
+pub const S3_ENDPOINT: &str = "delta.s3.endpoint";
+pub const S3_PATH_STYLE_ACCESS: &str = "delta.s3.path.style.access";
+pub const S3_ACCESS_KEY_ID: &str = "delta.s3.access.key.id";
+pub const S3_SECRET_ACCESS_KEY: &str = "delta.s3.secret.access.key";
+pub const S3_SESSION_TOKEN: &str = "delta.s3.session.token";
+pub const S3_PROFILE: &str = "delta.s3.profile";
+pub const S3_ROLE_ARN: &str = "delta.s3.role.arn";
+pub const S3_ROLE_SESSION_NAME: &str = "delta.s3.role.session.name";
+pub const S3_ROLE_EXTERNAL_ID: &str = "delta.s3.role.external.id";
+pub const S3_WEB_IDENTITY_TOKEN_FILE: &str = "delta.s3.web.identity.token.file";
+pub const S3_SSE: &str = "delta.s3.sse";
+pub const S3_SSE_KMS_KEY_ID: &str = "delta.s3.sse.kms.key.id";
+pub const S3_SSE_BUCKET_KEY: &str = "delta.s3.sse.bucket.key";
+pub const DYNAMODB_TABLE: &str = "delta.dynamodb.table";
+pub const DYNAMODB_REGION: &str = "delta.dynamodb.region";
+pub const DYNAMODB_ENDPOINT: &str = "delta.dynamodb.endpoint";
+pub const DYNAMODB_ACCESS_KEY_ID: &str = "delta.dynamodb.access.key.id";
+pub const DYNAMODB_SECRET_ACCESS_KEY: &str = "delta.dynamodb.secret.access.key";
+pub const DYNAMODB_SESSION_TOKEN: &str = "delta.dynamodb.session.token";
+pub const DYNAMODB_PATH_SCHEME: &str = "delta.dynamodb.path.scheme";
+pub const DYNAMODB_TABLE_AUTO_CREATE: &str = "delta.dynamodb.table.auto.create";
+pub const DYNAMODB_BILLING_MODE: &str = "delta.dynamodb.billing.mode";
+pub const DYNAMODB_TTL_MS: &str = "delta.dynamodb.ttl.ms";
+pub const AZURE_ACCOUNT_NAME: &str = "delta.azure.account.name";
+pub const AZURE_ACCOUNT_KEY: &str = "delta.azure.account.key";
+pub const AZURE_SAS_TOKEN: &str = "delta.azure.sas.token";
+pub const AZURE_TENANT_ID: &str = "delta.azure.tenant.id";
+pub const AZURE_CLIENT_ID: &str = "delta.azure.client.id";
+pub const AZURE_CLIENT_SECRET: &str = "delta.azure.client.secret";
+pub const AZURE_FEDERATED_TOKEN_FILE: &str = "delta.azure.federated.token.file";
+pub const AZURE_ENDPOINT: &str = "delta.azure.endpoint";
+pub const GCS_SERVICE_ACCOUNT_FILE: &str = "delta.gcs.service.account.file";
+pub const GCS_SERVICE_ACCOUNT_KEY: &str = "delta.gcs.service.account.key";
+pub const GCS_ENDPOINT: &str = "delta.gcs.endpoint";
 
 /// In the order of the documentation; the settings of a group stand together.
 pub const SETTINGS: &[Setting] = &[
@@ -174,10 +216,11 @@ pub const SETTINGS: &[Setting] = &[
         importance: Importance::High,
         title: "Table URI",
         doc: "Where the Delta table is: an absolute path on the worker such as `/data/events`, or a URL such as \
-              `file:///data/events`. In a URL, characters outside ASCII and the characters `%`, `?` and `#` are \
-              percent-encoded; a path is taken as it stands. Relative paths and paths with `..` are refused. Only \
-              local file systems are supported so far: any other scheme is refused. Every worker that may run a \
-              task must see the same file system there.\n\n\
+              `file:///data/events`, `s3://bucket/events` (or `s3a://`), `gs://bucket/events`, `az://container/events` or \
+              `abfss://container@account.dfs.core.windows.net/events`. In a URL, characters outside ASCII and the \
+              characters `%`, `?` and `#` are percent-encoded; a path is taken as it stands. Relative paths and paths \
+              with `..` are refused. Every worker that may run a task must see the same file system at a path; \
+              docs/stores.md has what each store needs.\n\n\
               `${topic}` stands for the record's original topic, before any transformation renamed it: with \
               `/data/${topic}` each topic has its own table. `${table}` stands for the name that \
               `delta.topic2table.map` or `delta.route.by` finds, and for the topic where neither is given. Without \
@@ -474,6 +517,419 @@ pub const SETTINGS: &[Setting] = &[
         doc: "How the pages of Parquet files are compressed. `zstd` makes the smallest files, `snappy` and `lz4` \
               cost less processor time, `none` does not compress.",
     },
+    Setting {
+        name: COMMIT_LOCK,
+        kind: Kind::OneOf(CommitLock::WORDS),
+        default: Default::Value("store"),
+        group: "Store",
+        importance: Importance::High,
+        title: "Commit lock",
+        doc: "How a version of the table's log is claimed. `store`: by what the store itself offers, a hard link \
+              on a file system, a conditional put on S3, Azure and Google Cloud. `dynamodb`: by an entry in \
+              DynamoDB, as Spark's `S3DynamoDBLogStore` and old versions of delta-rs do; for tables on S3 that \
+              such writers write too, and for S3 servers without conditional puts. All writers of a table have to \
+              use the same lock; docs/stores.md says which one when.",
+    },
+    Setting {
+        name: STORE_PROXY_URL,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Store",
+        importance: Importance::Low,
+        title: "Proxy",
+        doc: "The HTTP proxy that object stores and the lock table are reached through, such as \
+              `http://proxy:3128`, with user and password where it asks for them. It is never printed.",
+    },
+    Setting {
+        name: STORE_CA_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Store",
+        importance: Importance::Low,
+        title: "Certificate authorities",
+        doc: "The absolute path of a PEM file with certificates that are trusted besides the system's, for stores \
+              and proxies with certificates of one's own. It must be on every worker that may run a task.",
+    },
+    Setting {
+        name: STORE_CONNECT_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 100, unit: Unit::Milliseconds }),
+        default: Default::Value("5000"),
+        group: "Store",
+        importance: Importance::Low,
+        title: "Connect time-out",
+        doc: "How long, in milliseconds, a connection to an object store or the lock table may take to be made.",
+    },
+    Setting {
+        name: STORE_REQUEST_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 1000, unit: Unit::Milliseconds }),
+        default: Default::Value("30000"),
+        group: "Store",
+        importance: Importance::Low,
+        title: "Request time-out",
+        doc: "How long, in milliseconds, one request to an object store or the lock table may take before it is \
+              tried again.",
+    },
+    Setting {
+        name: STORE_RETRY_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Milliseconds }),
+        default: Default::Value("3600000"),
+        group: "Store",
+        importance: Importance::Medium,
+        title: "Patience with the store",
+        doc: "How long, in milliseconds, a task tries again what fails because the store or the lock table does not \
+              answer, before it fails with `STORE_IO`. Meanwhile its partitions are paused, and no row is lost or kept \
+              in memory; docs/operations.md says what the log tells. A table that nothing has worked with since the \
+              worker started is tried for a minute at most, so that a misspelt location does not look like an outage. \
+              `0` fails the task at once. A refused access and a full store always do.",
+    },
+    Setting {
+        name: STORE_UPLOAD_PART_BYTES,
+        kind: Kind::Long(Number { min: 5 << 20, unit: Unit::Bytes }),
+        default: Default::Value("8388608"),
+        group: "Store",
+        importance: Importance::Low,
+        title: "Upload part size",
+        doc: "The size of the parts in which a file larger than this goes to an object store. Parts are made \
+              larger where `delta.target.file.bytes` would need more than 10,000 of them.",
+    },
+    Setting {
+        name: S3_REGION,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Medium,
+        title: "Region",
+        doc: "The region of the bucket, such as `eu-central-1`. Without it, the worker's environment, its AWS \
+              profile or the instance it runs on says which, else it is `us-east-1`.",
+    },
+    Setting {
+        name: S3_ENDPOINT,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`")),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Medium,
+        title: "Endpoint",
+        doc: "Where an S3 server other than AWS's is reached, such as `http://minio:9000`. Plain HTTP is used only \
+              where the endpoint says so.",
+    },
+    Setting {
+        name: S3_PATH_STYLE_ACCESS,
+        kind: Kind::OneOf(PathStyle::WORDS),
+        default: Default::Value("auto"),
+        group: "S3",
+        importance: Importance::Low,
+        title: "Path style access",
+        doc: "Whether the bucket's name stands in the path of a request instead of the host's name. `auto`: where \
+              `delta.s3.endpoint` is given.",
+    },
+    Setting {
+        name: S3_ACCESS_KEY_ID,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Medium,
+        title: "Access key id",
+        doc: "A fixed access key. Without it, and without `delta.s3.profile` or a web identity, credentials come \
+              from where AWS's own programs find them: the environment, profiles, web identity, the container, the \
+              instance. They are fetched again before they expire.",
+    },
+    Setting {
+        name: S3_SECRET_ACCESS_KEY,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Medium,
+        title: "Secret access key",
+        doc: "The secret that belongs to `delta.s3.access.key.id`. Give it by one of Connect's config providers \
+              rather than in clear.",
+    },
+    Setting {
+        name: S3_SESSION_TOKEN,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "Session token",
+        doc: "The session token of temporary keys. Nothing renews keys that are given here: when they expire, the \
+              task fails.",
+    },
+    Setting {
+        name: S3_PROFILE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "Profile",
+        doc: "The profile in the worker's AWS configuration files that credentials come from, with what it says of \
+              roles and processes.",
+    },
+    Setting {
+        name: S3_ROLE_ARN,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Medium,
+        title: "Role",
+        doc: "The role to take on before S3 and DynamoDB are used, such as `arn:aws:iam::123456789012:role/lake`, \
+              with the credentials found otherwise or with `delta.s3.web.identity.token.file`.",
+    },
+    Setting {
+        name: S3_ROLE_SESSION_NAME,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "Role session name",
+        doc: "The name of the session under `delta.s3.role.arn`, which AWS shows in its logs; `sluice` without it.",
+    },
+    Setting {
+        name: S3_ROLE_EXTERNAL_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "External id",
+        doc: "The external id that the role of another account may ask for.",
+    },
+    Setting {
+        name: S3_WEB_IDENTITY_TOKEN_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "Web identity token file",
+        doc: "The absolute path of the token that `delta.s3.role.arn` is taken on with. On EKS the environment \
+              names it already, and this is not needed.",
+    },
+    Setting {
+        name: S3_SSE,
+        kind: Kind::OneOf(ServerSideEncryption::WORDS),
+        default: Default::Value("none"),
+        group: "S3",
+        importance: Importance::Low,
+        title: "Server-side encryption",
+        doc: "What every object that is written asks for. `none` leaves it to the bucket, which encrypts by \
+              default on AWS.",
+    },
+    Setting {
+        name: S3_SSE_KMS_KEY_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "S3",
+        importance: Importance::Low,
+        title: "KMS key",
+        doc: "The key that `delta.s3.sse` encrypts with where it is `aws:kms` or `aws:kms:dsse`: its id or its ARN.",
+    },
+    Setting {
+        name: S3_SSE_BUCKET_KEY,
+        kind: Kind::Boolean,
+        default: Default::Value("false"),
+        group: "S3",
+        importance: Importance::Low,
+        title: "Bucket key",
+        doc: "Whether an S3 bucket key is used with `aws:kms`, which makes far fewer requests to KMS.",
+    },
+    Setting {
+        name: DYNAMODB_TABLE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("delta_log"),
+        group: "DynamoDB",
+        importance: Importance::Medium,
+        title: "Lock table",
+        doc: "The DynamoDB table that holds the entries of `delta.commit.lock=dynamodb`. It has to be the one that \
+              all writers of the tables use; `delta_log` is the default of Spark and of delta-rs.",
+    },
+    Setting {
+        name: DYNAMODB_REGION,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "DynamoDB",
+        importance: Importance::Medium,
+        title: "Region of the lock table",
+        doc: "The region of the lock table, that of `delta.s3.region` without it. Spark's default is `us-east-1`, \
+              whatever the region of the bucket.",
+    },
+    Setting {
+        name: DYNAMODB_ENDPOINT,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`")),
+        default: Default::None,
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Endpoint of the lock table",
+        doc: "Where a DynamoDB other than AWS's is reached, such as `http://localhost:8000`.",
+    },
+    Setting {
+        name: DYNAMODB_ACCESS_KEY_ID,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Access key id for the lock table",
+        doc: "A fixed access key for the lock table. Without it the credentials of S3 are used.",
+    },
+    Setting {
+        name: DYNAMODB_SECRET_ACCESS_KEY,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Secret access key for the lock table",
+        doc: "The secret that belongs to the key of `delta.dynamodb.access.key.id`.",
+    },
+    Setting {
+        name: DYNAMODB_SESSION_TOKEN,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Session token for the lock table",
+        doc: "The session token of temporary keys of `delta.dynamodb.access.key.id`.",
+    },
+    Setting {
+        name: DYNAMODB_PATH_SCHEME,
+        kind: Kind::OneOf(PathScheme::WORDS),
+        default: Default::Value("auto"),
+        group: "DynamoDB",
+        importance: Importance::Medium,
+        title: "Scheme in the lock table",
+        doc: "How the table's location begins in the lock table, which all its writers have to agree on. Spark \
+              writes what its tables are opened with, mostly `s3a`. `auto`: as `delta.table.uri` begins.",
+    },
+    Setting {
+        name: DYNAMODB_TABLE_AUTO_CREATE,
+        kind: Kind::Boolean,
+        default: Default::Value("false"),
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Create the lock table",
+        doc: "Whether a lock table that is not there is created, with the keys that Spark gives it and with expiry \
+              of completed entries. With `false` it fails the task, so that a misspelt name does not pass for a \
+              lock.",
+    },
+    Setting {
+        name: DYNAMODB_BILLING_MODE,
+        kind: Kind::OneOf(BillingMode::WORDS),
+        default: Default::Value("PAY_PER_REQUEST"),
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Billing of the lock table",
+        doc: "How a lock table that Sluice creates is billed. `PROVISIONED` begins with 5 read and 5 write units, \
+              as Spark does.",
+    },
+    Setting {
+        name: DYNAMODB_TTL_MS,
+        kind: Kind::Long(Number { min: 60000, unit: Unit::Milliseconds }),
+        default: Default::Value("86400000"),
+        group: "DynamoDB",
+        importance: Importance::Low,
+        title: "Expiry of entries",
+        doc: "How long, in milliseconds, a completed entry stays in the lock table before DynamoDB may delete it: \
+              a day, as with Spark.",
+    },
+    Setting {
+        name: AZURE_ACCOUNT_NAME,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Medium,
+        title: "Storage account",
+        doc: "The storage account of `az://` URLs. Those with `abfss://` name it themselves.",
+    },
+    Setting {
+        name: AZURE_ACCOUNT_KEY,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Medium,
+        title: "Account key",
+        doc: "The storage account's key. Without a key, token or client, the managed identity of the machine or \
+              pod is used.",
+    },
+    Setting {
+        name: AZURE_SAS_TOKEN,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Medium,
+        title: "SAS token",
+        doc: "A shared access signature with the rights to read, write, create, list and delete in the container.",
+    },
+    Setting {
+        name: AZURE_TENANT_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Low,
+        title: "Tenant",
+        doc: "The tenant, which is the directory, of `delta.azure.client.id`.",
+    },
+    Setting {
+        name: AZURE_CLIENT_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Low,
+        title: "Client id",
+        doc: "The application that authenticates, with `delta.azure.client.secret` or \
+              `delta.azure.federated.token.file`, or the managed identity to use of several.",
+    },
+    Setting {
+        name: AZURE_CLIENT_SECRET,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Low,
+        title: "Client secret",
+        doc: "The secret that the application `delta.azure.client.id` authenticates with.",
+    },
+    Setting {
+        name: AZURE_FEDERATED_TOKEN_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Low,
+        title: "Federated token file",
+        doc: "The absolute path of the token of a workload identity, as on AKS.",
+    },
+    Setting {
+        name: AZURE_ENDPOINT,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`")),
+        default: Default::None,
+        group: "Azure",
+        importance: Importance::Low,
+        title: "Endpoint",
+        doc: "Where blobs are reached, if not at the storage account's usual address, such as \
+              `http://127.0.0.1:10000/account` for an emulator.",
+    },
+    Setting {
+        name: GCS_SERVICE_ACCOUNT_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Google Cloud",
+        importance: Importance::Medium,
+        title: "Service account file",
+        doc: "The absolute path of a service account's JSON key file, or of other application credentials. Without \
+              it they come from where Google's own programs find them: the file that \
+              `GOOGLE_APPLICATION_CREDENTIALS` names, or the instance.",
+    },
+    Setting {
+        name: GCS_SERVICE_ACCOUNT_KEY,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Google Cloud",
+        importance: Importance::Low,
+        title: "Service account key",
+        doc: "The content of a service account's JSON key file, where it cannot be a file.",
+    },
+    Setting {
+        name: GCS_ENDPOINT,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`")),
+        default: Default::None,
+        group: "Google Cloud",
+        importance: Importance::Low,
+        title: "Endpoint",
+        doc: "Where Cloud Storage is reached, if not at Google's usual address.",
+    },
 ];
 
 pub const RULES: &[Rule] = &[
@@ -481,6 +937,19 @@ pub const RULES: &[Rule] = &[
     Rule::NotBoth(TOPIC2TABLE_MAP, ROUTE_BY),
     Rule::OnlyWith(ROUTE_MAP, ROUTE_BY),
     Rule::OnlyWith(METADATA_STRUCT, METADATA_COLUMNS),
+    Rule::OnlyWith(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY),
+    Rule::OnlyWith(S3_SECRET_ACCESS_KEY, S3_ACCESS_KEY_ID),
+    Rule::OnlyWith(S3_SESSION_TOKEN, S3_ACCESS_KEY_ID),
+    Rule::NotBoth(S3_ACCESS_KEY_ID, S3_PROFILE),
+    Rule::OnlyWith(S3_ROLE_SESSION_NAME, S3_ROLE_ARN),
+    Rule::OnlyWith(S3_ROLE_EXTERNAL_ID, S3_ROLE_ARN),
+    Rule::OnlyWith(S3_WEB_IDENTITY_TOKEN_FILE, S3_ROLE_ARN),
+    Rule::OnlyWith(DYNAMODB_ACCESS_KEY_ID, DYNAMODB_SECRET_ACCESS_KEY),
+    Rule::OnlyWith(DYNAMODB_SECRET_ACCESS_KEY, DYNAMODB_ACCESS_KEY_ID),
+    Rule::OnlyWith(DYNAMODB_SESSION_TOKEN, DYNAMODB_ACCESS_KEY_ID),
+    Rule::OnlyWith(AZURE_CLIENT_SECRET, AZURE_CLIENT_ID),
+    Rule::NotBoth(AZURE_ACCOUNT_KEY, AZURE_SAS_TOKEN),
+    Rule::NotBoth(GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY),
 ];
 
 #[cfg(test)]

@@ -1,19 +1,25 @@
 //! The settings of one task: plain data, read from the map that Connect gives.
 
+mod aliases;
 pub mod choices;
 pub mod declare;
 pub mod generate;
 mod reader;
 mod routes;
+mod secret;
+pub mod store;
 mod table;
 mod table_properties;
 mod table_uri;
 
 pub use choices::{
-    Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues, RawFormat, UnknownFields, Unmatched,
+    BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues, PathScheme,
+    PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
+pub use secret::Secret;
+pub use store::StoreSettings;
 pub use table::{SchemaSource, TableSettings};
 pub use table_uri::TableUriTemplate;
 
@@ -52,12 +58,17 @@ pub struct Settings {
     pub commit_max_records: Option<NonZeroU64>,
     pub target_file_bytes: u64,
     pub compression: Compression,
+    pub store: StoreSettings,
+    /// How long a task bears a store that fails.
+    pub store_retry_timeout: Duration,
 }
 
 impl Settings {
     /// Finds every error, not the first one only. Keys without the prefix `delta.` are Connect's: of those only
     /// [`NAME`], [`TASK_ID`] and what is declared are read.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Settings, Vec<SettingError>> {
+        let (given, wrong_aliases) = aliases::resolve(given);
+        let given = &given;
         let mut read = Reader::new(given);
         let connector = read.any_text(NAME);
         if connector.is_none() {
@@ -74,12 +85,14 @@ impl Settings {
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
         let compression = read.choice(declare::PARQUET_COMPRESSION);
+        let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
+        let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
 
         let task = read.any_text(TASK_ID).unwrap_or("0").to_string();
-        let errors = read.errors;
+        let errors = [wrong_aliases, read.errors].concat();
         let settings = || {
             Some(Settings {
                 connector: connector?.to_string(),
@@ -96,6 +109,8 @@ impl Settings {
                 commit_max_records,
                 target_file_bytes,
                 compression: compression?,
+                store: store?,
+                store_retry_timeout,
             })
         };
         match errors.is_empty().then(settings).flatten() {

@@ -28,10 +28,21 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
+/// The schemes of object stores, each with what stands before the path.
+pub const OBJECT_STORES: [(&str, &str); 7] = [
+    ("s3", "s3://bucket/path"),
+    ("s3a", "s3a://bucket/path"),
+    ("gs", "gs://bucket/path"),
+    ("az", "az://container/path"),
+    ("azure", "azure://container/path"),
+    ("abfs", "abfs://container@account.dfs.core.windows.net/path"),
+    ("abfss", "abfss://container@account.dfs.core.windows.net/path"),
+];
+
 /// The location of a table, or of one table for each topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableUriTemplate {
-    /// `file:///a/b/`, percent-encoded but for [`TOPIC`] and [`TABLE`].
+    /// `file:///a/b/` or `s3://bucket/a/b/`, percent-encoded but for [`TOPIC`] and [`TABLE`].
     url: String,
 }
 
@@ -41,26 +52,13 @@ impl TableUriTemplate {
         if text.replace(TOPIC, "").replace(TABLE, "").contains("${") {
             return Err("the only placeholders are ${topic} and ${table}".into());
         }
-        let (path, is_url) = match text.strip_prefix("file://") {
-            Some(path) if path.starts_with('/') => (path, true),
-            _ if text.starts_with("file:") => {
-                return Err("a file URL has three slashes, as in file:///data/events".into());
-            }
-            _ if has_scheme(text) => {
-                return Err(
-                    "only local file systems are supported so far: give an absolute path or a file:/// URL"
-                        .into(),
-                );
-            }
-            _ => (text, false),
-        };
-        if !path.starts_with('/') {
-            return Err("a relative path is refused: give an absolute path or a file:/// URL".into());
-        }
+        let (root, path) = split(text)?;
+        let is_url = !root.is_empty();
         if is_url {
             check_url_path(path)?;
         }
-        let mut url = String::from("file:///");
+        let mut url = if is_url { format!("{root}/") } else { "file:///".to_owned() };
+        let start = url.len();
         for segment in path.split('/') {
             let segment = if is_url { encode_url_segment(segment)? } else { encode_segment(segment)? };
             match segment.as_str() {
@@ -72,10 +70,15 @@ impl TableUriTemplate {
                 }
             }
         }
-        if url == "file:///" {
-            return Err("the root of the file system cannot be a table".into());
+        if url.len() == start {
+            return Err("the root of a file system or bucket cannot be a table".into());
         }
         Ok(TableUriTemplate { url })
+    }
+
+    /// Such as `s3`.
+    pub fn scheme(&self) -> &str {
+        self.url.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
     /// The table of a name, for a record's original topic: an absolute, percent-encoded `file:///` URL that ends in a slash.
@@ -90,27 +93,56 @@ impl TableUriTemplate {
     }
 }
 
+/// What stands before the path, and the path.
+fn split(text: &str) -> Result<(&str, &str), String> {
+    if text.starts_with('/') {
+        return Ok(("", text));
+    }
+    let Some(scheme) = scheme(text) else {
+        return Err("a relative path is refused: give an absolute path or a URL".into());
+    };
+    if scheme == "file" {
+        return match text.strip_prefix("file://") {
+            Some(path) if path.starts_with('/') => Ok(("file://", path)),
+            _ => Err("a file URL has three slashes, as in file:///data/events".into()),
+        };
+    }
+    let Some((_, form)) = OBJECT_STORES.iter().find(|(known, _)| *known == scheme) else {
+        let known = OBJECT_STORES.map(|(scheme, _)| scheme).join(", ");
+        return Err(format!(
+            "there is no store for {scheme}: give an absolute path or a URL with file, {known}"
+        ));
+    };
+    let badly = || format!("a URL of this store is written {form}");
+    let rest = text[scheme.len() + 1..].strip_prefix("//").ok_or_else(badly)?;
+    let (authority, _) = rest.split_once('/').ok_or_else(badly)?;
+    let account = scheme.starts_with("abfs");
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b) || (account && b == b'@');
+    if authority.is_empty() || !authority.bytes().all(allowed) || account != authority.contains('@') {
+        return Err(badly());
+    }
+    Ok(text.split_at(scheme.len() + 3 + authority.len()))
+}
+
 /// RFC 3986: a letter, then letters, digits, `+`, `.` and `-` up to a colon.
-fn has_scheme(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
-    })
+fn scheme(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once(':')?;
+    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b));
+    valid.then_some(scheme)
 }
 
 fn check_url_path(path: &str) -> Result<(), String> {
     if path.contains(['?', '#']) {
-        return Err("a file URL has no ? and no #; in a file's name they are written %3F and %23".into());
+        return Err("a URL of a table has no ? and no #; in a name they are written %3F and %23".into());
     }
     let hex = |at: usize| path.as_bytes().get(at).is_some_and(u8::is_ascii_hexdigit);
     for (at, _) in path.match_indices('%') {
         if !(hex(at + 1) && hex(at + 2)) {
-            return Err(
-                "in a file URL, % stands before two hexadecimal digits; itself it is written %25".into()
-            );
+            return Err("in a URL, % stands before two hexadecimal digits; itself it is written %25".into());
         }
         if path[at + 1..at + 3].eq_ignore_ascii_case("2f") {
-            return Err("%2F is refused: a slash cannot be in a file's name".into());
+            return Err("%2F is refused: a slash cannot be in a name".into());
         }
     }
     Ok(())
@@ -167,6 +199,21 @@ mod tests {
     }
 
     #[test]
+    fn object_stores_keep_their_scheme_and_authority() {
+        for (text, url) in [
+            ("s3://bucket/a/b", "s3://bucket/a/b/"),
+            ("s3a://bucket.x/${topic}/", "s3a://bucket.x/t/"),
+            ("gs://bucket/a b/%20", "gs://bucket/a%20b/%20/"),
+            ("az://container/a", "az://container/a/"),
+            ("abfss://c@account.dfs.core.windows.net/a//b", "abfss://c@account.dfs.core.windows.net/a/b/"),
+        ] {
+            assert_eq!(table(text, "t"), url);
+        }
+        assert_eq!(TableUriTemplate::parse("s3a://b/x").unwrap().scheme(), "s3a");
+        assert_eq!(TableUriTemplate::parse("/x").unwrap().scheme(), "file");
+    }
+
+    #[test]
     fn topic_is_replaced_everywhere_and_encoded() {
         let template = TableUriTemplate::parse("/data/${topic}/x-${topic}").unwrap();
         assert_eq!(template.table_for("orders.v1_a-b", ""), "file:///data/orders.v1_a-b/x-orders.v1_a-b/");
@@ -197,9 +244,19 @@ mod tests {
             ("data/events", "relative"),
             ("~/events", "relative"),
             ("", "relative"),
-            ("s3://bucket/x", "only local"),
-            ("abfss://c@a/x", "only local"),
-            ("C:\\data", "only local"),
+            ("hdfs://host/x", "no store for hdfs"),
+            ("S3://bucket/x", "no store for S3"),
+            ("C:\\data", "no store for C"),
+            ("s3:bucket/x", "s3://bucket/path"),
+            ("s3:///x", "s3://bucket/path"),
+            ("s3://bucket", "s3://bucket/path"),
+            ("s3://user@bucket/x", "s3://bucket/path"),
+            ("s3://${topic}/x", "s3://bucket/path"),
+            ("s3://bucket:80/x", "s3://bucket/path"),
+            ("abfss://container/x", "container@account"),
+            ("s3://bucket/", "root"),
+            ("s3://bucket/a/../b", ".."),
+            ("gs://bucket/a?b", "%3F"),
             ("file:/data", "three slashes"),
             ("file://host/data", "three slashes"),
             ("file:data", "three slashes"),
@@ -223,7 +280,13 @@ mod tests {
 
     #[test]
     fn a_table_parses_to_itself() {
-        for text in ["/data/${topic}", "/a b/%41/\u{20ac}", "file:///x/%7B%7D/'(~)*", "/$/${topic}{}"] {
+        for text in [
+            "/data/${topic}",
+            "/a b/%41/\u{20ac}",
+            "file:///x/%7B%7D/'(~)*",
+            "/$/${topic}{}",
+            "s3://b/%41/\u{20ac}",
+        ] {
             let url = table(text, "t%C3 \u{fc}");
             assert_eq!(table(&url, "other"), url, "{text}");
         }

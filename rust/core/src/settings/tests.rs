@@ -56,6 +56,8 @@ fn defaults_are_the_documented_ones() {
             commit_max_records: None,
             target_file_bytes: 128 << 20,
             compression: Compression::Zstd,
+            store: StoreSettings::default(),
+            store_retry_timeout: Duration::from_secs(3600),
         }
     );
 }
@@ -151,11 +153,12 @@ fn errors_in_a_tables_settings_name_them() {
 fn every_declared_setting_is_read() {
     for setting in SETTINGS {
         let wrong = match setting.kind {
-            Kind::Text(declare::TextRule::Any) => continue,
+            Kind::Text(declare::TextRule::Any) | Kind::Password => continue,
             Kind::Text(_) => "relative {",
             _ => "?",
         };
-        let errors = errors(&[(setting.name, wrong), (declare::ROUTE_BY, "topic")]);
+        let with = [(declare::ROUTE_BY, "topic"), (declare::S3_ROLE_ARN, "arn")];
+        let errors = errors(&[&[(setting.name, wrong)][..], &with].concat());
         let errors: Vec<_> = errors.iter().filter(|error| error.key == setting.name).collect();
         assert_eq!(errors.len(), 1, "{}: {errors:?}", setting.name);
         assert_eq!(errors[0].key, setting.name);

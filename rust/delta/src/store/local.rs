@@ -99,7 +99,10 @@ impl Store for LocalStore {
         let linked = written.and_then(|()| fs::hard_link(&finished, &target));
         let claim = match linked {
             Ok(()) => self.sync_folder(&log).map(|()| Claim::Won),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(Claim::Taken),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match fs::read(&target) {
+                Ok(there) if there == commit => Ok(Claim::Won),
+                _ => Ok(Claim::Taken),
+            },
             Err(e) => Err(self.failed("cannot write the commit", &target, &e)),
         };
         // Left behind it does no harm.

@@ -6,6 +6,7 @@ use crate::error::Code;
 use crate::settings::declare::{
     Default, Kind, OF_A_TABLE, PREFIX, RULES, Rule, Setting, TABLES_PREFIX, TextRule,
 };
+use crate::settings::table_uri::OBJECT_STORES;
 
 const SETTINGS_FRAME: &str = include_str!("Settings.java.frame");
 const ERROR_CODE_FRAME: &str = include_str!("ErrorCode.java.frame");
@@ -27,7 +28,12 @@ pub fn settings(settings: &[Setting]) -> String {
     let of_a_table = OF_A_TABLE.iter().map(|name| format!("      {}", constant(name)));
     let declared = |name: &str| settings.iter().any(|s| s.name == name);
     let rules: Vec<_> = RULES.iter().filter(|r| declared(subject(r))).map(rule).collect();
+    let stores: Vec<_> = OBJECT_STORES
+        .iter()
+        .map(|(scheme, form)| format!("    stores.put({}, {});", literal(scheme), literal(form)))
+        .collect();
     SETTINGS_FRAME
+        .replace("/*object_stores*/", &stores.join("\n"))
         .replace("/*header*/", &header("settings/"))
         .replace("/*prefix*/", &literal(PREFIX))
         .replace("/*keys*/", &keys)

@@ -59,7 +59,9 @@ fn of_a_table() -> String {
 fn property(setting: &Setting) -> Value {
     let form = match setting.kind {
         Kind::Text(TextRule::AbsolutePath) => json!({ "type": "string", "pattern": "^/" }),
-        Kind::Text(TextRule::TableUri) => json!({ "type": "string", "pattern": "^(/|file:///)" }),
+        Kind::Text(TextRule::TableUri) => {
+            json!({ "type": "string", "pattern": "^(/|file:///|[a-z0-9]+://[^/]+/)" })
+        }
         Kind::Text(TextRule::SchemaJson | TextRule::Any | TextRule::Notation(_)) | Kind::Password => {
             json!({ "type": "string" })
         }

@@ -81,6 +81,29 @@ public enum ErrorCode {
       "Give the worker's user the right to read, create and list under the table's folder, then "
           + "restart the task."),
 
+  STORE_MISSING(
+      ErrorClass.FATAL,
+      "There is no such bucket or container.",
+      "Create it, or correct delta.table.uri; Sluice creates tables, not buckets."),
+
+  STORE_UNCONDITIONAL(
+      ErrorClass.FATAL,
+      "The S3 server does not honour If-None-Match: *, by which versions of the log are claimed.",
+      "Set delta.commit.lock=dynamodb for all writers of the table, or upgrade the server; see "
+          + "docs/stores.md."),
+
+  COMMIT_LOCK(
+      ErrorClass.FATAL,
+      "The table is written under another commit lock than delta.commit.lock says.",
+      "The message names the sign. Give all writers of the table the same lock; see "
+          + "docs/stores.md."),
+
+  LOCK_TABLE(
+      ErrorClass.FATAL,
+      "The DynamoDB table of delta.commit.lock=dynamodb is missing or is not a lock table.",
+      "Create it, set delta.dynamodb.table.auto.create=true, or correct delta.dynamodb.table; "
+          + "see docs/stores.md."),
+
   STORE_FULL(
       ErrorClass.FATAL,
       "The store has no space left.",
@@ -89,8 +112,10 @@ public enum ErrorCode {
 
   STORE_IO(
       ErrorClass.FATAL,
-      "The store failed. A commit was tried again before; the write of a data file is not.",
-      "Mend what the message says, then restart the task."),
+      "The store or the lock table failed for longer than delta.store.retry.timeout.ms; for "
+          + "longer than a minute where nothing has worked with the table since the worker started.",
+      "Mend what the message says, then restart the task. No row is lost: Kafka still has those "
+          + "that are not in the table."),
 
   RECORD_NOT_JSON(
       ErrorClass.RECORD,

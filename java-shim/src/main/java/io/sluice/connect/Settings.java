@@ -57,6 +57,48 @@ public final class Settings {
   public static final String COMMIT_MAX_RECORDS = "delta.commit.max.records";
   public static final String TARGET_FILE_BYTES = "delta.target.file.bytes";
   public static final String PARQUET_COMPRESSION = "delta.parquet.compression";
+  public static final String COMMIT_LOCK = "delta.commit.lock";
+  public static final String STORE_PROXY_URL = "delta.store.proxy.url";
+  public static final String STORE_CA_FILE = "delta.store.ca.file";
+  public static final String STORE_CONNECT_TIMEOUT_MS = "delta.store.connect.timeout.ms";
+  public static final String STORE_REQUEST_TIMEOUT_MS = "delta.store.request.timeout.ms";
+  public static final String STORE_RETRY_TIMEOUT_MS = "delta.store.retry.timeout.ms";
+  public static final String STORE_UPLOAD_PART_BYTES = "delta.store.upload.part.bytes";
+  public static final String S3_REGION = "delta.s3.region";
+  public static final String S3_ENDPOINT = "delta.s3.endpoint";
+  public static final String S3_PATH_STYLE_ACCESS = "delta.s3.path.style.access";
+  public static final String S3_ACCESS_KEY_ID = "delta.s3.access.key.id";
+  public static final String S3_SECRET_ACCESS_KEY = "delta.s3.secret.access.key";
+  public static final String S3_SESSION_TOKEN = "delta.s3.session.token";
+  public static final String S3_PROFILE = "delta.s3.profile";
+  public static final String S3_ROLE_ARN = "delta.s3.role.arn";
+  public static final String S3_ROLE_SESSION_NAME = "delta.s3.role.session.name";
+  public static final String S3_ROLE_EXTERNAL_ID = "delta.s3.role.external.id";
+  public static final String S3_WEB_IDENTITY_TOKEN_FILE = "delta.s3.web.identity.token.file";
+  public static final String S3_SSE = "delta.s3.sse";
+  public static final String S3_SSE_KMS_KEY_ID = "delta.s3.sse.kms.key.id";
+  public static final String S3_SSE_BUCKET_KEY = "delta.s3.sse.bucket.key";
+  public static final String DYNAMODB_TABLE = "delta.dynamodb.table";
+  public static final String DYNAMODB_REGION = "delta.dynamodb.region";
+  public static final String DYNAMODB_ENDPOINT = "delta.dynamodb.endpoint";
+  public static final String DYNAMODB_ACCESS_KEY_ID = "delta.dynamodb.access.key.id";
+  public static final String DYNAMODB_SECRET_ACCESS_KEY = "delta.dynamodb.secret.access.key";
+  public static final String DYNAMODB_SESSION_TOKEN = "delta.dynamodb.session.token";
+  public static final String DYNAMODB_PATH_SCHEME = "delta.dynamodb.path.scheme";
+  public static final String DYNAMODB_TABLE_AUTO_CREATE = "delta.dynamodb.table.auto.create";
+  public static final String DYNAMODB_BILLING_MODE = "delta.dynamodb.billing.mode";
+  public static final String DYNAMODB_TTL_MS = "delta.dynamodb.ttl.ms";
+  public static final String AZURE_ACCOUNT_NAME = "delta.azure.account.name";
+  public static final String AZURE_ACCOUNT_KEY = "delta.azure.account.key";
+  public static final String AZURE_SAS_TOKEN = "delta.azure.sas.token";
+  public static final String AZURE_TENANT_ID = "delta.azure.tenant.id";
+  public static final String AZURE_CLIENT_ID = "delta.azure.client.id";
+  public static final String AZURE_CLIENT_SECRET = "delta.azure.client.secret";
+  public static final String AZURE_FEDERATED_TOKEN_FILE = "delta.azure.federated.token.file";
+  public static final String AZURE_ENDPOINT = "delta.azure.endpoint";
+  public static final String GCS_SERVICE_ACCOUNT_FILE = "delta.gcs.service.account.file";
+  public static final String GCS_SERVICE_ACCOUNT_KEY = "delta.gcs.service.account.key";
+  public static final String GCS_ENDPOINT = "delta.gcs.endpoint";
 
   /** In the order of the documentation. */
   public static final List<String> NAMES = List.of(
@@ -86,7 +128,49 @@ public final class Settings {
       COMMIT_MAX_BYTES,
       COMMIT_MAX_RECORDS,
       TARGET_FILE_BYTES,
-      PARQUET_COMPRESSION);
+      PARQUET_COMPRESSION,
+      COMMIT_LOCK,
+      STORE_PROXY_URL,
+      STORE_CA_FILE,
+      STORE_CONNECT_TIMEOUT_MS,
+      STORE_REQUEST_TIMEOUT_MS,
+      STORE_RETRY_TIMEOUT_MS,
+      STORE_UPLOAD_PART_BYTES,
+      S3_REGION,
+      S3_ENDPOINT,
+      S3_PATH_STYLE_ACCESS,
+      S3_ACCESS_KEY_ID,
+      S3_SECRET_ACCESS_KEY,
+      S3_SESSION_TOKEN,
+      S3_PROFILE,
+      S3_ROLE_ARN,
+      S3_ROLE_SESSION_NAME,
+      S3_ROLE_EXTERNAL_ID,
+      S3_WEB_IDENTITY_TOKEN_FILE,
+      S3_SSE,
+      S3_SSE_KMS_KEY_ID,
+      S3_SSE_BUCKET_KEY,
+      DYNAMODB_TABLE,
+      DYNAMODB_REGION,
+      DYNAMODB_ENDPOINT,
+      DYNAMODB_ACCESS_KEY_ID,
+      DYNAMODB_SECRET_ACCESS_KEY,
+      DYNAMODB_SESSION_TOKEN,
+      DYNAMODB_PATH_SCHEME,
+      DYNAMODB_TABLE_AUTO_CREATE,
+      DYNAMODB_BILLING_MODE,
+      DYNAMODB_TTL_MS,
+      AZURE_ACCOUNT_NAME,
+      AZURE_ACCOUNT_KEY,
+      AZURE_SAS_TOKEN,
+      AZURE_TENANT_ID,
+      AZURE_CLIENT_ID,
+      AZURE_CLIENT_SECRET,
+      AZURE_FEDERATED_TOKEN_FILE,
+      AZURE_ENDPOINT,
+      GCS_SERVICE_ACCOUNT_FILE,
+      GCS_SERVICE_ACCOUNT_KEY,
+      GCS_ENDPOINT);
 
   /** Those that may differ from table to table. */
   public static final List<String> OF_A_TABLE = List.of(
@@ -105,6 +189,10 @@ public final class Settings {
       DERIVED_COLUMNS);
 
   private static final Pattern SCHEME = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
+  private static final Pattern BUCKET_URL = Pattern.compile("[a-z0-9]+://[A-Za-z0-9._-]+/.*", Pattern.DOTALL);
+  private static final Pattern ACCOUNT_URL =
+      Pattern.compile("[a-z0-9]+://[A-Za-z0-9._-]*@[A-Za-z0-9._-]*/.*", Pattern.DOTALL);
+  private static final Map<String, String> OBJECT_STORES = objectStores();
   private static final Pattern BAD_PERCENT = Pattern.compile("%(?![0-9A-Fa-f]{2})");
   private static final Pattern ENCODED_SLASH = Pattern.compile("%2[Ff]");
 
@@ -125,14 +213,16 @@ public final class Settings {
         TABLE_URI_RULE,
         Importance.HIGH,
         "Where the Delta table is: an absolute path on the worker such as /data/events, or a URL "
-            + "such as file:///data/events. In a URL, characters outside ASCII and the characters %, ? "
-            + "and # are percent-encoded; a path is taken as it stands. Relative paths and paths with .. "
-            + "are refused. Only local file systems are supported so far: any other scheme is refused. "
-            + "Every worker that may run a task must see the same file system there.\n\n${topic} stands "
-            + "for the record's original topic, before any transformation renamed it: with "
-            + "/data/${topic} each topic has its own table. ${table} stands for the name that "
-            + "delta.topic2table.map or delta.route.by finds, and for the topic where neither is given. "
-            + "Without a placeholder, all topics that the connector reads go into the one table.",
+            + "such as file:///data/events, s3://bucket/events (or s3a://), gs://bucket/events, "
+            + "az://container/events or abfss://container@account.dfs.core.windows.net/events. In a URL, "
+            + "characters outside ASCII and the characters %, ? and # are percent-encoded; a path is "
+            + "taken as it stands. Relative paths and paths with .. are refused. Every worker that may "
+            + "run a task must see the same file system at a path; docs/stores.md has what each store "
+            + "needs.\n\n${topic} stands for the record's original topic, before any transformation "
+            + "renamed it: with /data/${topic} each topic has its own table. ${table} stands for the "
+            + "name that delta.topic2table.map or delta.route.by finds, and for the topic where neither "
+            + "is given. Without a placeholder, all topics that the connector reads go into the one "
+            + "table.",
         "Table",
         1,
         Width.LONG,
@@ -482,6 +572,511 @@ public final class Settings {
         2,
         Width.SHORT,
         "Parquet compression");
+    definitions.define(
+        COMMIT_LOCK,
+        Type.STRING,
+        "store",
+        ValidString.in("store", "dynamodb"),
+        Importance.HIGH,
+        "How a version of the table's log is claimed. store: by what the store itself offers, a "
+            + "hard link on a file system, a conditional put on S3, Azure and Google Cloud. dynamodb: by "
+            + "an entry in DynamoDB, as Spark's S3DynamoDBLogStore and old versions of delta-rs do; for "
+            + "tables on S3 that such writers write too, and for S3 servers without conditional puts. "
+            + "All writers of a table have to use the same lock; docs/stores.md says which one when.",
+        "Store",
+        1,
+        Width.SHORT,
+        "Commit lock");
+    definitions.define(
+        STORE_PROXY_URL,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The HTTP proxy that object stores and the lock table are reached through, such as "
+            + "http://proxy:3128, with user and password where it asks for them. It is never printed.",
+        "Store",
+        2,
+        Width.MEDIUM,
+        "Proxy");
+    definitions.define(
+        STORE_CA_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of a PEM file with certificates that are trusted besides the system's, "
+            + "for stores and proxies with certificates of one's own. It must be on every worker that "
+            + "may run a task.",
+        "Store",
+        3,
+        Width.LONG,
+        "Certificate authorities");
+    definitions.define(
+        STORE_CONNECT_TIMEOUT_MS,
+        Type.LONG,
+        5000L,
+        Range.atLeast(100L),
+        Importance.LOW,
+        "How long, in milliseconds, a connection to an object store or the lock table may take to "
+            + "be made.",
+        "Store",
+        4,
+        Width.MEDIUM,
+        "Connect time-out");
+    definitions.define(
+        STORE_REQUEST_TIMEOUT_MS,
+        Type.LONG,
+        30000L,
+        Range.atLeast(1000L),
+        Importance.LOW,
+        "How long, in milliseconds, one request to an object store or the lock table may take "
+            + "before it is tried again.",
+        "Store",
+        5,
+        Width.MEDIUM,
+        "Request time-out");
+    definitions.define(
+        STORE_RETRY_TIMEOUT_MS,
+        Type.LONG,
+        3600000L,
+        Range.atLeast(0L),
+        Importance.MEDIUM,
+        "How long, in milliseconds, a task tries again what fails because the store or the lock "
+            + "table does not answer, before it fails with STORE_IO. Meanwhile its partitions are "
+            + "paused, and no row is lost or kept in memory; docs/operations.md says what the log tells. "
+            + "A table that nothing has worked with since the worker started is tried for a minute at "
+            + "most, so that a misspelt location does not look like an outage. 0 fails the task at once. "
+            + "A refused access and a full store always do.",
+        "Store",
+        6,
+        Width.MEDIUM,
+        "Patience with the store");
+    definitions.define(
+        STORE_UPLOAD_PART_BYTES,
+        Type.LONG,
+        8388608L,
+        Range.atLeast(5242880L),
+        Importance.LOW,
+        "The size of the parts in which a file larger than this goes to an object store. Parts are "
+            + "made larger where delta.target.file.bytes would need more than 10,000 of them.",
+        "Store",
+        7,
+        Width.MEDIUM,
+        "Upload part size");
+    definitions.define(
+        S3_REGION,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The region of the bucket, such as eu-central-1. Without it, the worker's environment, its "
+            + "AWS profile or the instance it runs on says which, else it is us-east-1.",
+        "S3",
+        1,
+        Width.LONG,
+        "Region");
+    definitions.define(
+        S3_ENDPOINT,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "Where an S3 server other than AWS's is reached, such as http://minio:9000. Plain HTTP is "
+            + "used only where the endpoint says so.",
+        "S3",
+        2,
+        Width.LONG,
+        "Endpoint");
+    definitions.define(
+        S3_PATH_STYLE_ACCESS,
+        Type.STRING,
+        "auto",
+        ValidString.in("auto", "true", "false"),
+        Importance.LOW,
+        "Whether the bucket's name stands in the path of a request instead of the host's name. "
+            + "auto: where delta.s3.endpoint is given.",
+        "S3",
+        3,
+        Width.SHORT,
+        "Path style access");
+    definitions.define(
+        S3_ACCESS_KEY_ID,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.MEDIUM,
+        "A fixed access key. Without it, and without delta.s3.profile or a web identity, "
+            + "credentials come from where AWS's own programs find them: the environment, profiles, web "
+            + "identity, the container, the instance. They are fetched again before they expire.",
+        "S3",
+        4,
+        Width.MEDIUM,
+        "Access key id");
+    definitions.define(
+        S3_SECRET_ACCESS_KEY,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The secret that belongs to delta.s3.access.key.id. Give it by one of Connect's config "
+            + "providers rather than in clear.",
+        "S3",
+        5,
+        Width.MEDIUM,
+        "Secret access key");
+    definitions.define(
+        S3_SESSION_TOKEN,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The session token of temporary keys. Nothing renews keys that are given here: when they "
+            + "expire, the task fails.",
+        "S3",
+        6,
+        Width.MEDIUM,
+        "Session token");
+    definitions.define(
+        S3_PROFILE,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The profile in the worker's AWS configuration files that credentials come from, with what "
+            + "it says of roles and processes.",
+        "S3",
+        7,
+        Width.LONG,
+        "Profile");
+    definitions.define(
+        S3_ROLE_ARN,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The role to take on before S3 and DynamoDB are used, such as "
+            + "arn:aws:iam::123456789012:role/lake, with the credentials found otherwise or with "
+            + "delta.s3.web.identity.token.file.",
+        "S3",
+        8,
+        Width.LONG,
+        "Role");
+    definitions.define(
+        S3_ROLE_SESSION_NAME,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The name of the session under delta.s3.role.arn, which AWS shows in its logs; sluice "
+            + "without it.",
+        "S3",
+        9,
+        Width.LONG,
+        "Role session name");
+    definitions.define(
+        S3_ROLE_EXTERNAL_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The external id that the role of another account may ask for.",
+        "S3",
+        10,
+        Width.LONG,
+        "External id");
+    definitions.define(
+        S3_WEB_IDENTITY_TOKEN_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of the token that delta.s3.role.arn is taken on with. On EKS the "
+            + "environment names it already, and this is not needed.",
+        "S3",
+        11,
+        Width.LONG,
+        "Web identity token file");
+    definitions.define(
+        S3_SSE,
+        Type.STRING,
+        "none",
+        ValidString.in("none", "AES256", "aws:kms", "aws:kms:dsse"),
+        Importance.LOW,
+        "What every object that is written asks for. none leaves it to the bucket, which encrypts "
+            + "by default on AWS.",
+        "S3",
+        12,
+        Width.SHORT,
+        "Server-side encryption");
+    definitions.define(
+        S3_SSE_KMS_KEY_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The key that delta.s3.sse encrypts with where it is aws:kms or aws:kms:dsse: its id or "
+            + "its ARN.",
+        "S3",
+        13,
+        Width.LONG,
+        "KMS key");
+    definitions.define(
+        S3_SSE_BUCKET_KEY,
+        Type.BOOLEAN,
+        false,
+        null,
+        Importance.LOW,
+        "Whether an S3 bucket key is used with aws:kms, which makes far fewer requests to KMS.",
+        "S3",
+        14,
+        Width.SHORT,
+        "Bucket key");
+    definitions.define(
+        DYNAMODB_TABLE,
+        Type.STRING,
+        "delta_log",
+        null,
+        Importance.MEDIUM,
+        "The DynamoDB table that holds the entries of delta.commit.lock=dynamodb. It has to be the "
+            + "one that all writers of the tables use; delta_log is the default of Spark and of delta-rs.",
+        "DynamoDB",
+        1,
+        Width.LONG,
+        "Lock table");
+    definitions.define(
+        DYNAMODB_REGION,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The region of the lock table, that of delta.s3.region without it. Spark's default is "
+            + "us-east-1, whatever the region of the bucket.",
+        "DynamoDB",
+        2,
+        Width.LONG,
+        "Region of the lock table");
+    definitions.define(
+        DYNAMODB_ENDPOINT,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Where a DynamoDB other than AWS's is reached, such as http://localhost:8000.",
+        "DynamoDB",
+        3,
+        Width.LONG,
+        "Endpoint of the lock table");
+    definitions.define(
+        DYNAMODB_ACCESS_KEY_ID,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "A fixed access key for the lock table. Without it the credentials of S3 are used.",
+        "DynamoDB",
+        4,
+        Width.MEDIUM,
+        "Access key id for the lock table");
+    definitions.define(
+        DYNAMODB_SECRET_ACCESS_KEY,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The secret that belongs to the key of delta.dynamodb.access.key.id.",
+        "DynamoDB",
+        5,
+        Width.MEDIUM,
+        "Secret access key for the lock table");
+    definitions.define(
+        DYNAMODB_SESSION_TOKEN,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The session token of temporary keys of delta.dynamodb.access.key.id.",
+        "DynamoDB",
+        6,
+        Width.MEDIUM,
+        "Session token for the lock table");
+    definitions.define(
+        DYNAMODB_PATH_SCHEME,
+        Type.STRING,
+        "auto",
+        ValidString.in("auto", "s3", "s3a"),
+        Importance.MEDIUM,
+        "How the table's location begins in the lock table, which all its writers have to agree "
+            + "on. Spark writes what its tables are opened with, mostly s3a. auto: as delta.table.uri "
+            + "begins.",
+        "DynamoDB",
+        7,
+        Width.SHORT,
+        "Scheme in the lock table");
+    definitions.define(
+        DYNAMODB_TABLE_AUTO_CREATE,
+        Type.BOOLEAN,
+        false,
+        null,
+        Importance.LOW,
+        "Whether a lock table that is not there is created, with the keys that Spark gives it and "
+            + "with expiry of completed entries. With false it fails the task, so that a misspelt name "
+            + "does not pass for a lock.",
+        "DynamoDB",
+        8,
+        Width.SHORT,
+        "Create the lock table");
+    definitions.define(
+        DYNAMODB_BILLING_MODE,
+        Type.STRING,
+        "PAY_PER_REQUEST",
+        ValidString.in("PAY_PER_REQUEST", "PROVISIONED"),
+        Importance.LOW,
+        "How a lock table that Sluice creates is billed. PROVISIONED begins with 5 read and 5 "
+            + "write units, as Spark does.",
+        "DynamoDB",
+        9,
+        Width.SHORT,
+        "Billing of the lock table");
+    definitions.define(
+        DYNAMODB_TTL_MS,
+        Type.LONG,
+        86400000L,
+        Range.atLeast(60000L),
+        Importance.LOW,
+        "How long, in milliseconds, a completed entry stays in the lock table before DynamoDB may "
+            + "delete it: a day, as with Spark.",
+        "DynamoDB",
+        10,
+        Width.MEDIUM,
+        "Expiry of entries");
+    definitions.define(
+        AZURE_ACCOUNT_NAME,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The storage account of az:// URLs. Those with abfss:// name it themselves.",
+        "Azure",
+        1,
+        Width.LONG,
+        "Storage account");
+    definitions.define(
+        AZURE_ACCOUNT_KEY,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The storage account's key. Without a key, token or client, the managed identity of the "
+            + "machine or pod is used.",
+        "Azure",
+        2,
+        Width.MEDIUM,
+        "Account key");
+    definitions.define(
+        AZURE_SAS_TOKEN,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.MEDIUM,
+        "A shared access signature with the rights to read, write, create, list and delete in the "
+            + "container.",
+        "Azure",
+        3,
+        Width.MEDIUM,
+        "SAS token");
+    definitions.define(
+        AZURE_TENANT_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The tenant, which is the directory, of delta.azure.client.id.",
+        "Azure",
+        4,
+        Width.LONG,
+        "Tenant");
+    definitions.define(
+        AZURE_CLIENT_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The application that authenticates, with delta.azure.client.secret or "
+            + "delta.azure.federated.token.file, or the managed identity to use of several.",
+        "Azure",
+        5,
+        Width.LONG,
+        "Client id");
+    definitions.define(
+        AZURE_CLIENT_SECRET,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The secret that the application delta.azure.client.id authenticates with.",
+        "Azure",
+        6,
+        Width.MEDIUM,
+        "Client secret");
+    definitions.define(
+        AZURE_FEDERATED_TOKEN_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of the token of a workload identity, as on AKS.",
+        "Azure",
+        7,
+        Width.LONG,
+        "Federated token file");
+    definitions.define(
+        AZURE_ENDPOINT,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Where blobs are reached, if not at the storage account's usual address, such as "
+            + "http://127.0.0.1:10000/account for an emulator.",
+        "Azure",
+        8,
+        Width.LONG,
+        "Endpoint");
+    definitions.define(
+        GCS_SERVICE_ACCOUNT_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.MEDIUM,
+        "The absolute path of a service account's JSON key file, or of other application "
+            + "credentials. Without it they come from where Google's own programs find them: the file "
+            + "that GOOGLE_APPLICATION_CREDENTIALS names, or the instance.",
+        "Google Cloud",
+        1,
+        Width.LONG,
+        "Service account file");
+    definitions.define(
+        GCS_SERVICE_ACCOUNT_KEY,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The content of a service account's JSON key file, where it cannot be a file.",
+        "Google Cloud",
+        2,
+        Width.MEDIUM,
+        "Service account key");
+    definitions.define(
+        GCS_ENDPOINT,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Where Cloud Storage is reached, if not at Google's usual address.",
+        "Google Cloud",
+        3,
+        Width.LONG,
+        "Endpoint");
     return definitions;
   }
 
@@ -506,6 +1101,45 @@ public final class Settings {
     }
     if (isGiven(settings, METADATA_STRUCT) && !isGiven(settings, METADATA_COLUMNS)) {
       refuse(values, METADATA_STRUCT, "means nothing without delta.metadata.columns; give both, or none");
+    }
+    if (isGiven(settings, S3_ACCESS_KEY_ID) && !isGiven(settings, S3_SECRET_ACCESS_KEY)) {
+      refuse(values, S3_ACCESS_KEY_ID, "means nothing without delta.s3.secret.access.key; give both, or none");
+    }
+    if (isGiven(settings, S3_SECRET_ACCESS_KEY) && !isGiven(settings, S3_ACCESS_KEY_ID)) {
+      refuse(values, S3_SECRET_ACCESS_KEY, "means nothing without delta.s3.access.key.id; give both, or none");
+    }
+    if (isGiven(settings, S3_SESSION_TOKEN) && !isGiven(settings, S3_ACCESS_KEY_ID)) {
+      refuse(values, S3_SESSION_TOKEN, "means nothing without delta.s3.access.key.id; give both, or none");
+    }
+    if (isGiven(settings, S3_ACCESS_KEY_ID) && isGiven(settings, S3_PROFILE)) {
+      refuse(values, S3_PROFILE, "cannot be given together with delta.s3.access.key.id; give one of the two");
+    }
+    if (isGiven(settings, S3_ROLE_SESSION_NAME) && !isGiven(settings, S3_ROLE_ARN)) {
+      refuse(values, S3_ROLE_SESSION_NAME, "means nothing without delta.s3.role.arn; give both, or none");
+    }
+    if (isGiven(settings, S3_ROLE_EXTERNAL_ID) && !isGiven(settings, S3_ROLE_ARN)) {
+      refuse(values, S3_ROLE_EXTERNAL_ID, "means nothing without delta.s3.role.arn; give both, or none");
+    }
+    if (isGiven(settings, S3_WEB_IDENTITY_TOKEN_FILE) && !isGiven(settings, S3_ROLE_ARN)) {
+      refuse(values, S3_WEB_IDENTITY_TOKEN_FILE, "means nothing without delta.s3.role.arn; give both, or none");
+    }
+    if (isGiven(settings, DYNAMODB_ACCESS_KEY_ID) && !isGiven(settings, DYNAMODB_SECRET_ACCESS_KEY)) {
+      refuse(values, DYNAMODB_ACCESS_KEY_ID, "means nothing without delta.dynamodb.secret.access.key; give both, or none");
+    }
+    if (isGiven(settings, DYNAMODB_SECRET_ACCESS_KEY) && !isGiven(settings, DYNAMODB_ACCESS_KEY_ID)) {
+      refuse(values, DYNAMODB_SECRET_ACCESS_KEY, "means nothing without delta.dynamodb.access.key.id; give both, or none");
+    }
+    if (isGiven(settings, DYNAMODB_SESSION_TOKEN) && !isGiven(settings, DYNAMODB_ACCESS_KEY_ID)) {
+      refuse(values, DYNAMODB_SESSION_TOKEN, "means nothing without delta.dynamodb.access.key.id; give both, or none");
+    }
+    if (isGiven(settings, AZURE_CLIENT_SECRET) && !isGiven(settings, AZURE_CLIENT_ID)) {
+      refuse(values, AZURE_CLIENT_SECRET, "means nothing without delta.azure.client.id; give both, or none");
+    }
+    if (isGiven(settings, AZURE_ACCOUNT_KEY) && isGiven(settings, AZURE_SAS_TOKEN)) {
+      refuse(values, AZURE_SAS_TOKEN, "cannot be given together with delta.azure.account.key; give one of the two");
+    }
+    if (isGiven(settings, GCS_SERVICE_ACCOUNT_FILE) && isGiven(settings, GCS_SERVICE_ACCOUNT_KEY)) {
+      refuse(values, GCS_SERVICE_ACCOUNT_KEY, "cannot be given together with delta.gcs.service.account.file; give one of the two");
     }
     for (String name : settings.keySet()) {
       if (name.startsWith(PREFIX) && !NAMES.contains(name) && !isOfATable(name)) {
@@ -543,31 +1177,52 @@ public final class Settings {
     }
   }
 
+  /** How the URLs of each store are written, by their scheme. */
+  private static Map<String, String> objectStores() {
+    Map<String, String> stores = new LinkedHashMap<>();
+    stores.put("s3", "s3://bucket/path");
+    stores.put("s3a", "s3a://bucket/path");
+    stores.put("gs", "gs://bucket/path");
+    stores.put("az", "az://container/path");
+    stores.put("azure", "azure://container/path");
+    stores.put("abfs", "abfs://container@account.dfs.core.windows.net/path");
+    stores.put("abfss", "abfss://container@account.dfs.core.windows.net/path");
+    return stores;
+  }
+
   /** Null when the native side accepts the text. */
   private static String tableUriProblem(String text) {
     if (text.replace("${topic}", "").replace("${table}", "").contains("${")) {
       return "the only placeholders are ${topic} and ${table}";
     }
-    boolean isUrl = text.startsWith("file:///");
-    if (!isUrl && text.startsWith("file:")) {
+    boolean isUrl = SCHEME.matcher(text).matches();
+    if (!isUrl && !text.startsWith("/")) {
+      return "a relative path is refused: give an absolute path or a URL";
+    }
+    if (text.startsWith("file:") && !text.startsWith("file:///")) {
       return "a file URL has three slashes, as in file:///data/events";
     }
-    if (!isUrl && SCHEME.matcher(text).matches()) {
-      return "only local file systems are supported so far: give an absolute path or a file:/// URL";
+    String scheme = isUrl ? text.substring(0, text.indexOf(':')) : "";
+    if (isUrl && !scheme.equals("file")) {
+      String form = OBJECT_STORES.get(scheme);
+      if (form == null) {
+        return "there is no store for " + scheme + ": give an absolute path or a URL with file, "
+            + String.join(", ", OBJECT_STORES.keySet());
+      }
+      if (!(form.contains("@") ? ACCOUNT_URL : BUCKET_URL).matcher(text).matches()) {
+        return "a URL of this store is written " + form;
+      }
     }
-    String path = isUrl ? text.substring("file://".length()) : text;
-    if (!path.startsWith("/")) {
-      return "a relative path is refused: give an absolute path or a file:/// URL";
-    }
+    String path = isUrl ? text.substring(text.indexOf('/', scheme.length() + 3)) : text;
     if (isUrl) {
       if (path.contains("?") || path.contains("#")) {
-        return "a file URL has no ? and no #; in a file's name they are written %3F and %23";
+        return "a URL of a table has no ? and no #; in a name they are written %3F and %23";
       }
       if (BAD_PERCENT.matcher(path).find()) {
-        return "in a file URL, % stands before two hexadecimal digits; itself it is written %25";
+        return "in a URL, % stands before two hexadecimal digits; itself it is written %25";
       }
       if (ENCODED_SLASH.matcher(path).find()) {
-        return "%2F is refused: a slash cannot be in a file's name";
+        return "%2F is refused: a slash cannot be in a name";
       }
       path = URLDecoder.decode(path.replace("+", "%2B"), StandardCharsets.UTF_8);
     }
@@ -581,7 +1236,7 @@ public final class Settings {
       }
       isRoot &= segment.isEmpty() || segment.equals(".");
     }
-    return isRoot ? "the root of the file system cannot be a table" : null;
+    return isRoot ? "the root of a file system or bucket cannot be a table" : null;
   }
 
   /** The declared name with the fewest edits from the given one in lower case; the first one of several. */

@@ -1,0 +1,175 @@
+//! A table in an object store.
+
+use std::sync::{Arc, OnceLock};
+
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use sluice_core::{Code, Error, Result};
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::dynamodb::{DynamoLock, LockTable};
+use super::settled::Settled;
+use super::upload::{UploadedFile, Uploads};
+use super::{Claim, DataFile, Store, commit_path, path_of, store_error};
+
+/// Found out with an object of this name whether the store minds the condition of a put. It stays there.
+const PROBE: &str = ".sluice/conditional-put";
+
+pub enum Lock {
+    /// `If-None-Match: *` and its like.
+    ConditionalPut(ConditionalPut),
+    DynamoDb(Arc<DynamoLock>),
+}
+
+#[derive(Default)]
+pub struct ConditionalPut {
+    /// Whether there are stores of this kind that take the condition and do not mind it.
+    pub may_be_ignored: bool,
+    /// Where writers under the other lock would have entries, and under which names of the table.
+    pub other: Option<(LockTable, Vec<String>)>,
+}
+
+pub struct CloudStore {
+    root: Url,
+    path: Path,
+    uploads: Uploads,
+    lock: Lock,
+    checked: OnceLock<()>,
+}
+
+impl CloudStore {
+    pub fn new(root: Url, uploads: Uploads, lock: Lock) -> Result<Self> {
+        let path = path_of(&root)?;
+        Ok(CloudStore { root, path, uploads, lock, checked: OnceLock::new() })
+    }
+
+    fn runtime(&self) -> &Handle {
+        &self.uploads.runtime
+    }
+
+    fn at(&self, name: &str) -> Result<Path> {
+        // As it is: what is encoded in a name is encoded in the key.
+        Path::parse(format!("{}/{name}", self.path))
+            .map_err(|e| store_error(&format!("{name} names nothing below {}", self.root), &e))
+    }
+
+    async fn put_if_absent(&self, path: &Path, bytes: &[u8]) -> object_store::Result<bool> {
+        let payload = PutPayload::from(bytes.to_vec());
+        match self.uploads.objects.put_opts(path, payload, PutMode::Create.into()).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn claim_by_put(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        let path = commit_path(&self.path, version);
+        let failed = |e: object_store::Error| store_error(&format!("cannot write the commit {path}"), &e);
+        if self.put_if_absent(&path, commit).await.map_err(failed)? {
+            return Ok(Claim::Won);
+        }
+        // A retry finds our own object there when the first request landed and its reply did not. S3 also refuses while
+        // another put of the same key is on its way, and then there may be no object (409): that is unknown.
+        let there = async { self.uploads.objects.get(&path).await?.bytes().await };
+        match there.await.map_err(failed)? == commit {
+            true => Ok(Claim::Won),
+            false => Ok(Claim::Taken),
+        }
+    }
+
+    async fn check_conditional_put(&self, conditional: &ConditionalPut) -> Result<()> {
+        let failed = |e: object_store::Error| store_error(&format!("cannot write to {}", self.root), &e);
+        let probe = self.at(PROBE)?;
+        if conditional.may_be_ignored
+            && self.put_if_absent(&probe, b"sluice").await.map_err(failed)?
+            && self.put_if_absent(&probe, b"sluice").await.map_err(failed)?
+        {
+            let message = format!(
+                "the store of {} writes over an object although If-None-Match: * forbids it, so two writers could both \
+                 win a version. Set delta.commit.lock=dynamodb, or upgrade the store",
+                self.root
+            );
+            return Err(Error::new(Code::StoreUnconditional, message));
+        }
+        self.check_signs_of_another_lock(conditional).await
+    }
+
+    async fn check_signs_of_another_lock(&self, conditional: &ConditionalPut) -> Result<()> {
+        let refused = |sign: String| {
+            let message = format!(
+                "{sign}: table {} is written under the DynamoDB lock, and without it a commit would be lost. Set \
+                 delta.commit.lock=dynamodb; or, if no writer uses that lock any more, delete what is named here",
+                self.root
+            );
+            Err(Error::new(Code::CommitLock, message))
+        };
+        let temp = self.path.clone().join("_delta_log").join(".tmp");
+        let mut unfinished = self.uploads.objects.list(Some(&temp));
+        let failed = |e: object_store::Error| store_error(&format!("cannot list {temp}"), &e);
+        if let Some(commit) = unfinished.try_next().await.map_err(failed)? {
+            return refused(format!("there is {}", commit.location));
+        }
+        let Some((table, names)) = &conditional.other else { return Ok(()) };
+        for name in names {
+            // Who may not read the lock table, or has none, is told nothing by it.
+            if let Ok(Some(entry)) = table.latest(name).await {
+                return refused(format!(
+                    "the lock table has an entry for version {} of {name}",
+                    entry.version
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Store for CloudStore {
+    fn root(&self) -> &Url {
+        &self.root
+    }
+
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        match &self.lock {
+            Lock::ConditionalPut(_) => self.uploads.objects.clone(),
+            Lock::DynamoDb(lock) => Arc::new(Settled(lock.clone())),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.checked.get().is_none() {
+            self.runtime().block_on(async {
+                match &self.lock {
+                    Lock::ConditionalPut(conditional) => self.check_conditional_put(conditional).await,
+                    Lock::DynamoDb(lock) => lock.check().await,
+                }
+            })?;
+            let _ = self.checked.set(());
+        }
+        Ok(())
+    }
+
+    /// There are no folders to make.
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        Ok(Box::new(UploadedFile::new(self.uploads.clone(), self.at(name)?)))
+    }
+
+    fn delete(&self, name: &str) -> Result<()> {
+        let deleted = self.runtime().block_on(self.uploads.objects.delete(&self.at(name)?));
+        deleted.map_err(|e| store_error(&format!("cannot delete {name}"), &e))
+    }
+
+    fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        self.runtime().block_on(async {
+            match &self.lock {
+                Lock::ConditionalPut(_) => self.claim_by_put(version, commit).await,
+                Lock::DynamoDb(lock) => lock.claim(version, commit).await,
+            }
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! A data file on its way to an object store: one put where it is small, else parts that go in parallel.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use object_store::path::Path;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use sluice_core::Result;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::{DataFile, store_error};
+
+/// What the parts on their way may hold in memory, all files of a process together.
+const BYTES_ON_THEIR_WAY: usize = 128 << 20;
+/// The semaphore counts these: it cannot count bytes.
+const PERMIT_BYTES: usize = 1 << 10;
+
+/// Shared by all uploads of a process.
+#[derive(Clone)]
+pub struct UploadBudget(Arc<Semaphore>);
+
+impl Default for UploadBudget {
+    fn default() -> Self {
+        UploadBudget(Arc::new(Semaphore::new(BYTES_ON_THEIR_WAY / PERMIT_BYTES)))
+    }
+}
+
+/// Where and how files are uploaded.
+#[derive(Clone)]
+pub struct Uploads {
+    pub objects: Arc<dyn ObjectStore>,
+    pub runtime: Handle,
+    pub part_bytes: usize,
+    pub budget: UploadBudget,
+}
+
+pub struct UploadedFile {
+    uploads: Uploads,
+    path: Path,
+    buffer: Vec<u8>,
+    size: u64,
+    /// None as long as one put will do, and once finished.
+    parts: Option<Parts>,
+}
+
+struct Parts {
+    upload: Box<dyn MultipartUpload>,
+    on_their_way: JoinSet<object_store::Result<()>>,
+}
+
+impl UploadedFile {
+    pub fn new(uploads: Uploads, path: Path) -> Self {
+        UploadedFile { uploads, path, buffer: Vec::new(), size: 0, parts: None }
+    }
+
+    /// Sends the buffer as the next part. Waits while too much is on its way.
+    fn send_part(&mut self) -> object_store::Result<()> {
+        let payload = PutPayload::from(std::mem::take(&mut self.buffer));
+        let Uploads { objects, runtime, budget, .. } = &self.uploads;
+        runtime.block_on(async {
+            let parts = match &mut self.parts {
+                Some(parts) => parts,
+                none => none.insert(Parts {
+                    upload: objects.put_multipart(&self.path).await?,
+                    on_their_way: JoinSet::new(),
+                }),
+            };
+            while let Some(done) = parts.on_their_way.try_join_next() {
+                done??;
+            }
+            let all = BYTES_ON_THEIR_WAY / PERMIT_BYTES;
+            let permits = payload.content_length().div_ceil(PERMIT_BYTES).min(all) as u32;
+            // The semaphore is never closed.
+            let permit = budget.0.clone().acquire_many_owned(permits).await.ok();
+            let part = parts.upload.put_part(payload);
+            parts.on_their_way.spawn(async move {
+                let _permit = permit;
+                part.await
+            });
+            Ok(())
+        })
+    }
+
+    fn complete(&mut self) -> object_store::Result<()> {
+        if self.parts.is_none() {
+            let payload = PutPayload::from(std::mem::take(&mut self.buffer));
+            let Uploads { objects, runtime, .. } = &self.uploads;
+            return runtime.block_on(objects.put(&self.path, payload)).map(|_| ());
+        }
+        if !self.buffer.is_empty() {
+            self.send_part()?;
+        }
+        let Some(parts) = &mut self.parts else { return Ok(()) };
+        self.uploads.runtime.block_on(async {
+            while let Some(done) = parts.on_their_way.join_next().await {
+                done??;
+            }
+            parts.upload.complete().await
+        })?;
+        self.parts = None;
+        Ok(())
+    }
+}
+
+impl Write for UploadedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(self.uploads.part_bytes - self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..taken]);
+        self.size += taken as u64;
+        if self.buffer.len() == self.uploads.part_bytes {
+            self.send_part().map_err(io::Error::other)?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DataFile for UploadedFile {
+    fn finish(&mut self) -> Result<u64> {
+        self.complete().map_err(|e| store_error(&format!("cannot write {}", self.path), &e))?;
+        Ok(self.size)
+    }
+}
+
+impl Drop for UploadedFile {
+    fn drop(&mut self) {
+        if let Some(mut parts) = self.parts.take() {
+            self.uploads.runtime.spawn(async move {
+                parts.on_their_way.shutdown().await;
+                // Best effort: no reader sees parts, and a lifecycle rule of the bucket takes them away (docs/stores.md).
+                let _ = parts.upload.abort().await;
+            });
+        }
+    }
+}

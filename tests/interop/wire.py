@@ -1,0 +1,127 @@
+"""A proxy that writes each request and its answer to a file, one JSON object a line, and that can refuse or delay requests.
+
+`wire.py --listen PORT --to PORT --log FILE [--tls CERTIFICATE.pem] [--rules FILE]`, on 127.0.0.1 only. It passes the client's Host
+on, so signatures stay valid. The rules file is read anew for each request: a list of objects with `match` (a regular expression over
+"METHOD path operation body") and one of `refuse` (a status; DynamoDB's AccessDeniedException), `delay` (seconds) or `meet` (hold the
+request until so many match, two seconds at most, then let all go at once) or `drop` (a key to leave out of a JSON body: what a check
+must notice). `times` limits how often a rule works.
+"""
+
+import argparse
+import http.client
+import json
+import re
+import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+KEPT = 4000
+PATIENCE = 2.0
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive"}
+
+
+class Rules:
+    def __init__(self, path):
+        self.path, self.used, self.lock, self.gates = path, {}, threading.Lock(), {}
+
+    def apply(self, text):
+        """The status to refuse with, or None after the delays; and the key to drop."""
+        rules = json.loads(Path(self.path).read_text()) if self.path and Path(self.path).exists() else []
+        drop = None
+        for rule in rules:
+            key = json.dumps(rule, sort_keys=True)
+            if not re.search(rule["match"], text):
+                continue
+            with self.lock:
+                self.used[key] = self.used.get(key, 0) + 1
+                if self.used[key] > rule.get("times", 10**9):
+                    continue
+                gate = self.gates.setdefault(key, threading.Barrier(rule.get("meet", 1)))
+            if "refuse" in rule:
+                return rule["refuse"], None
+            drop = rule.get("drop", drop)
+            if "delay" in rule:
+                time.sleep(rule["delay"])
+            if "meet" in rule:
+                try:
+                    gate.wait(PATIENCE)
+                except threading.BrokenBarrierError:
+                    with self.lock:
+                        if self.gates.get(key) is gate:
+                            del self.gates[key]
+        return None, drop
+
+
+def handler(options, rules, log, lock):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def exchange(self):
+            length = int(self.headers.get("Content-Length") or 0)
+            body = self.rfile.read(length)
+            operation = (self.headers.get("X-Amz-Target") or "").rpartition(".")[2]
+            started = time.time()
+            shown = body[:KEPT].decode("utf-8", "replace")
+            status, drop = rules.apply(f"{self.command} {self.path} {operation} {shown}")
+            if status:
+                name = "com.amazon.coral.service#AccessDeniedException"
+                answer, headers = json.dumps({"__type": name, "message": "refused by wire.py"}).encode(), []
+            else:
+                upstream = http.client.HTTPConnection("127.0.0.1", options.to, timeout=60)
+                passed = dict(self.headers)
+                if drop:
+                    body = json.dumps({k: v for k, v in json.loads(body).items() if k != drop}).encode()
+                    passed["Content-Length"] = str(len(body))
+                upstream.request(self.command, self.path, body, passed)
+                response = upstream.getresponse()
+                status, answer, headers = response.status, response.read(), response.getheaders()
+                upstream.close()
+            names = ("if-none-match", "if-match", "x-amz-copy-source", "user-agent")
+            sent = {name: self.headers[name] for name in names if self.headers.get(name)}
+            line = {"at": round(started, 3), "took": round(time.time() - started, 3), "method": self.command,
+                    "path": self.path, "operation": operation, "headers": sent, "body": shown, "status": status,
+                    "answer": answer[:KEPT].decode("utf-8", "replace")}
+            with lock:
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in HOP_BY_HOP | {"content-length"}:
+                    self.send_header(name, value)
+            # The answer to HEAD has the length of what GET would send.
+            length = dict((name.lower(), value) for name, value in headers).get("content-length")
+            self.send_header("Content-Length", length if self.command == "HEAD" and length else str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = exchange
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--listen", type=int, required=True)
+    parser.add_argument("--to", type=int, required=True)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--tls")
+    parser.add_argument("--rules")
+    options = parser.parse_args()
+    with open(options.log, "a", encoding="utf-8") as log:
+        serving = handler(options, Rules(options.rules), log, threading.Lock())
+        server = ThreadingHTTPServer(("127.0.0.1", options.listen), serving)
+        server.daemon_threads = True
+        if options.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(options.tls)
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        print("wire.py started", flush=True)
+        server.serve_forever()
+
+
+main()
