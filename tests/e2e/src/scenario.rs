@@ -14,6 +14,7 @@ use sluice_testkit::{
 
 use crate::cluster::cluster;
 
+pub const CLASS: &str = "io.sluice.connect.DeltaSinkConnector";
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A schema for records such as `{"id": 1, "text": "one"}`.
@@ -36,6 +37,12 @@ impl Config {
 
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.0.insert(key.into(), value.to_string().into());
+        self
+    }
+
+    /// The same with other values.
+    pub fn map(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.0.values_mut().for_each(|value| *value = change(value.as_str().unwrap()).into());
         self
     }
 

@@ -1,10 +1,10 @@
 //! An S3 server and DynamoDB beside the cluster, started when the first test asks for them.
 
-#![expect(dead_code, reason = "waits for the connector's settings for object stores")]
-
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::LazyLock;
 
-use sluice_testkit::{DynamoDb, S3Options, S3Server};
+use sluice_testkit::{DynamoDb, S3Options, S3Server, TableLog};
 
 use crate::cluster::cluster;
 use crate::scenario::{Config, Scenario};
@@ -51,10 +51,23 @@ impl Config {
     pub fn with_dynamodb_lock(self, endpoint: &str) -> Self {
         self.set("delta.commit.lock", "dynamodb")
             .set("delta.dynamodb.endpoint", endpoint)
-            .set("delta.dynamodb.region", S3Server::REGION)
-            .set("delta.dynamodb.access.key.id", "test-access-key")
+            .set("delta.dynamodb.region", DynamoDb::REGION)
+            .set("delta.dynamodb.access.key.id", DynamoDb::ACCESS_KEY)
             .set("delta.dynamodb.secret.access.key", "test-secret-key")
-            .set("delta.dynamodb.table", "locks")
             .set("delta.dynamodb.table.auto.create", true)
     }
+}
+
+/// Each version of the table has an entry in the lock table, under this name of the table, and it is complete.
+pub fn every_version_is_completed(name: &str, table: &Path) {
+    let mut log = TableLog::new(table);
+    log.refresh().unwrap();
+    let items = stores().dynamodb.items("delta_log").unwrap();
+    let complete: BTreeSet<String> = items
+        .iter()
+        .filter(|item| item["tablePath"]["S"] == name && item["complete"]["S"] == "true")
+        .map(|item| item["fileName"]["S"].as_str().unwrap().to_owned())
+        .collect();
+    let versions: BTreeSet<String> = (0..log.versions).map(|version| format!("{version:020}.json")).collect();
+    assert_eq!(complete, versions, "{name}: {items:?}");
 }
