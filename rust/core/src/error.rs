@@ -113,8 +113,9 @@ codes! {
         "The store has no space left."
         "Free or add space, then restart the task. No row is lost: Kafka still has those that are not in the table.";
     StoreIo "STORE_IO" Fatal
-        "The store failed. A commit was tried again before; the write of a data file is not."
-        "Mend what the message says, then restart the task.";
+        "The store or the lock table failed for longer than `delta.store.retry.timeout.ms`; for longer than a minute where \
+         nothing has worked with the table since the worker started."
+        "Mend what the message says, then restart the task. No row is lost: Kafka still has those that are not in the table.";
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."
         "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";

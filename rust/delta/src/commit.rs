@@ -1,7 +1,6 @@
 //! Committing staged units: the compare-and-swap on their offsets, and what to do when a claim is lost or its outcome
 //! unknown. The rules are in `docs/exactly-once.md`.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,25 +21,41 @@ use uuid::Uuid;
 
 use crate::kernel::{ClaimCommitter, kernel_error};
 use crate::log::{IntervalOrigin, Origin, UnitOrigin};
-use crate::table::TableState;
+use crate::outage::backoff;
+use crate::table::{Advance, TableState};
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
-/// How often a commit is tried again after errors, not counting lost races.
-pub(crate) const MAX_ERRORS: u32 = 6;
-const BACKOFF_FIRST: Duration = Duration::from_millis(10);
-const BACKOFF_LONGEST: Duration = Duration::from_secs(2);
+/// The longest wait after a lost race, before jitter.
+pub(crate) const RACE_BACKOFF: Duration = Duration::from_secs(2);
 
 const OPERATION: &str = "STREAMING UPDATE";
 
 /// A unit with the place where its outcome goes.
 pub struct Submission {
     pub unit: StagedUnit,
+    /// How long it is tried while the store fails.
+    pub patience: Duration,
     pub outcome: Box<dyn FnOnce(Outcome) + Send>,
 }
 
 impl Submission {
-    fn end(self, outcome: Outcome) {
+    pub fn end(self, outcome: Outcome) {
         (self.outcome)(outcome);
+    }
+}
+
+/// Units that go into one commit.
+pub(crate) struct Group {
+    /// Stays the same however often it is tried: by it the commit is found in the log.
+    id: String,
+    pub units: Vec<Submission>,
+    /// It may have landed.
+    tried: bool,
+}
+
+impl Group {
+    pub fn new(units: Vec<Submission>) -> Self {
+        Group { id: Uuid::new_v4().to_string(), units, tried: false }
     }
 }
 
@@ -53,75 +68,52 @@ enum Attempt {
 }
 
 impl TableState {
-    /// Commits units, as many as can go together in one commit, in their order.
-    pub fn commit(&mut self, mut waiting: Vec<Submission>) {
-        while !waiting.is_empty() {
-            // A commit holds one `txn` for an app id: a second unit for it starts from the first one's end.
-            let mut app_ids = HashSet::new();
-            let (group, later) = waiting.into_iter().partition(|submission| {
-                let ids = || submission.unit.intervals.iter().map(|interval| interval.app_id.clone());
-                let free = ids().all(|id| !app_ids.contains(&id));
-                app_ids.extend(ids());
-                free
-            });
-            self.commit_group(group);
-            waiting = later;
-        }
-    }
-
-    fn commit_group(&mut self, mut group: Vec<Submission>) {
-        let id = Uuid::new_v4().to_string();
-        let (mut errors, mut races) = (0, 0);
+    /// Commits a group: every unit is ended. After an error those that are left may have landed all the same. The same
+    /// group again settles it, before anything else reads the log on.
+    pub(crate) fn commit(&mut self, group: &mut Group) -> Result<()> {
+        let mut races = 0;
         loop {
-            group = self.refuse_stale(group);
-            if group.is_empty() {
-                return;
+            if group.tried
+                && let Some(version) = self.advance(&group.id)?.landed
+            {
+                info!("commit {version} to {} is ours, by its id in the log", self.store.root());
+                return self.end_all(group, version);
             }
-            let attempt = self.attempt(&id, &group);
-            let failure = match attempt {
+            self.refuse_stale(group)?;
+            if group.units.is_empty() {
+                return Ok(());
+            }
+            group.tried = true;
+            match self.attempt(&group.id, &group.units) {
                 Attempt::Landed(version) => return self.end_all(group, version),
                 Attempt::Lost => {
                     races += 1;
-                    None
+                    std::thread::sleep(backoff(races, RACE_BACKOFF));
                 }
-                Attempt::Unknown(error) => {
-                    warn!("commit to {}: outcome unknown, reading the log again: {error}", self.store.root());
-                    errors += 1;
-                    Some(error)
-                }
-            };
-            let failure = match self.advance(&id) {
-                Ok(advance) => match advance.landed {
-                    Some(version) => return self.end_all(group, version),
-                    None => failure,
-                },
-                Err(error) => {
-                    errors += 1;
+                Attempt::Unknown(error) => match self.advance(&group.id) {
+                    Ok(Advance { landed: Some(version) }) => return self.end_all(group, version),
+                    Ok(Advance { landed: None }) => return Err(error),
                     // What the store said of the claim is nearer to the cause, where it said more than "failed".
-                    Some(failure.filter(|failure| failure.code != Code::StoreIo).unwrap_or(error))
-                }
-            };
-            if let Some(error) = failure
-                && (errors >= MAX_ERRORS || error.code != Code::StoreIo)
-            {
-                group.into_iter().for_each(|submission| submission.end(Outcome::Failed(error.clone())));
-                return;
+                    Err(read) => return Err(if error.code == Code::StoreIo { read } else { error }),
+                },
             }
-            std::thread::sleep(backoff(errors + races));
         }
     }
 
     /// The compare-and-swap: ends the units that do not start from what the table holds, or that no longer fit it.
-    fn refuse_stale(&mut self, group: Vec<Submission>) -> Vec<Submission> {
-        let mut fitting = Vec::with_capacity(group.len());
-        for submission in group {
+    fn refuse_stale(&mut self, group: &mut Group) -> Result<()> {
+        let mut failed = None;
+        for submission in std::mem::take(&mut group.units) {
             match self.check(&submission.unit) {
-                Ok(None) => fitting.push(submission),
+                Ok(None) => group.units.push(submission),
                 Ok(Some(reason)) => submission.end(Outcome::Fenced { reason }),
-                Err(error) => submission.end(Outcome::Failed(error)),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    group.units.push(submission);
+                }
             }
         }
-        fitting
+        failed.map_or(Ok(()), Err)
     }
 
     /// Why the unit is fenced, if it is.
@@ -147,13 +139,12 @@ impl TableState {
         }))
     }
 
-    fn end_all(&self, group: Vec<Submission>, version: u64) {
-        for submission in group {
-            submission.end(match self.current() {
-                Ok(current) => Outcome::Committed { version, table: current.info.clone() },
-                Err(error) => Outcome::Failed(error),
-            });
+    fn end_all(&self, group: &mut Group, version: u64) -> Result<()> {
+        let table = self.current()?.info.clone();
+        for submission in std::mem::take(&mut group.units) {
+            submission.end(Outcome::Committed { version, table: table.clone() });
         }
+        Ok(())
     }
 
     fn attempt(&mut self, id: &str, group: &[Submission]) -> Attempt {
@@ -216,12 +207,6 @@ impl TableState {
         }
         transaction.commit(&self.engine).map_err(failed)
     }
-}
-
-/// Exponential, with jitter of a half to one and a half.
-pub(crate) fn backoff(tries: u32) -> Duration {
-    let longest = BACKOFF_FIRST.saturating_mul(1 << tries.min(10)).min(BACKOFF_LONGEST);
-    longest.mul_f64(rand::random_range(0.5..1.5))
 }
 
 /// `commitInfo.sluice`, which lets anybody check a table afterwards (I4).

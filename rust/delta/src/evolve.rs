@@ -7,13 +7,14 @@ use serde_json::{Map, Value, json};
 use sluice_core::schema::{Schema, merge};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::actions::{commit_info, lines, millis_since_epoch};
-use crate::commit::{MAX_ERRORS, backoff};
+use crate::commit::RACE_BACKOFF;
 use crate::features::{is_feature_property, needed_by};
 use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
+use crate::outage::backoff;
 use crate::store::Claim;
 use crate::table::{Current, Spec, TableState};
 
@@ -21,19 +22,14 @@ impl TableState {
     /// Makes the table have the wanted columns, as far as the settings allow, and creates it where it is missing. What
     /// others did in the meantime is merged with; asking again changes nothing.
     pub fn evolve(&mut self, spec: &Spec, wanted: &Schema) -> Result<Arc<TableInfo>> {
-        let (mut errors, mut races) = (0, 0);
+        let mut races = 0;
+        // A change whose outcome is unknown is seen by the next round, or the next call.
         loop {
-            match self.try_evolve(spec, wanted) {
-                Ok(Some(info)) => return Ok(info),
-                Ok(None) => races += 1,
-                // The change may be there all the same: the next round sees it.
-                Err(error) if error.code == Code::StoreIo && errors < MAX_ERRORS => {
-                    warn!("changing the columns of {}: {error}", self.uri());
-                    errors += 1;
-                }
-                Err(error) => return Err(error),
+            if let Some(info) = self.try_evolve(spec, wanted)? {
+                return Ok(info);
             }
-            std::thread::sleep(backoff(errors + races));
+            races += 1;
+            std::thread::sleep(backoff(races, RACE_BACKOFF));
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc as std_mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc as std_mpsc};
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use sluice_core::error::{Code, Error, Result};
@@ -15,19 +16,21 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::commit::Submission;
-use crate::hub::Request;
+use crate::outage::Attempts;
+use crate::serve::{Ask, Request, What};
 use crate::store::Store;
 use crate::table::Spec;
 use crate::unit::{Outcome, StagedUnit};
 use crate::writer::UnitWriter;
 
-/// How a task writes its files.
+/// How a task writes its files, and for how long it tries while the store fails.
 pub(crate) struct Writing {
     pub store: Arc<dyn Store>,
     pub compression: Compression,
     pub target_bytes: u64,
     pub connector: String,
     pub task: String,
+    pub patience: Duration,
 }
 
 enum Order {
@@ -44,7 +47,11 @@ pub struct DeltaTable {
 }
 
 struct Way {
+    runtime: Handle,
     spec: Spec,
+    patience: Duration,
+    /// After a failed write the table is not asked for offsets before: its rows would come, and fail, at once.
+    loads_from: Arc<Mutex<Instant>>,
     requests: mpsc::UnboundedSender<Request>,
     orders: mpsc::UnboundedSender<Order>,
     replies: std_mpsc::Sender<Event>,
@@ -57,18 +64,24 @@ impl DeltaTable {
         writing: Writing,
         spec: Spec,
         requests: mpsc::UnboundedSender<Request>,
+        attempts: Attempts,
     ) -> Self {
         let (replies, events) = std_mpsc::channel();
         let (orders, receiver) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
+        let loads_from = Arc::new(Mutex::new(Instant::now()));
+        let patience = writing.patience;
         let worker = Worker {
             writing: Arc::new(writing),
+            loads_from: loads_from.clone(),
             requests: requests.clone(),
             replies: replies.clone(),
             backlog: backlog.clone(),
         };
-        runtime.spawn(worker.run(encoders, receiver));
-        DeltaTable { way: Some(Way { spec, requests, orders, replies }), events, backlog }
+        runtime.spawn(worker.run(encoders, receiver, attempts));
+        let runtime = runtime.clone();
+        let way = Way { runtime, spec, patience, loads_from, requests, orders, replies };
+        DeltaTable { way: Some(way), events, backlog }
     }
 
     pub(crate) fn failed(error: Error) -> Self {
@@ -87,35 +100,43 @@ impl DeltaTable {
     }
 }
 
+impl Way {
+    fn ask(&self, what: What) {
+        let from = *self.loads_from.lock().unwrap_or_else(PoisonError::into_inner);
+        let later = matches!(what, What::Load(..)) && from > Instant::now();
+        let ask = Request::Ask(Ask { spec: self.spec.clone(), patience: self.patience, what });
+        let requests = self.requests.clone();
+        // A request that cannot be sent is dropped, and its reply tells.
+        if later {
+            self.runtime.spawn(async move {
+                tokio::time::sleep_until(from.into()).await;
+                let _ = requests.send(ask);
+            });
+        } else {
+            let _ = requests.send(ask);
+        }
+    }
+}
+
 impl Table for DeltaTable {
     fn load(&mut self, app_ids: Vec<String>) {
         let Some(way) = &self.way else { return };
         let mut reply = Reply::new(&way.replies);
-        let load = Request::Load {
-            spec: way.spec.clone(),
-            app_ids,
-            reply: Box::new(move |loaded| match loaded {
-                Ok((table, offsets)) => reply.send(Event::Loaded { table, offsets }),
-                Err(error) => reply.send(Event::Failed(error)),
-            }),
-        };
-        // A request that cannot be sent is dropped, and its reply tells.
-        let _ = way.requests.send(load);
+        let reply = Box::new(move |loaded| match loaded {
+            Ok((table, offsets)) => reply.send(Event::Loaded { table, offsets }),
+            Err(error) => reply.send(Event::Failed(error)),
+        });
+        way.ask(What::Load(app_ids, reply));
     }
 
     fn evolve(&mut self, wanted: Schema) {
         let Some(way) = &self.way else { return };
         let mut reply = Reply::new(&way.replies);
-        let evolve = Request::Evolve {
-            spec: way.spec.clone(),
-            wanted,
-            reply: Box::new(move |evolved| match evolved {
-                Ok(table) => reply.send(Event::Evolved { table }),
-                Err(error) => reply.send(Event::Failed(error)),
-            }),
-        };
-        // As above.
-        let _ = way.requests.send(evolve);
+        let reply = Box::new(move |evolved| match evolved {
+            Ok(table) => reply.send(Event::Evolved { table }),
+            Err(error) => reply.send(Event::Failed(error)),
+        });
+        way.ask(What::Evolve(wanted, reply));
     }
 
     fn write(&mut self, table: &Arc<TableInfo>, rows: RecordBatch) {
@@ -171,6 +192,7 @@ impl Drop for Reply {
 /// Carries out a task's orders, in their order.
 struct Worker {
     writing: Arc<Writing>,
+    loads_from: Arc<Mutex<Instant>>,
     requests: mpsc::UnboundedSender<Request>,
     replies: std_mpsc::Sender<Event>,
     backlog: Arc<AtomicUsize>,
@@ -180,12 +202,24 @@ struct Worker {
 struct OpenUnit {
     writer: Option<UnitWriter>,
     failed: bool,
+    attempts: Attempts,
+}
+
+impl OpenUnit {
+    fn discard(&mut self) {
+        self.writer.take().into_iter().for_each(UnitWriter::discard);
+    }
 }
 
 impl Worker {
-    async fn run(self, encoders: Arc<Semaphore>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    async fn run(
+        self,
+        encoders: Arc<Semaphore>,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        attempts: Attempts,
+    ) {
         let worker = Arc::new(self);
-        let mut open = OpenUnit { writer: None, failed: false };
+        let mut open = OpenUnit { writer: None, failed: false, attempts };
         while let Some(first) = orders.recv().await {
             let mut ready = VecDeque::from([first]);
             while let Ok(order) = orders.try_recv() {
@@ -206,33 +240,52 @@ impl Worker {
                 }
             }
         }
-        if let Some(writer) = open.writer {
-            // The task is gone. What it had open is nobody's.
-            let _ = tokio::task::spawn_blocking(move || writer.discard()).await;
-        }
+        // The task is gone. What it had open is nobody's.
+        let _ = tokio::task::spawn_blocking(move || open.discard()).await;
     }
 
     fn carry_out(&self, order: Order, open: &mut OpenUnit) {
-        let failed = match order {
+        match order {
             Order::Write(table, rows) => {
                 let bytes = rows.get_array_memory_size();
                 let written = if open.failed { Ok(()) } else { self.write(open, &table, &rows) };
                 self.backlog.fetch_sub(bytes, Ordering::Relaxed);
-                written
+                self.see(written, open, false);
             }
-            Order::Commit(intervals) if !open.failed => self.submit(open, intervals),
-            Order::Commit(_) => Ok(()),
+            Order::Commit(_) if open.failed => self.tell(Event::Unwritten { put_up: true }),
+            Order::Commit(intervals) => {
+                let submitted = self.submit(open, intervals);
+                self.see(submitted, open, true);
+            }
             Order::Discard => {
                 open.failed = false;
-                open.writer.take().into_iter().for_each(UnitWriter::discard);
-                Ok(())
+                open.discard();
             }
-        };
-        if let Err(error) = failed {
-            open.failed = true;
-            open.writer.take().into_iter().for_each(UnitWriter::discard);
-            let _ = self.replies.send(Event::Failed(error));
         }
+    }
+
+    /// After a failure: drops the unit, and says whether it is worth reading its rows again.
+    fn see(&self, done: Result<()>, open: &mut OpenUnit, put_up: bool) {
+        let Err(error) = done else { return };
+        open.failed = true;
+        open.discard();
+        let failure = open.attempts.failed(error);
+        self.tell(match failure.left(self.writing.patience) {
+            Some(left) => {
+                let from = Instant::now() + open.attempts.wait(&failure, left);
+                *self.loads_from.lock().unwrap_or_else(PoisonError::into_inner) = from;
+                Event::Unwritten { put_up }
+            }
+            None => {
+                open.attempts.stop();
+                Event::Failed(failure.last())
+            }
+        });
+    }
+
+    fn tell(&self, event: Event) {
+        // The task may be gone.
+        let _ = self.replies.send(event);
     }
 
     fn write(&self, open: &mut OpenUnit, table: &Arc<TableInfo>, rows: &RecordBatch) -> Result<()> {
@@ -243,6 +296,9 @@ impl Worker {
 
     fn submit(&self, open: &mut OpenUnit, intervals: Vec<Interval>) -> Result<()> {
         let files = open.writer.take().map_or(Ok(vec![]), UnitWriter::finish)?;
+        if !files.is_empty() {
+            open.attempts.succeeded();
+        }
         let unit = StagedUnit {
             connector: self.writing.connector.clone(),
             task: self.writing.task.clone(),
@@ -258,7 +314,11 @@ impl Worker {
             });
         });
         // A submission that cannot be sent is dropped, and its reply tells.
-        let _ = self.requests.send(Request::Commit(Submission { unit, outcome }));
+        let _ = self.requests.send(Request::Commit(Submission {
+            unit,
+            patience: self.writing.patience,
+            outcome,
+        }));
         Ok(())
     }
 }

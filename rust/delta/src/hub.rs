@@ -2,35 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use sluice_core::error::Result;
-use sluice_core::schema::Schema;
 use sluice_core::settings::{Settings, StoreSettings, TableSettings};
-use sluice_core::table::TableInfo;
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::commit::Submission;
 use crate::handle::{DeltaTable, Writing};
+use crate::outage::{Attempts, Outage};
+use crate::serve::{Request, serve};
 use crate::store::{Clients, Store};
-use crate::table::{Loaded, Spec, TableState};
+use crate::table::{Spec, TableState};
 
 /// How many tables of a process are loaded or committed to at once.
 const TABLES_AT_WORK: usize = 16;
-
-/// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
-const GROUP_LINGER: Duration = Duration::from_millis(10);
-
-pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
-pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
-
-pub(crate) enum Request {
-    Load { spec: Spec, app_ids: Vec<String>, reply: LoadReply },
-    Evolve { spec: Spec, wanted: Schema, reply: EvolveReply },
-    Commit(Submission),
-}
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -38,11 +24,17 @@ pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + S
 pub struct Hub {
     runtime: Handle,
     stores: Stores,
-    tables: Mutex<HashMap<(String, StoreSettings), mpsc::WeakUnboundedSender<Request>>>,
+    tables: Mutex<HashMap<(String, StoreSettings), Known>>,
     /// Bounds how many threads encode at once.
     encoders: Arc<Semaphore>,
     /// Bounds how many threads wait for stores at once.
     tables_at_work: Arc<Semaphore>,
+}
+
+/// A table that is open, or that has worked.
+struct Known {
+    requests: mpsc::WeakUnboundedSender<Request>,
+    outage: Arc<Outage>,
 }
 
 impl Hub {
@@ -62,19 +54,26 @@ impl Hub {
     }
 
     /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
-    fn requests(&self, uri: &str, settings: &StoreSettings) -> Result<mpsc::UnboundedSender<Request>> {
+    fn requests(
+        &self,
+        uri: &str,
+        settings: &StoreSettings,
+    ) -> Result<(mpsc::UnboundedSender<Request>, Arc<Outage>)> {
         let key = (uri.to_owned(), settings.clone());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = tables.get(&key).and_then(|weak| weak.upgrade()).filter(|open| !open.is_closed())
+        let known = tables.get(&key);
+        if let Some(known) = known
+            && let Some(open) = known.requests.upgrade().filter(|open| !open.is_closed())
         {
-            return Ok(open);
+            return Ok((open, known.outage.clone()));
         }
+        let outage = known.map_or_else(|| Outage::of(uri), |known| known.outage.clone());
         let state = TableState::new((self.stores)(uri, settings)?, self.runtime.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.runtime.spawn(serve(state, receiver, self.tables_at_work.clone()));
-        tables.retain(|_, weak| weak.strong_count() > 0);
-        tables.insert(key, sender.downgrade());
-        Ok(sender)
+        self.runtime.spawn(serve(state, receiver, self.tables_at_work.clone(), outage.clone()));
+        tables.retain(|_, known| known.requests.strong_count() > 0 || known.outage.worked());
+        tables.insert(key, Known { requests: sender.downgrade(), outage: outage.clone() });
+        Ok((sender, outage))
     }
 
     /// The tables of one task.
@@ -104,56 +103,23 @@ impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let settings = &self.settings.store;
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
+            let (requests, outage) = self.hub.requests(uri, settings)?;
             let writing = Writing {
                 store,
                 compression: self.settings.compression,
                 target_bytes: self.settings.target_file_bytes,
                 connector: self.settings.connector.clone(),
                 task: self.settings.task.clone(),
+                patience: self.settings.store_retry_timeout,
             };
-            Ok((writing, self.hub.requests(uri, settings)?))
+            Ok((writing, requests, Attempts::new(outage)))
         });
         match opened {
-            Ok((writing, requests)) => {
-                DeltaTable::start(&self.hub.runtime, self.hub.encoders.clone(), writing, spec, requests)
+            Ok((writing, requests, attempts)) => {
+                let encoders = self.hub.encoders.clone();
+                DeltaTable::start(&self.hub.runtime, encoders, writing, spec, requests, attempts)
             }
             Err(error) => DeltaTable::failed(error),
-        }
-    }
-}
-
-/// Serves one table, one request after the other, on blocking threads; units that are ready together go together.
-async fn serve(
-    mut state: TableState,
-    mut requests: mpsc::UnboundedReceiver<Request>,
-    at_work: Arc<Semaphore>,
-) {
-    while let Some(first) = requests.recv().await {
-        if matches!(first, Request::Commit(_)) {
-            tokio::time::sleep(GROUP_LINGER).await;
-        }
-        let Ok(permit) = at_work.clone().acquire_owned().await else { return };
-        let mut ready = vec![first];
-        while let Ok(request) = requests.try_recv() {
-            ready.push(request);
-        }
-        let served = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let mut units = Vec::new();
-            for request in ready {
-                match request {
-                    Request::Load { spec, app_ids, reply } => reply(state.load(&spec, app_ids)),
-                    Request::Evolve { spec, wanted, reply } => reply(state.evolve(&spec, &wanted)),
-                    Request::Commit(submission) => units.push(submission),
-                }
-            }
-            state.commit(units);
-            state
-        });
-        match served.await {
-            Ok(back) => state = back,
-            // The panic hook has reported it; tasks learn it from their replies being dropped.
-            Err(_) => return,
         }
     }
 }

@@ -12,10 +12,12 @@ mod hub;
 mod kernel;
 mod log;
 mod mapping;
+mod outage;
 mod partition;
 mod physical;
 #[cfg(test)]
 mod readback;
+mod serve;
 mod stats;
 pub mod store;
 mod table;

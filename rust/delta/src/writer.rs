@@ -201,9 +201,11 @@ impl UnitWriter {
 
     /// Takes away what was written; nothing refers to it.
     pub fn discard(self) {
-        for file in &self.finished {
-            if let Err(error) = self.store.delete(&file.name) {
-                tracing::warn!("{error}; VACUUM takes the file away");
+        for (file, name) in self.finished.iter().map(|file| &file.name).enumerate() {
+            if let Err(error) = self.store.delete(name) {
+                let left = self.finished.len() - file;
+                tracing::warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
+                return;
             }
         }
     }
@@ -216,7 +218,8 @@ fn parquet_error(name: &str, error: ParquetError) -> Error {
             Ok(io) => store_error(&doing, &*io),
             Err(source) => Error::new(Code::StoreIo, format!("{doing}: {source}")),
         },
-        other => Error::new(Code::StoreIo, format!("{doing}: {other}")),
+        // Not the store's: it would not pass.
+        other => Error::new(Code::NativePanic, format!("{doing}: {other}")),
     }
 }
 

@@ -116,27 +116,6 @@ fn a_commit_with_a_lost_reply_is_neither_lost_nor_repeated() {
 }
 
 #[test]
-fn a_store_that_goes_on_failing_fails_the_task_and_loses_nothing() {
-    let rig = Rig::new();
-    let mut task = rig.task(&rig.process(), &[]);
-    task.open(&[0]).unwrap();
-    task.put(0, 0..10).unwrap();
-    task.until_committed(0, 10).unwrap();
-    rig.faults.lock().unwrap().extend([Fault::ClaimFails; 50]);
-    task.put(0, 10..20).unwrap();
-    let error = task.until_failed();
-    assert_eq!(error.code, Code::StoreIo);
-    assert!(error.message.contains("did not answer in time"), "{error}");
-    assert_eq!(task.committed(0), Some(10));
-    rig.faults.lock().unwrap().clear();
-    let mut again = rig.task(&rig.process(), &[]);
-    again.open(&[0]).unwrap();
-    again.put(0, 10..20).unwrap();
-    again.until_committed(0, 20).unwrap();
-    assert_eq!(rig.values(), (0..20).collect::<Vec<_>>());
-}
-
-#[test]
 fn a_full_disk_fails_the_task_with_its_name_and_leaves_no_file() {
     let rig = Rig::new();
     let mut task = rig.task(&rig.process(), &[]);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
-use servers::{Place, kinds, places, runtime};
+use servers::{Place, kinds, other_places, places, runtime};
 use sluice_core::Code;
 use sluice_delta::store::{Claim, Store, commit_path, commit_version, root_path};
 use sluice_testkit::{Fault, Kind, Reply, Request};
@@ -39,94 +39,106 @@ fn versions(store: &dyn Store) -> Vec<u64> {
     versions
 }
 
+/// What every place promises, each on a table of its own.
+const CONTRACT: [fn(&Place); 4] = [
+    of_many_claims_one_wins_and_its_bytes_are_there,
+    a_commit_that_is_there_is_won_again,
+    a_reader_never_sees_half_a_commit,
+    data_files_of_any_size_arrive_whole_and_unfinished_ones_do_not,
+];
+
 #[test]
-fn of_many_claims_one_wins_and_its_bytes_are_there() {
-    for place in places() {
-        for version in 0..10 {
-            let won: Vec<usize> = thread::scope(|scope| {
-                let claims: Vec<_> = (0..8)
-                    .map(|writer| {
-                        let store = place.open();
-                        scope.spawn(move || store.claim(version, format!("writer {writer}").as_bytes()))
-                    })
-                    .collect();
-                let claims = claims.into_iter().map(|claim| claim.join().unwrap()).enumerate();
-                claims.filter(|(_, claim)| *claim == Ok(Claim::Won)).map(|(writer, _)| writer).collect()
-            });
-            assert_eq!(won.len(), 1, "{}: version {version}", place.name);
-            let there = String::from_utf8(read(&*place.open(), version).unwrap()).unwrap();
-            assert_eq!(there, format!("writer {}", won[0]), "{}", place.name);
-        }
-        assert_eq!(versions(&*place.open()), (0..10).collect::<Vec<_>>(), "{}", place.name);
+fn every_place_keeps_the_contract() {
+    for promise in CONTRACT {
+        places().iter().for_each(promise);
     }
+}
+
+#[test]
+#[ignore = "needs `cargo xtask install --all-stores`"]
+fn other_servers_keep_the_contract() {
+    for promise in CONTRACT {
+        other_places().iter().for_each(promise);
+    }
+    other_places().iter().for_each(|place| place.open().check().unwrap());
+}
+
+fn of_many_claims_one_wins_and_its_bytes_are_there(place: &Place) {
+    for version in 0..10 {
+        let won: Vec<usize> = thread::scope(|scope| {
+            let claims: Vec<_> = (0..8)
+                .map(|writer| {
+                    let store = place.open();
+                    scope.spawn(move || store.claim(version, format!("writer {writer}").as_bytes()))
+                })
+                .collect();
+            let claims = claims.into_iter().map(|claim| claim.join().unwrap()).enumerate();
+            claims.filter(|(_, claim)| *claim == Ok(Claim::Won)).map(|(writer, _)| writer).collect()
+        });
+        assert_eq!(won.len(), 1, "{}: version {version}", place.name);
+        let there = String::from_utf8(read(&*place.open(), version).unwrap()).unwrap();
+        assert_eq!(there, format!("writer {}", won[0]), "{}", place.name);
+    }
+    assert_eq!(versions(&*place.open()), (0..10).collect::<Vec<_>>(), "{}", place.name);
 }
 
 /// A reply may be lost, so whoever claims again with the same commit hears that it is won.
-#[test]
-fn a_commit_that_is_there_is_won_again() {
-    for place in places() {
-        assert_eq!(place.open().claim(0, b"ours"), Ok(Claim::Won), "{}", place.name);
-        assert_eq!(place.open().claim(0, b"ours"), Ok(Claim::Won), "{}", place.name);
-        assert_eq!(place.open().claim(0, b"theirs"), Ok(Claim::Taken), "{}", place.name);
-        assert_eq!(read(&*place.open(), 0).unwrap(), b"ours", "{}", place.name);
-    }
+fn a_commit_that_is_there_is_won_again(place: &Place) {
+    assert_eq!(place.open().claim(0, b"ours"), Ok(Claim::Won), "{}", place.name);
+    assert_eq!(place.open().claim(0, b"ours"), Ok(Claim::Won), "{}", place.name);
+    assert_eq!(place.open().claim(0, b"theirs"), Ok(Claim::Taken), "{}", place.name);
+    assert_eq!(read(&*place.open(), 0).unwrap(), b"ours", "{}", place.name);
 }
 
-#[test]
-fn a_reader_never_sees_half_a_commit() {
+fn a_reader_never_sees_half_a_commit(place: &Place) {
     const SIZE: usize = 1 << 20;
-    for place in places() {
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                let store = place.open();
-                while !done.load(Ordering::SeqCst) {
-                    for version in versions(&*store) {
-                        assert_eq!(
-                            read(&*store, version).map(|commit| commit.len()),
-                            Some(SIZE),
-                            "{}",
-                            place.name
-                        );
-                    }
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let store = place.open();
+            while !done.load(Ordering::SeqCst) {
+                for version in versions(&*store) {
+                    assert_eq!(
+                        read(&*store, version).map(|commit| commit.len()),
+                        Some(SIZE),
+                        "{}",
+                        place.name
+                    );
                 }
-            });
-            for version in 0..8 {
-                assert_eq!(place.open().claim(version, &[b'x'; SIZE]), Ok(Claim::Won), "{}", place.name);
             }
-            done.store(true, Ordering::SeqCst);
         });
-    }
+        for version in 0..8 {
+            assert_eq!(place.open().claim(version, &[b'x'; SIZE]), Ok(Claim::Won), "{}", place.name);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
 }
 
-#[test]
-fn data_files_of_any_size_arrive_whole_and_unfinished_ones_do_not() {
-    for place in places() {
-        for size in [0, 1, (8 << 20) - 1, 8 << 20, (20 << 20) + 7] {
-            let store = place.open();
-            let name = format!("p=a%2Fb/ ü=1/part-{size}.parquet");
-            let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
-            let mut file = store.create(&name).unwrap();
-            bytes.chunks(100_003).for_each(|chunk| file.write_all(chunk).unwrap());
-            assert_eq!(file.finish(), Ok(size as u64), "{}", place.name);
-            let root = root_path(&*store).unwrap();
-            let path = object_store::path::Path::parse(format!("{root}/{name}")).unwrap();
-            let path = match place.name {
-                "local" => object_store::path::Path::from_absolute_path(format!("/{root}/{name}")).unwrap(),
-                _ => path,
-            };
-            let there = runtime().block_on(async { store.objects().get(&path).await?.bytes().await });
-            assert!(there.unwrap() == bytes, "{}: {size}", place.name);
-            store.delete(&name).unwrap();
-            let gone = runtime().block_on(store.objects().head(&path));
-            assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{}", place.name);
+fn data_files_of_any_size_arrive_whole_and_unfinished_ones_do_not(place: &Place) {
+    for size in [0, 1, (8 << 20) - 1, 8 << 20, (20 << 20) + 7] {
+        let store = place.open();
+        let name = format!("p=a%2Fb/ ü=1/part-{size}.parquet");
+        let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+        let mut file = store.create(&name).unwrap();
+        bytes.chunks(100_003).for_each(|chunk| file.write_all(chunk).unwrap());
+        assert_eq!(file.finish(), Ok(size as u64), "{}", place.name);
+        let root = root_path(&*store).unwrap();
+        let path = object_store::path::Path::parse(format!("{root}/{name}")).unwrap();
+        let path = match place.name {
+            "local" => object_store::path::Path::from_absolute_path(format!("/{root}/{name}")).unwrap(),
+            _ => path,
+        };
+        let there = runtime().block_on(async { store.objects().get(&path).await?.bytes().await });
+        assert!(there.unwrap() == bytes, "{}: {size}", place.name);
+        store.delete(&name).unwrap();
+        let gone = runtime().block_on(store.objects().head(&path));
+        assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{}", place.name);
 
-            let mut dropped = store.create(&name).unwrap();
-            dropped.write_all(&bytes).unwrap();
-            drop(dropped);
-            let gone = runtime().block_on(store.objects().head(&path));
-            assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{}", place.name);
-        }
+        let mut dropped = store.create(&name).unwrap();
+        dropped.write_all(&bytes).unwrap();
+        drop(dropped);
+        let gone = runtime().block_on(store.objects().head(&path));
+        assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{}", place.name);
     }
 }
 

@@ -24,7 +24,8 @@ fn a_table_below_a_regular_file_is_named() {
     scenario.send(500);
     fs::write(scenario.folder.join("file"), "not a folder").unwrap();
     let below = scenario.folder.join("file/table");
-    scenario.put(&scenario.config().set("delta.table.uri", below.display()));
+    let config = scenario.config().set("delta.store.retry.timeout.ms", 0);
+    scenario.put(&config.set("delta.table.uri", below.display()));
     scenario.fails_with(&["STORE_IO", &below.display().to_string(), "Not a directory"]);
     scenario.put(&scenario.config());
     scenario.runs(1);

@@ -168,6 +168,7 @@ pub const STORE_PROXY_URL: &str = "delta.store.proxy.url";
 pub const STORE_CA_FILE: &str = "delta.store.ca.file";
 pub const STORE_CONNECT_TIMEOUT_MS: &str = "delta.store.connect.timeout.ms";
 pub const STORE_REQUEST_TIMEOUT_MS: &str = "delta.store.request.timeout.ms";
+pub const STORE_RETRY_TIMEOUT_MS: &str = "delta.store.retry.timeout.ms";
 pub const STORE_UPLOAD_PART_BYTES: &str = "delta.store.upload.part.bytes";
 pub const S3_REGION: &str = "delta.s3.region";
 pub const S3_ENDPOINT: &str = "delta.s3.endpoint";
@@ -567,6 +568,19 @@ pub const SETTINGS: &[Setting] = &[
         title: "Request time-out",
         doc: "How long, in milliseconds, one request to an object store or the lock table may take before it is \
               tried again.",
+    },
+    Setting {
+        name: STORE_RETRY_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Milliseconds }),
+        default: Default::Value("3600000"),
+        group: "Store",
+        importance: Importance::Medium,
+        title: "Patience with the store",
+        doc: "How long, in milliseconds, a task tries again what fails because the store or the lock table does not \
+              answer, before it fails with `STORE_IO`. Meanwhile its partitions are paused, and no row is lost or kept \
+              in memory; docs/operations.md says what the log tells. A table that nothing has worked with since the \
+              worker started is tried for a minute at most, so that a misspelt location does not look like an outage. \
+              `0` fails the task at once. A refused access and a full store always do.",
     },
     Setting {
         name: STORE_UPLOAD_PART_BYTES,

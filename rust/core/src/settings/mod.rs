@@ -59,6 +59,8 @@ pub struct Settings {
     pub target_file_bytes: u64,
     pub compression: Compression,
     pub store: StoreSettings,
+    /// How long a task bears a store that fails.
+    pub store_retry_timeout: Duration,
 }
 
 impl Settings {
@@ -84,6 +86,7 @@ impl Settings {
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
+        let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
@@ -107,6 +110,7 @@ impl Settings {
                 target_file_bytes,
                 compression: compression?,
                 store: store?,
+                store_retry_timeout,
             })
         };
         match errors.is_empty().then(settings).flatten() {

@@ -57,6 +57,7 @@ fn defaults_are_the_documented_ones() {
             target_file_bytes: 128 << 20,
             compression: Compression::Zstd,
             store: StoreSettings::default(),
+            store_retry_timeout: Duration::from_secs(3600),
         }
     );
 }

@@ -13,6 +13,7 @@ pub struct Counters {
     pub unknown_fields: u64,
     pub commits: u64,
     pub fenced: u64,
+    pub unwritten: u64,
     pub version: u64,
 }
 
@@ -30,6 +31,7 @@ impl Counters {
             ("unknown-fields", self.unknown_fields),
             ("commits", self.commits),
             ("units-fenced", self.fenced),
+            ("units-unwritten", self.unwritten),
             ("table-version", self.version),
             ("backlog-bytes", backlog as u64),
         ]

@@ -264,6 +264,13 @@ impl<T: Tables> Task<T> {
                         );
                         self.reset(index);
                     }
+                    Event::Unwritten { put_up } => {
+                        self.counters.unwritten += 1;
+                        if put_up {
+                            self.slots[index].in_flight = None;
+                        }
+                        self.reset(index);
+                    }
                     Event::Failed(error) => {
                         self.failed.get_or_insert(error);
                     }

@@ -137,7 +137,8 @@ impl Partition {
         let lost = feed.uncommitted();
         *feed = Feed::new(slot);
         if routed && lost.is_some() {
-            self.rewind = self.rewind.into_iter().chain(lost).min();
+            // What Connect delivers until it is told is dropped. Gone back for another table, it may be before the lost row.
+            self.rewind = self.rewind.into_iter().chain(lost).chain(self.cursor.position).min();
         }
     }
 
@@ -527,6 +528,24 @@ mod tests {
         assert_eq!(p.admit(6), Admission::Take);
         assert!(p.feed_of(0).wants(6) && !p.feed_of(1).wants(7));
         p.reset(1);
+        assert_eq!(p.start_running(), Some(5));
+    }
+
+    /// Lost a row if Connect were told the second offset: it delivers the first ones when nothing is taken.
+    #[test]
+    fn a_partition_that_went_back_for_one_table_stays_there_when_another_one_lost_later_rows() {
+        let mut p = routed();
+        routes(&mut p, 0, None);
+        routes(&mut p, 1, None);
+        for (offset, slot) in [(5, 0), (6, 1)] {
+            p.feed_of(slot).take(offset);
+            p.pass(offset);
+        }
+        p.reset(0);
+        assert_eq!(p.start_running(), Some(5));
+        p.loaded(0, None);
+        p.reset(1);
+        assert_eq!(p.admit(5), Admission::NotReady);
         assert_eq!(p.start_running(), Some(5));
     }
 }

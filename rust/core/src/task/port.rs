@@ -33,8 +33,8 @@ pub trait Table {
     /// Bytes that were handed to `write` and are not yet encoded.
     fn backlog(&self) -> usize;
 
-    /// Puts the open unit up for commit and opens the next one. Ends with [`Event::Committed`], [`Event::Fenced`]
-    /// or [`Event::Failed`]. Never called while another unit of this handle is up for commit.
+    /// Puts the open unit up for commit and opens the next one. Ends with [`Event::Committed`], [`Event::Fenced`],
+    /// [`Event::Unwritten`] or [`Event::Failed`]. Never called while another unit of this handle is up for commit.
     fn commit(&mut self, intervals: Vec<Interval>);
 
     /// Drops the rows of the open unit.
@@ -63,6 +63,11 @@ pub enum Event {
     /// and somebody else moved on from there: what the table holds is what counts.
     Fenced {
         reason: String,
+    },
+    /// The store failed while rows were written, and they are dropped, as is all that is written until the next
+    /// [`Table::discard`]: those of the unit that is up for commit where `put_up`, else those of the open unit only.
+    Unwritten {
+        put_up: bool,
     },
     /// The table cannot be loaded or written. Nothing further comes from this handle.
     Failed(Error),

@@ -34,6 +34,8 @@ struct World {
     tables: BTreeMap<String, Held>,
     asked: VecDeque<(usize, String, Arc<TableSettings>, Ask)>,
     events: Vec<VecDeque<Event>>,
+    /// The next write of rows, or of a unit's files, fails.
+    fail_write: bool,
 }
 
 enum Ask {
@@ -96,9 +98,21 @@ struct Fake {
     handle: usize,
     uri: String,
     open: Vec<i64>,
+    /// The open unit is lost, and what is written is dropped, until it is discarded.
+    failed: bool,
 }
 
 impl Fake {
+    fn unwritten(&mut self, put_up: bool) {
+        self.open.clear();
+        self.failed = true;
+        self.world.borrow_mut().events[self.handle].push_back(Event::Unwritten { put_up });
+    }
+
+    fn fails(&self) -> bool {
+        std::mem::take(&mut self.world.borrow_mut().fail_write)
+    }
+
     fn ask(&self, ask: Ask) {
         let asked = (self.handle, self.uri.clone(), self.settings.clone(), ask);
         self.world.borrow_mut().asked.push_back(asked);
@@ -117,6 +131,7 @@ impl Tables for Fakes {
             handle: world.events.len() - 1,
             uri: uri.to_owned(),
             open: vec![],
+            failed: false,
         }
     }
 }
@@ -132,6 +147,12 @@ impl Table for Fake {
 
     fn write(&mut self, table: &Arc<TableInfo>, rows: RecordBatch) {
         assert_eq!(rows.schema(), table.schema.arrow(), "rows are made for the table that is told");
+        if self.failed {
+            return;
+        }
+        if self.fails() {
+            return self.unwritten(false);
+        }
         let values = rows.column_by_name("v").expect("a column");
         self.open.extend(values.as_primitive::<Int64Type>().values());
     }
@@ -141,11 +162,15 @@ impl Table for Fake {
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
+        if self.failed || (!self.open.is_empty() && self.fails()) {
+            return self.unwritten(true);
+        }
         let rows = std::mem::take(&mut self.open);
         self.ask(Ask::Commit(intervals, rows));
     }
 
     fn discard(&mut self) {
+        self.failed = false;
         self.open.clear();
     }
 
@@ -328,8 +353,8 @@ fn tombstones_fail_or_are_reported_where_that_is_wanted() {
     assert_eq!(failing.put(&[(3, None)], 9).unwrap_err().code, Code::RecordNullValue);
 }
 
-/// Routed records, tasks that die and zombies that go on, late answers, batches that are refused while tables are
-/// pending: every row is in its table once (I1), Connect is never told too much (I2), and the intervals join (I4).
+/// Routed records, tasks that die and zombies that go on, late answers, writes that fail, batches that are refused while
+/// tables are pending: every row is in its table once (I1), Connect is never told too much (I2), and the intervals join (I4).
 #[test]
 fn routed_rows_are_in_their_tables_once_whatever_happens() {
     for seed in 0..300 {
@@ -353,6 +378,9 @@ fn route_about(seed: u64) {
             tasks.push((rig, group));
             let zombies = tasks.len() - 1;
             tasks.drain(..zombies.saturating_sub(1));
+        }
+        if !quiet && random.random_bool(0.02) {
+            world.borrow_mut().fail_write = true;
         }
         let owner = tasks.len() - 1;
         let t = if quiet { owner } else { random.random_range(0..tasks.len()) };

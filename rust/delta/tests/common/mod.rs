@@ -1,6 +1,8 @@
 //! Drives real tasks on real tables in a temporary folder, without a JVM, with faults where a test wants them.
 #![allow(dead_code)]
 
+pub mod outage;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use outage::{FaultyFile, FaultyObjects, Outages, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, encode_raw, read_batch};
@@ -48,6 +51,7 @@ pub type Faults = Arc<Mutex<VecDeque<Fault>>>;
 struct FaultyStore {
     inner: LocalStore,
     faults: Faults,
+    outages: Arc<Outages>,
 }
 
 impl FaultyStore {
@@ -67,7 +71,7 @@ impl Store for FaultyStore {
     }
 
     fn objects(&self) -> Arc<dyn object_store::ObjectStore> {
-        self.inner.objects()
+        Arc::new(FaultyObjects { inner: self.inner.objects(), outages: self.outages.clone() })
     }
 
     fn prepare(&self) -> Result<()> {
@@ -75,10 +79,11 @@ impl Store for FaultyStore {
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.outages.check(Part::Create)?;
         let file = self.inner.create(name)?;
         Ok(match self.next(|fault| fault == Fault::DiskFull) {
             Some(_) => Box::new(FullFile(file)),
-            None => file,
+            None => Box::new(FaultyFile { inner: file, outages: self.outages.clone() }),
         })
     }
 
@@ -87,6 +92,10 @@ impl Store for FaultyStore {
     }
 
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        self.outages.check(Part::Claim)?;
+        if let Err(lost) = self.outages.check(Part::ClaimReply) {
+            return self.inner.claim(version, commit).and(Err(lost));
+        }
         match self.next(|fault| fault != Fault::DiskFull) {
             None | Some(Fault::DiskFull) => self.inner.claim(version, commit),
             Some(Fault::ClaimFails) => Err(timeout()),
@@ -119,13 +128,20 @@ pub struct Rig {
     pub folder: TempDir,
     pub runtime: Runtime,
     pub faults: Faults,
+    pub outages: Arc<Outages>,
 }
 
 impl Rig {
     pub fn new() -> Rig {
+        outage::listen();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Rig { folder: tempfile::tempdir().unwrap(), runtime, faults: Faults::default() }
+        Rig {
+            folder: tempfile::tempdir().unwrap(),
+            runtime,
+            faults: Faults::default(),
+            outages: Arc::default(),
+        }
     }
 
     pub fn table(&self) -> PathBuf {
@@ -142,10 +158,10 @@ impl Rig {
 
     /// The tables of one worker process.
     pub fn process(&self) -> Arc<Hub> {
-        let faults = self.faults.clone();
+        let (faults, outages) = (self.faults.clone(), self.outages.clone());
         let open = move |uri: &str, _: &StoreSettings| -> Result<Arc<dyn Store>> {
             let inner = LocalStore::new(Url::parse(uri).unwrap())?;
-            Ok(Arc::new(FaultyStore { inner, faults: faults.clone() }))
+            Ok(Arc::new(FaultyStore { inner, faults: faults.clone(), outages: outages.clone() }))
         };
         Hub::with_stores(self.runtime.handle().clone(), 2, Box::new(open))
     }
@@ -183,6 +199,11 @@ impl Rig {
             rewinds: vec![],
             consumed: BTreeMap::new(),
         }
+    }
+
+    /// What the log was told of this table's outages: its warnings, and that it works again.
+    pub fn told(&self) -> Vec<String> {
+        outage::told(self.folder.path().to_str().unwrap())
     }
 
     pub fn audit(&self) -> Audit {
@@ -295,9 +316,31 @@ impl Driver {
         self.put_json(&rows).map(|bad| assert_eq!(bad, []))
     }
 
+    pub fn counter(&self, name: &str) -> i64 {
+        self.task.counters().into_iter().find(|(counter, _)| *counter == name).unwrap().1
+    }
+
     pub fn committed(&mut self, id: i32) -> Option<i64> {
         let consumed = *self.consumed.get(&id)?;
         self.task.pre_commit(&[(id, consumed)]).first().map(|(_, offset)| *offset)
+    }
+
+    /// Delivers a partition's rows as Kafka does, from where Connect's consumer stands, until the table holds them. Fails
+    /// when a call takes long.
+    pub fn deliver_until(&mut self, id: i32, to: i64) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.committed(id) != Some(to) {
+            assert!(Instant::now() < deadline, "offset {to} is not committed: {:?}", self.committed(id));
+            let before = Instant::now();
+            let actions = self.tick()?;
+            let from = self.consumed.get(&id).copied().unwrap_or(0);
+            if !actions.pause && from < to {
+                self.put(id, from..to.min(from + 10))?;
+            }
+            assert!(before.elapsed() < Duration::from_millis(500), "a call waited for the store");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// Ticks until the table holds the offset.

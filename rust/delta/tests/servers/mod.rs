@@ -11,7 +11,7 @@ use sluice_core::settings::StoreSettings;
 use sluice_delta::store::{
     Clients, CloudStore, ConditionalPut, LocalStore, Lock, Store, UploadBudget, Uploads,
 };
-use sluice_testkit::{Components, DynamoDb, FaultProxy, Kind, S3Options, S3Server};
+use sluice_testkit::{Azurite, Components, DynamoDb, FaultProxy, Kind, S3Options, S3Program, S3Server};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -36,6 +36,15 @@ static SERVERS: LazyLock<Servers> = LazyLock::new(|| {
     Servers { folder, s3, dynamodb }
 });
 
+static MINIO: LazyLock<S3Server> = LazyLock::new(|| {
+    let options = S3Options { program: S3Program::Minio, ..S3Options::default() };
+    S3Server::start(&Components::find().unwrap(), &SERVERS.folder.path().join("minio"), options).unwrap()
+});
+
+static AZURITE: LazyLock<Azurite> = LazyLock::new(|| {
+    Azurite::start(&Components::find().unwrap(), &SERVERS.folder.path().join("azurite"), "lake").unwrap()
+});
+
 pub fn runtime() -> &'static Runtime {
     &RUNTIME
 }
@@ -56,6 +65,16 @@ pub fn settings(s3: &str, dynamodb: &str) -> BTreeMap<String, String> {
     .into()
 }
 
+fn azure_settings() -> BTreeMap<String, String> {
+    [
+        ("delta.azure.endpoint", AZURITE.endpoint().as_str()),
+        ("delta.azure.account.name", Azurite::ACCOUNT),
+        ("delta.azure.account.key", Azurite::ACCOUNT_KEY),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
 /// Where a table of its own may be.
 pub struct Place {
     pub name: &'static str,
@@ -65,15 +84,24 @@ pub struct Place {
     extra: BTreeMap<String, String>,
 }
 
+#[derive(Clone)]
 enum Way {
-    Local(TempDir),
+    Local(Arc<TempDir>),
     Memory(Arc<InMemory>),
+    /// Versitygw, with DynamoDB Local beside it.
     S3,
+    Minio,
+    Azure,
 }
 
 pub fn places() -> [Place; 4] {
-    let local = Place::new("local", Way::Local(tempfile::tempdir().unwrap()));
+    let local = Place::new("local", Way::Local(Arc::new(tempfile::tempdir().unwrap())));
     [local, Place::new("memory", Way::Memory(Arc::default())), Place::conditional_put(), Place::dynamodb()]
+}
+
+/// On servers that take long to install.
+pub fn other_places() -> [Place; 2] {
+    [Place::new("minio", Way::Minio), Place::new("azurite", Way::Azure)]
 }
 
 impl Place {
@@ -98,7 +126,7 @@ impl Place {
     /// The same table with other settings.
     fn again(&self) -> Place {
         let extra = self.extra.clone();
-        Place { name: self.name, table: self.table.clone(), kind: Way::S3, proxies: None, extra }
+        Place { name: self.name, table: self.table.clone(), kind: self.kind.clone(), proxies: None, extra }
     }
 
     pub fn with_conditional_put(&self, knows_lock_table: bool) -> Place {
@@ -131,14 +159,17 @@ impl Place {
                 Url::from_directory_path(folder.path().join(&self.table)).unwrap().to_string()
             }
             Way::Memory(_) => format!("memory:///{}/", self.table),
-            Way::S3 => format!("s3://lake/{}/", self.table),
+            Way::S3 | Way::Minio => format!("s3://lake/{}/", self.table),
+            Way::Azure => format!("az://lake/{}/", self.table),
         }
     }
 
     fn map(&self, proxies: bool) -> BTreeMap<String, String> {
-        let mut map = match self.proxies.as_deref().filter(|_| proxies) {
-            Some([s3, dynamodb]) => settings(&s3.endpoint(), &dynamodb.endpoint()),
-            None => settings(&SERVERS.s3.endpoint(), &SERVERS.dynamodb.endpoint()),
+        let mut map = match (&self.kind, self.proxies.as_deref().filter(|_| proxies)) {
+            (Way::Minio, _) => settings(&MINIO.endpoint(), &SERVERS.dynamodb.endpoint()),
+            (Way::Azure, _) => azure_settings(),
+            (_, Some([s3, dynamodb])) => settings(&s3.endpoint(), &dynamodb.endpoint()),
+            (_, None) => settings(&SERVERS.s3.endpoint(), &SERVERS.dynamodb.endpoint()),
         };
         map.extend(self.extra.clone());
         map
@@ -175,7 +206,7 @@ impl Place {
                 let lock = Lock::ConditionalPut(ConditionalPut::default());
                 Arc::new(CloudStore::new(url, uploads, lock).unwrap())
             }
-            Way::S3 => {
+            Way::S3 | Way::Minio | Way::Azure => {
                 let settings = StoreSettings::parse(&self.map(proxies)).unwrap();
                 let store = Clients::new(runtime().handle().clone()).store(url.as_str(), &settings).unwrap();
                 if self.name == "dynamodb"

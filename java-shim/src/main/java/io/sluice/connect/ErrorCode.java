@@ -107,8 +107,10 @@ public enum ErrorCode {
 
   STORE_IO(
       ErrorClass.FATAL,
-      "The store failed. A commit was tried again before; the write of a data file is not.",
-      "Mend what the message says, then restart the task."),
+      "The store or the lock table failed for longer than delta.store.retry.timeout.ms; for "
+          + "longer than a minute where nothing has worked with the table since the worker started.",
+      "Mend what the message says, then restart the task. No row is lost: Kafka still has those "
+          + "that are not in the table."),
 
   RECORD_NOT_JSON(
       ErrorClass.RECORD,

@@ -1,0 +1,234 @@
+//! Serving one table: its requests one after the other, and again what a failure of its store stopped.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_core::error::{Error, Result};
+use sluice_core::schema::Schema;
+use sluice_core::table::TableInfo;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use crate::commit::{Group, Submission};
+use crate::outage::{Attempts, Outage};
+use crate::table::{Loaded, Spec, TableState};
+use crate::unit::Outcome;
+
+/// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
+const GROUP_LINGER: Duration = Duration::from_millis(10);
+
+/// How long a table that nothing has worked with yet is tried: its location may be misspelt.
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(60);
+
+pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
+pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
+
+pub(crate) enum Request {
+    Ask(Ask),
+    Commit(Submission),
+}
+
+/// What is asked of a table, and for how long it is tried while the store fails.
+pub(crate) struct Ask {
+    pub spec: Spec,
+    pub patience: Duration,
+    pub what: What,
+}
+
+pub(crate) enum What {
+    Load(Vec<String>, LoadReply),
+    Evolve(Schema, EvolveReply),
+}
+
+impl What {
+    fn fail(self, error: Error) {
+        match self {
+            What::Load(_, reply) => reply(Err(error)),
+            What::Evolve(_, reply) => reply(Err(error)),
+        }
+    }
+}
+
+/// What is not done yet.
+#[derive(Default)]
+struct Waiting {
+    /// It may have landed. Settled before anything else, which would read the log past it; and units that come meanwhile
+    /// may start where these end.
+    group: Option<Group>,
+    asks: VecDeque<Ask>,
+    units: Vec<Submission>,
+}
+
+impl Waiting {
+    fn add(&mut self, request: Request) {
+        match request {
+            Request::Ask(ask) => self.asks.push_back(ask),
+            Request::Commit(unit) => self.units.push(unit),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.group.is_none() && self.asks.is_empty() && self.units.is_empty()
+    }
+
+    /// Does what comes next.
+    fn advance(&mut self, state: &mut TableState) -> Result<()> {
+        if self.group.is_none() && self.asks.is_empty() {
+            self.group = Some(self.next_group());
+        }
+        if let Some(group) = &mut self.group {
+            state.commit(group)?;
+            self.group = None;
+        } else if let Some(Ask { spec, what, .. }) = self.asks.front() {
+            match what {
+                What::Load(app_ids, _) => {
+                    let loaded = state.load(spec, app_ids.clone())?;
+                    if let Some(Ask { what: What::Load(_, reply), .. }) = self.asks.pop_front() {
+                        reply(Ok(loaded));
+                    }
+                }
+                What::Evolve(wanted, _) => {
+                    let evolved = state.evolve(spec, wanted)?;
+                    if let Some(Ask { what: What::Evolve(_, reply), .. }) = self.asks.pop_front() {
+                        reply(Ok(evolved));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As many units as can go together, in their order. A commit holds one `txn` for an app id: a second unit for it
+    /// starts from the first one's end.
+    fn next_group(&mut self) -> Group {
+        let mut app_ids = HashSet::new();
+        let (group, later) =
+            std::mem::take(&mut self.units).into_iter().partition(|submission: &Submission| {
+                let ids = || submission.unit.intervals.iter().map(|interval| interval.app_id.clone());
+                let free = ids().all(|id| !app_ids.contains(&id));
+                app_ids.extend(ids());
+                free
+            });
+        self.units = later;
+        Group::new(group)
+    }
+
+    /// Ends what is not tried any longer. How long to wait for the next try; none: what is next is another thing.
+    fn failed(&mut self, error: Error, attempts: &mut Attempts) -> Option<Duration> {
+        let failure = attempts.failed(error);
+        let mut longest = None;
+        if let Some(group) = &mut self.group {
+            for submission in std::mem::take(&mut group.units) {
+                match failure.left(submission.patience) {
+                    Some(left) => {
+                        longest = longest.max(Some(left));
+                        group.units.push(submission);
+                    }
+                    None => submission.end(Outcome::Failed(failure.last())),
+                }
+            }
+            if group.units.is_empty() {
+                self.group = None;
+            }
+        } else if let Some(ask) = self.asks.pop_front() {
+            let worked = attempts.outage().worked();
+            longest = failure.left(if worked { ask.patience } else { ask.patience.min(PATIENCE_AT_FIRST) });
+            match longest {
+                Some(_) => self.asks.push_front(ask),
+                None => ask.what.fail(failure.last()),
+            }
+        }
+        longest.map(|left| attempts.wait(&failure, left))
+    }
+
+    /// Does everything, as far as the store lets it. How long to wait before going on.
+    fn work_off(&mut self, state: &mut TableState, attempts: &mut Attempts) -> Option<Duration> {
+        while !self.is_empty() {
+            match self.advance(state) {
+                Ok(()) => attempts.succeeded(),
+                Err(error) => {
+                    if let Some(wait) = self.failed(error, attempts) {
+                        return Some(wait);
+                    }
+                }
+            }
+        }
+        attempts.stop();
+        None
+    }
+}
+
+/// Serves one table on blocking threads, one request after the other; units that are ready together go together. Ends
+/// when every task that has the table open has let go.
+pub(crate) async fn serve(
+    mut state: TableState,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+    at_work: Arc<Semaphore>,
+    outage: Arc<Outage>,
+) {
+    let mut waiting = Waiting::default();
+    let mut attempts = Attempts::new(outage);
+    loop {
+        if waiting.is_empty() {
+            let Some(first) = requests.recv().await else { return };
+            waiting.add(first);
+            if !waiting.units.is_empty() {
+                tokio::time::sleep(GROUP_LINGER).await;
+            }
+        }
+        let Ok(permit) = at_work.clone().acquire_owned().await else { return };
+        while let Ok(request) = requests.try_recv() {
+            waiting.add(request);
+        }
+        let served = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let wait = waiting.work_off(&mut state, &mut attempts);
+            (state, waiting, attempts, wait)
+        });
+        let wait;
+        match served.await {
+            Ok(back) => (state, waiting, attempts, wait) = back,
+            // The panic hook has reported it; tasks learn it from their replies being dropped.
+            Err(_) => return,
+        }
+        if let Some(wait) = wait {
+            let until = Instant::now() + wait;
+            // What is left when nobody is there any more is nobody's: what of it landed has landed.
+            while let Ok(request) = tokio::time::timeout_at(until, requests.recv()).await {
+                let Some(request) = request else { return };
+                waiting.add(request);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_core::error::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_table_that_never_worked_is_tried_for_a_minute() {
+        for (worked, fails) in [(false, true), (true, false)] {
+            let outage = Outage::of("t");
+            if worked {
+                Attempts::new(outage.clone()).succeeded();
+            }
+            let mut attempts = Attempts::failing_for(outage, PATIENCE_AT_FIRST);
+            let (reply, answer) = std::sync::mpsc::channel();
+            let reply: LoadReply = Box::new(move |loaded| reply.send(loaded.map(drop)).unwrap_or_default());
+            let patience = Duration::from_secs(3600);
+            let mut waiting = Waiting::default();
+            waiting.add(Request::Ask(Ask {
+                spec: Spec::default(),
+                patience,
+                what: What::Load(vec![], reply),
+            }));
+            let wait = waiting.failed(Error::new(Code::StoreIo, "away"), &mut attempts);
+            assert_eq!((wait.is_none(), waiting.is_empty()), (fails, fails));
+            assert_eq!(answer.try_recv().is_ok(), fails);
+        }
+    }
+}
