@@ -60,6 +60,22 @@ fn refused(output: &Output) {
     assert!(!text.contains(SECRET) && !text.contains("wrong-secret"), "{text}");
 }
 
+/// An S3 server that takes the temporary keys `t` only: versitygw takes no session tokens. It has nothing.
+fn s3_for_temporary_keys() -> FaultProxy {
+    service(|request| {
+        let signed =
+            request.header("Authorization").is_some_and(|by| by.contains(&format!("Credential={ID}/")));
+        match signed && request.header("X-Amz-Security-Token") == Some("t") {
+            true => Reply::new(
+                200,
+                "application/xml",
+                "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>",
+            ),
+            false => Reply::s3(403, "AccessDenied"),
+        }
+    })
+}
+
 /// A service that answers everything by itself.
 fn service(answer: fn(&Request) -> Reply) -> FaultProxy {
     let service = FaultProxy::start("http://127.0.0.1:9").unwrap();
@@ -75,7 +91,7 @@ fn keys(expires: &str) -> Value {
 fn sts(action: &str) -> Reply {
     let text = format!(
         "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>\
-         <AssumedRoleUser><Arn>a</Arn><AssumedRoleId>r</AssumedRoleId></AssumedRoleUser><Credentials>\
+         <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/lake/x</Arn><AssumedRoleId>r:x</AssumedRoleId></AssumedRoleUser><Credentials>\
          <AccessKeyId>{ID}</AccessKeyId><SecretAccessKey>{SECRET}</SecretAccessKey><SessionToken>t</SessionToken>\
          <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></{action}Result></{action}Response>"
     );
@@ -123,7 +139,12 @@ fn a_container_s_credentials() {
     let container =
         service(|_| Reply::new(200, "application/json", keys("2100-01-01T00:00:00Z").to_string()));
     let uri = format!("{}/keys", container.endpoint());
-    let_in(&audit("container", json!({}), &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)]));
+    let s3 = s3_for_temporary_keys();
+    let_in(&audit(
+        "container",
+        json!({"delta.s3.endpoint": s3.endpoint()}),
+        &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)],
+    ));
     assert_eq!(container.requests().len(), 1);
 }
 
@@ -144,7 +165,8 @@ fn an_instance_s_credentials_and_region() {
     });
     let environment =
         [("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &instance.endpoint())];
-    let_in(&audit("instance", json!({}), &environment));
+    let s3 = s3_for_temporary_keys();
+    let_in(&audit("instance", json!({"delta.s3.endpoint": s3.endpoint()}), &environment));
 }
 
 #[test]
@@ -166,7 +188,9 @@ fn a_role_taken_on_with_other_keys() {
         ("AWS_SECRET_ACCESS_KEY", "wrong-secret"),
         ("AWS_ENDPOINT_URL_STS", endpoint.as_str()),
     ];
+    let s3 = s3_for_temporary_keys();
     let role = json!({
+        "delta.s3.endpoint": s3.endpoint(),
         "delta.s3.role.arn": "arn:aws:iam::123456789012:role/lake",
         "delta.s3.role.external.id": "shared",
         "delta.s3.role.session.name": "lake-writer",
@@ -191,8 +215,9 @@ fn a_web_identity() {
     let sts = ("AWS_ENDPOINT_URL_STS", endpoint.as_str());
     let arn = "arn:aws:iam::123456789012:role/lake";
     let of_pod = [("AWS_ROLE_ARN", arn), ("AWS_WEB_IDENTITY_TOKEN_FILE", token.as_str()), sts];
-    let_in(&audit("pod", json!({}), &of_pod));
-    let given = json!({"delta.s3.role.arn": arn, "delta.s3.web.identity.token.file": token});
+    let s3 = s3_for_temporary_keys();
+    let_in(&audit("pod", json!({"delta.s3.endpoint": s3.endpoint()}), &of_pod));
+    let given = json!({"delta.s3.endpoint": s3.endpoint(), "delta.s3.role.arn": arn, "delta.s3.web.identity.token.file": token});
     let_in(&audit("web-identity", given, &[sts]));
 }
 

@@ -100,6 +100,9 @@ codes! {
     StoreDenied "STORE_DENIED" Fatal
         "The store refused access."
         "Give the worker's user the right to read, create and list under the table's folder, then restart the task.";
+    StoreMissing "STORE_MISSING" Fatal
+        "There is no such bucket or container."
+        "Create it, or correct `delta.table.uri`; Sluice creates tables, not buckets.";
     StoreUnconditional "STORE_UNCONDITIONAL" Fatal
         "The S3 server does not honour `If-None-Match: *`, by which versions of the log are claimed."
         "Set `delta.commit.lock=dynamodb` for all writers of the table, or upgrade the server; see docs/stores.md.";

@@ -14,9 +14,12 @@ mod aws;
 mod clients;
 mod cloud;
 mod dynamodb;
+mod http;
 mod local;
 mod settled;
 mod upload;
+
+use http::{Refusal, Refused, without_xml};
 
 pub use clients::Clients;
 pub use cloud::{CloudStore, ConditionalPut, Lock};
@@ -96,14 +99,15 @@ pub fn commit_version(log: &Path, object: &Path) -> Option<u64> {
 /// Our error for a failure of the store or of the kernel on top of it, by the types in its chain of sources.
 pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
     let mut code = Code::StoreIo;
-    let mut text = format!("{doing}: {error}");
+    let mut text = format!("{doing}: {}", without_xml(&error.to_string()));
     let mut source = Some(error);
     while let Some(error) = source {
         if let Some(known) = code_of(error) {
             code = known;
         }
-        if !text.contains(&error.to_string()) {
-            text = format!("{text}: {error}");
+        let more = without_xml(&error.to_string());
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
         }
         source = error.source();
     }
@@ -113,6 +117,12 @@ pub fn store_error(doing: &str, error: &(dyn StdError + 'static)) -> Error {
 fn code_of(error: &(dyn StdError + 'static)) -> Option<Code> {
     if let Some(error) = error.downcast_ref::<Error>() {
         return Some(error.code);
+    }
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return Some(match refused.why {
+            Refusal::Access => Code::StoreDenied,
+            Refusal::Missing => Code::StoreMissing,
+        });
     }
     if let Some(io) = error.downcast_ref::<io::Error>() {
         return match io.kind() {

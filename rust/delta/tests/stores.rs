@@ -424,4 +424,6 @@ fn refused_credentials_and_missing_buckets_have_codes_of_their_own() {
     let error = denied.open().check().unwrap_err();
     assert_eq!(error.code, Code::StoreDenied, "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
+    let missing = Place::conditional_put().in_bucket("nowhere").open().check().unwrap_err();
+    assert_eq!(missing.code, Code::StoreMissing, "{missing}");
 }

@@ -17,6 +17,7 @@ use url::Url;
 
 use super::cloud::{CloudStore, ConditionalPut, Lock};
 use super::dynamodb::{DynamoLock, LockTable};
+use super::http::Connector;
 use super::upload::{UploadBudget, Uploads};
 use super::{LocalStore, Store, aws, path_of, store_error};
 
@@ -161,6 +162,7 @@ fn s3(url: &Url, settings: &StoreSettings, config: &SdkConfig) -> Result<Arc<dyn
         )
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retries())
+        .with_http_connector(Connector)
         .with_client_options(http(settings, endpoint.as_deref())?);
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(of_bucket(&endpoint, url.authority(), virtual_hosted));
@@ -201,6 +203,7 @@ fn azure(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_url(url.as_str())
         .with_retry(retries())
+        .with_http_connector(Connector)
         .with_client_options(http(settings, azure.endpoint.as_deref())?);
     let given = |value: &Option<sluice_core::settings::Secret>| value.as_ref().map(|v| v.expose().to_owned());
     if let Some(name) = &azure.account_name {
@@ -236,6 +239,7 @@ fn gcs(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(url.authority())
         .with_retry(retries())
+        .with_http_connector(Connector)
         .with_client_options(http(settings, gcs.endpoint.as_deref())?);
     if let Some(file) = &gcs.service_account_file {
         builder = builder.with_application_credentials(file.to_string_lossy());

@@ -82,6 +82,7 @@ pub struct Place {
     kind: Way,
     proxies: Option<Arc<[FaultProxy; 2]>>,
     extra: BTreeMap<String, String>,
+    bucket: &'static str,
 }
 
 #[derive(Clone)]
@@ -107,7 +108,7 @@ pub fn other_places() -> [Place; 2] {
 impl Place {
     fn new(name: &'static str, kind: Way) -> Place {
         let table = format!("tables/{}", Uuid::new_v4());
-        Place { name, table, kind, proxies: None, extra: BTreeMap::new() }
+        Place { name, table, kind, proxies: None, extra: BTreeMap::new(), bucket: "lake" }
     }
 
     pub fn conditional_put() -> Place {
@@ -126,7 +127,14 @@ impl Place {
     /// The same table with other settings.
     fn again(&self) -> Place {
         let extra = self.extra.clone();
-        Place { name: self.name, table: self.table.clone(), kind: self.kind.clone(), proxies: None, extra }
+        Place {
+            name: self.name,
+            table: self.table.clone(),
+            kind: self.kind.clone(),
+            proxies: None,
+            extra,
+            bucket: self.bucket,
+        }
     }
 
     pub fn with_conditional_put(&self, knows_lock_table: bool) -> Place {
@@ -135,6 +143,11 @@ impl Place {
             place.extra.insert("delta.dynamodb.table".into(), "empty".into());
         }
         place
+    }
+
+    pub fn in_bucket(mut self, bucket: &'static str) -> Place {
+        self.bucket = bucket;
+        self
     }
 
     pub fn with_scheme(&self, scheme: &str) -> Place {
@@ -159,7 +172,7 @@ impl Place {
                 Url::from_directory_path(folder.path().join(&self.table)).unwrap().to_string()
             }
             Way::Memory(_) => format!("memory:///{}/", self.table),
-            Way::S3 | Way::Minio => format!("s3://lake/{}/", self.table),
+            Way::S3 | Way::Minio => format!("s3://{}/{}/", self.bucket, self.table),
             Way::Azure => format!("az://lake/{}/", self.table),
         }
     }

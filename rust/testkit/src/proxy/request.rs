@@ -1,7 +1,7 @@
 use super::http::{Message, find};
 
 /// What a rule looks at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     pub kind: Kind,
     pub method: String,

@@ -81,6 +81,11 @@ public enum ErrorCode {
       "Give the worker's user the right to read, create and list under the table's folder, then "
           + "restart the task."),
 
+  STORE_MISSING(
+      ErrorClass.FATAL,
+      "There is no such bucket or container.",
+      "Create it, or correct delta.table.uri; Sluice creates tables, not buckets."),
+
   STORE_UNCONDITIONAL(
       ErrorClass.FATAL,
       "The S3 server does not honour If-None-Match: *, by which versions of the log are claimed.",

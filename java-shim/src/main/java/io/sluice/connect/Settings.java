@@ -62,6 +62,7 @@ public final class Settings {
   public static final String STORE_CA_FILE = "delta.store.ca.file";
   public static final String STORE_CONNECT_TIMEOUT_MS = "delta.store.connect.timeout.ms";
   public static final String STORE_REQUEST_TIMEOUT_MS = "delta.store.request.timeout.ms";
+  public static final String STORE_RETRY_TIMEOUT_MS = "delta.store.retry.timeout.ms";
   public static final String STORE_UPLOAD_PART_BYTES = "delta.store.upload.part.bytes";
   public static final String S3_REGION = "delta.s3.region";
   public static final String S3_ENDPOINT = "delta.s3.endpoint";
@@ -133,6 +134,7 @@ public final class Settings {
       STORE_CA_FILE,
       STORE_CONNECT_TIMEOUT_MS,
       STORE_REQUEST_TIMEOUT_MS,
+      STORE_RETRY_TIMEOUT_MS,
       STORE_UPLOAD_PART_BYTES,
       S3_REGION,
       S3_ENDPOINT,
@@ -635,6 +637,22 @@ public final class Settings {
         Width.MEDIUM,
         "Request time-out");
     definitions.define(
+        STORE_RETRY_TIMEOUT_MS,
+        Type.LONG,
+        3600000L,
+        Range.atLeast(0L),
+        Importance.MEDIUM,
+        "How long, in milliseconds, a task tries again what fails because the store or the lock "
+            + "table does not answer, before it fails with STORE_IO. Meanwhile its partitions are "
+            + "paused, and no row is lost or kept in memory; docs/operations.md says what the log tells. "
+            + "A table that nothing has worked with since the worker started is tried for a minute at "
+            + "most, so that a misspelt location does not look like an outage. 0 fails the task at once. "
+            + "A refused access and a full store always do.",
+        "Store",
+        6,
+        Width.MEDIUM,
+        "Patience with the store");
+    definitions.define(
         STORE_UPLOAD_PART_BYTES,
         Type.LONG,
         8388608L,
@@ -643,7 +661,7 @@ public final class Settings {
         "The size of the parts in which a file larger than this goes to an object store. Parts are "
             + "made larger where delta.target.file.bytes would need more than 10,000 of them.",
         "Store",
-        6,
+        7,
         Width.MEDIUM,
         "Upload part size");
     definitions.define(
