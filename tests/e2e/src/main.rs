@@ -23,3 +23,5 @@ mod scenario;
 mod settings;
 mod store;
 mod stores;
+mod stores_denied;
+mod stores_flow;

@@ -225,6 +225,19 @@ impl Scenario {
         audit_is_clean(table);
     }
 
+    /// As the table's users see it, by the connector's settings.
+    pub fn audit_by_uri_is_clean(&self, config: &Config) {
+        audited(&mut self.audit_by_uri(config));
+    }
+
+    pub fn audit_by_uri(&self, config: &Config) -> Command {
+        let file = self.folder.join("connector.json");
+        fs::write(&file, config.json().to_string()).unwrap();
+        let mut audit = Command::new(&cluster().components.sluice);
+        audit.args(["audit", config.get("delta.table.uri").unwrap(), "--config"]).arg(&file);
+        audit
+    }
+
     pub fn read(&self, table: &Path, expected: &Expected) -> TableRead {
         read_table(&cluster().components, &self.folder.join("reader"), table, expected).unwrap()
     }
@@ -242,8 +255,13 @@ impl Scenario {
 }
 
 pub fn audit_is_clean(table: &Path) {
-    let output = Command::new(&cluster().components.sluice).arg("audit").arg(table).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    audited(Command::new(&cluster().components.sluice).arg("audit").arg(table));
+}
+
+fn audited(audit: &mut Command) {
+    let output = audit.output().unwrap();
+    let texts = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(output.status.success(), "{texts:?}");
 }
 
 /// `{"id": N, "text": "N"}`

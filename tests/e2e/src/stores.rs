@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use sluice_testkit::{DynamoDb, S3Options, S3Server, TableLog};
+use sluice_testkit::{DynamoDb, S3Options, S3Server, TableLog, wait_for};
 
 use crate::cluster::cluster;
-use crate::scenario::{Config, Scenario};
+use crate::scenario::{Config, PATIENCE, Scenario};
 
 pub struct Stores {
     pub s3: S3Server,
@@ -58,16 +58,20 @@ impl Config {
     }
 }
 
-/// Each version of the table has an entry in the lock table, under this name of the table, and it is complete.
+/// Waits until each version of the table has an entry in the lock table, under this name of the table, that is complete: a
+/// commit can be read a moment earlier.
 pub fn every_version_is_completed(name: &str, table: &Path) {
-    let mut log = TableLog::new(table);
-    log.refresh().unwrap();
-    let items = stores().dynamodb.items("delta_log").unwrap();
-    let complete: BTreeSet<String> = items
-        .iter()
-        .filter(|item| item["tablePath"]["S"] == name && item["complete"]["S"] == "true")
-        .map(|item| item["fileName"]["S"].as_str().unwrap().to_owned())
-        .collect();
-    let versions: BTreeSet<String> = (0..log.versions).map(|version| format!("{version:020}.json")).collect();
-    assert_eq!(complete, versions, "{name}: {items:?}");
+    wait_for(&format!("complete entries for {name}"), PATIENCE, || {
+        let mut log = TableLog::new(table);
+        log.refresh()?;
+        let versions = (0..log.versions).map(|version| format!("{version:020}.json"));
+        let items = stores().dynamodb.items("delta_log")?;
+        let complete: BTreeSet<String> = items
+            .iter()
+            .filter(|item| item["tablePath"]["S"] == name && item["complete"]["S"] == "true")
+            .filter_map(|item| item["fileName"]["S"].as_str().map(str::to_owned))
+            .collect();
+        Ok((complete == versions.collect()).then_some(()))
+    })
+    .unwrap();
 }
