@@ -25,3 +25,4 @@ mod store;
 mod stores;
 mod stores_denied;
 mod stores_flow;
+mod stores_secrets;
