@@ -24,5 +24,6 @@ mod settings;
 mod store;
 mod stores;
 mod stores_denied;
+mod stores_faults;
 mod stores_flow;
 mod stores_secrets;
