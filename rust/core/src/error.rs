@@ -99,7 +99,8 @@ codes! {
         "The message names the file. Repair the table, then restart the task.";
     StoreDenied "STORE_DENIED" Fatal
         "The store refused access."
-        "Give the worker's user the right to read, create and list under the table's folder, then restart the task.";
+        "Give the worker's user, or on an object store its credentials, the right to read, write and list at the table's place, \
+         then restart the task; see docs/stores.md.";
     StoreMissing "STORE_MISSING" Fatal
         "There is no such bucket or container."
         "Create it, or correct `delta.table.uri`; Sluice creates tables, not buckets.";

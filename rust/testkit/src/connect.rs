@@ -163,7 +163,8 @@ impl Connect {
         })
     }
 
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
+    /// Status and answer as they stand.
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, String)> {
         let doing = || format!("{method} {path}");
         let request = ureq::http::Request::builder()
             .method(method)

@@ -1,8 +1,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::components::{Components, installed};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::java::java_home_tool;
 use crate::leash::Leashed;
 use crate::ports::free_ports;
@@ -29,8 +31,44 @@ impl DynamoDb {
         Ok(DynamoDb { port, process })
     }
 
+    /// What its items are kept under, with a region; see [`DynamoDb`].
+    pub const ACCESS_KEY: &str = "testaccesskey";
+    pub const REGION: &str = "us-east-1";
+
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// All items of a table of [`DynamoDb::ACCESS_KEY`]'s, in DynamoDB's JSON; of at most 1 MB.
+    pub fn items(&self, table: &str) -> Result<Vec<Value>> {
+        let scan = json!({"TableName": table, "ConsistentRead": true});
+        Ok(self.call("Scan", &scan)?["Items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// One operation, such as `PutItem`.
+    pub fn call(&self, operation: &str, body: &Value) -> Result<Value> {
+        let doing = || format!("DynamoDB's {operation}");
+        let (key, region) = (Self::ACCESS_KEY, Self::REGION);
+        // Signatures are not checked.
+        let credential = format!("Credential={key}/20260101/{region}/dynamodb/aws4_request");
+        let request = ureq::http::Request::builder()
+            .method("POST")
+            .uri(self.endpoint())
+            .header("Content-Type", "application/x-amz-json-1.0")
+            .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
+            .header(
+                "Authorization",
+                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"),
+            )
+            .body(body.to_string())
+            .context(doing)?;
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let mut response = agent.run(request).context(doing)?;
+        let text = response.body_mut().read_to_string().context(doing)?;
+        match response.status().as_u16() {
+            200 => serde_json::from_str(&text).context(doing),
+            status => Err(Error::new(format!("{}: {status} {text}", doing()))),
+        }
     }
 
     /// To pause, kill or release it.

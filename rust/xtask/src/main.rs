@@ -33,7 +33,9 @@ cargo xtask COMMAND
       --input FILE         send the lines of a JSON-lines file instead
       --partitions P       partitions of the topic (default 4)
       --tasks T            tasks of the connector (default 2)
-      --keep               leave broker and worker running at the end
+      --store STORE        where the table is: local (default), s3 (a server of the demo's), or s3-dynamodb (the same under
+                           the lock in DynamoDB)
+      --keep               leave broker, worker and servers running at the end
   bench [OPTIONS]          measure the plugin beside a sink that does nothing
       --records N          generated events (default 2000000)
       --connect            raw mode, JsonConverter without and with schemas, and ready structs, each beside that sink

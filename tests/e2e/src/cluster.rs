@@ -49,8 +49,9 @@ impl Cluster {
 
         let broker = Broker::start(&components, &folder.join("broker")).unwrap();
         let plugin_path = format!("{},{}", components.plugins.display(), second.display());
-        let options =
-            WorkerOptions { settings: vec![("plugin.path".into(), plugin_path)], ..WorkerOptions::default() };
+        let mut settings = file_provider();
+        settings.push(("plugin.path".into(), plugin_path));
+        let options = WorkerOptions { settings, ..WorkerOptions::default() };
         let worker =
             Worker::start(&components, &broker.bootstrap(), &folder.join("worker"), &options).unwrap();
         Cluster { components, folder, broker, worker, _lock: lock }
@@ -66,12 +67,21 @@ impl Cluster {
         let options = WorkerOptions {
             group: group.into(),
             heap: "512m".into(),
+            settings: file_provider(),
             jvm: jvm.iter().map(|argument| (*argument).to_owned()).collect(),
             ..WorkerOptions::default()
         };
         let folder = self.folder.join(group).join(name);
         Worker::spawn(&self.components, &self.broker.bootstrap(), &folder, &options).unwrap()
     }
+}
+
+/// Lets connectors take values from files: `${file:/path:key}`.
+fn file_provider() -> Vec<(String, String)> {
+    let class = "org.apache.kafka.common.config.provider.FileConfigProvider";
+    [("config.providers", "file"), ("config.providers.file.class", class)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -1,13 +1,18 @@
 //! Every file of `connect-config/` runs, and makes of its topic what its line in the README says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::cluster::cluster;
 use crate::flow::{Flow, actions, column, dead_letters, header, row, schema, with_schema};
-use crate::scenario::{Config, Scenario};
+use crate::scenario::{CLASS, Config, Scenario};
+use crate::stores::{every_version_is_completed, stores};
+
+/// Checked by the worker and not run: no server for them is installed with the suite's.
+const WITHOUT_A_SERVER: [&str; 2] = ["azure", "gcs"];
 
 /// Gives the tables' folder; `send` may be called again.
 type Check = fn(&Flow, &Path);
@@ -20,6 +25,9 @@ fn cases() -> BTreeMap<&'static str, (Vec<Value>, Check)> {
         ("local-json", (vec![to("events", json!({"id": 1, "message": "one"}))], check_events)),
         ("partitioned", (page_views(), check_page_views)),
         ("route-by-field", (app_log(), check_app_log)),
+        ("s3", (ids("payments"), |flow, folder| check_ids(flow, folder, "payments"))),
+        ("s3-compatible", (ids("sensors"), |flow, folder| check_ids(flow, folder, "sensors"))),
+        ("s3-dynamodb", (ids("shipments"), check_locked)),
         ("schemaless", (clicks(), check_clicks)),
         ("topics-to-tables", (sales(), check_sales)),
         ("widening", (vec![to("meters", with_schema(&meter("int32"), json!({"id": 1})))], check_meters)),
@@ -35,39 +43,94 @@ fn every_file_of_connect_config_runs() {
         .map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), file))
         .collect();
     let cases = cases();
-    assert_eq!(files.keys().collect::<Vec<_>>(), cases.keys().collect::<Vec<_>>(), "one case for each file");
+    let known: BTreeSet<&str> = cases.keys().copied().chain(WITHOUT_A_SERVER).collect();
+    assert_eq!(files.keys().map(String::as_str).collect::<BTreeSet<_>>(), known, "one case for each file");
+    for name in WITHOUT_A_SERVER {
+        let config = Config::of_file(&files[name]).set("name", name);
+        let config = with_provided(config, &cluster().folder.join("provided"));
+        assert_eq!(cluster().connect().validate(CLASS, &config.json()).unwrap(), [], "{name}");
+    }
 
     let started: Vec<_> = cases
         .into_iter()
         .map(|(name, (records, check))| {
             let flow = Flow::new(&format!("file-{name}"));
             flow.send(&records);
-            flow.scenario.put(&local(Config::of_file(&files[name]), &flow.scenario));
-            (flow, check)
+            let (config, folder) = placed(Config::of_file(&files[name]), &flow.scenario);
+            flow.scenario.put(&config);
+            (flow, check, folder)
         })
         .collect();
-    for (flow, check) in started {
-        check(&flow, &flow.scenario.folder);
+    for (flow, check, folder) in started {
+        check(&flow, &folder);
         flow.scenario.ends();
     }
 }
 
-/// With its tables in the test's folder; the topics stay as the file has them.
-fn local(config: Config, scenario: &Scenario) -> Config {
+/// With its tables in a place of the test's, and the folder that they are in; the topics stay as the file has them.
+fn placed(config: Config, scenario: &Scenario) -> (Config, PathBuf) {
     let uri = config.get("delta.table.uri").unwrap().to_owned();
-    let replaced = uri
-        .replace("/var/lib/sluice", &scenario.folder.display().to_string())
-        .replace("/tmp/sluice-demo", &scenario.folder.display().to_string());
+    let s3 = &stores().s3;
+    let (from, to, folder) = match uri.split('/').nth(1) {
+        Some("") => {
+            let bucket = format!("{}/{}", s3.options().bucket, scenario.name);
+            ("my-lake", bucket, s3.bucket_folder().join(&scenario.name))
+        }
+        Some("tmp") => ("/tmp/sluice-demo", scenario.folder.display().to_string(), scenario.folder.clone()),
+        _ => ("/var/lib/sluice", scenario.folder.display().to_string(), scenario.folder.clone()),
+    };
+    let replaced = uri.replace(from, &to);
     assert_ne!(uri, replaced);
-    let config = config.set("delta.table.uri", replaced).set("delta.commit.interval.ms", 300);
-    match config.get("errors.deadletterqueue.topic.name") {
-        Some(_) => config.set("errors.deadletterqueue.topic.replication.factor", 1),
-        None => config,
+    let mut config = config.set("delta.table.uri", replaced).set("delta.commit.interval.ms", 300);
+    if config.get("errors.deadletterqueue.topic.name").is_some() {
+        config = config.set("errors.deadletterqueue.topic.replication.factor", 1);
     }
+    if uri.starts_with("s3") {
+        let provided = config.get("delta.s3.access.key.id").is_some();
+        config = match provided {
+            true => with_provided(config, &scenario.folder).set("delta.s3.endpoint", s3.endpoint()),
+            false => config.with_s3(&s3.endpoint()),
+        };
+    }
+    if config.get("delta.commit.lock") == Some("dynamodb") {
+        config = config.with_dynamodb_lock(&stores().dynamodb.endpoint());
+    }
+    (config, folder)
+}
+
+/// With what the file has from Connect's config provider in a file of the test's.
+fn with_provided(config: Config, folder: &Path) -> Config {
+    let options = stores().s3.options();
+    let file = folder.join("provided.properties");
+    let text = format!(
+        "access.key.id={}\nsecret.access.key={}\ntenant.id=tenant\nclient.id=client\nclient.secret=secret\n",
+        options.access_key, options.secret_key
+    );
+    fs::create_dir_all(folder).unwrap();
+    fs::write(&file, text).unwrap();
+    let in_file = |value: &str| {
+        let (_, key) = value.strip_prefix("${file:/etc/sluice/")?.split_once(':')?;
+        Some(format!("${{file:{}:{key}", file.display()))
+    };
+    config.map(|value| in_file(value).unwrap_or_else(|| value.to_owned()))
 }
 
 fn to(topic: &str, value: Value) -> Value {
     json!({"topic": topic, "timestamp": 1_725_062_400_000_u64, "value": value})
+}
+
+fn ids(topic: &str) -> Vec<Value> {
+    vec![to(topic, json!({"id": 1})), to(topic, json!({"id": 2}))]
+}
+
+fn check_ids(flow: &Flow, folder: &Path, topic: &str) {
+    assert_eq!(column(&flow.rows_of(topic, &folder.join(topic), "id"), "id"), ["1", "2"]);
+}
+
+fn check_locked(flow: &Flow, folder: &Path) {
+    check_ids(flow, folder, "shipments");
+    let name = format!("s3a://lake/{}/shipments", flow.scenario.name);
+    every_version_is_completed(&name, &folder.join("shipments"));
 }
 
 fn orders() -> Vec<Value> {

@@ -23,3 +23,7 @@ mod scenario;
 mod settings;
 mod store;
 mod stores;
+mod stores_denied;
+mod stores_faults;
+mod stores_flow;
+mod stores_secrets;

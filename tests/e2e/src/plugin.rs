@@ -3,9 +3,7 @@
 use std::fs;
 
 use crate::cluster::{SECOND_VERSION, cluster};
-use crate::scenario::Scenario;
-
-const CLASS: &str = "io.sluice.connect.DeltaSinkConnector";
+use crate::scenario::{CLASS, Scenario};
 
 #[test]
 fn two_copies_of_the_plugin_run_in_one_worker() {

@@ -14,6 +14,7 @@ use sluice_testkit::{
 
 use crate::cluster::cluster;
 
+pub const CLASS: &str = "io.sluice.connect.DeltaSinkConnector";
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A schema for records such as `{"id": 1, "text": "one"}`.
@@ -36,6 +37,12 @@ impl Config {
 
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.0.insert(key.into(), value.to_string().into());
+        self
+    }
+
+    /// The same with other values.
+    pub fn map(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.0.values_mut().for_each(|value| *value = change(value.as_str().unwrap()).into());
         self
     }
 
@@ -218,6 +225,19 @@ impl Scenario {
         audit_is_clean(table);
     }
 
+    /// As the table's users see it, by the connector's settings.
+    pub fn audit_by_uri_is_clean(&self, config: &Config) {
+        audited(&mut self.audit_by_uri(config));
+    }
+
+    pub fn audit_by_uri(&self, config: &Config) -> Command {
+        let file = self.folder.join("connector.json");
+        fs::write(&file, config.json().to_string()).unwrap();
+        let mut audit = Command::new(&cluster().components.sluice);
+        audit.args(["audit", config.get("delta.table.uri").unwrap(), "--config"]).arg(&file);
+        audit
+    }
+
     pub fn read(&self, table: &Path, expected: &Expected) -> TableRead {
         read_table(&cluster().components, &self.folder.join("reader"), table, expected).unwrap()
     }
@@ -235,8 +255,13 @@ impl Scenario {
 }
 
 pub fn audit_is_clean(table: &Path) {
-    let output = Command::new(&cluster().components.sluice).arg("audit").arg(table).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    audited(Command::new(&cluster().components.sluice).arg("audit").arg(table));
+}
+
+fn audited(audit: &mut Command) {
+    let output = audit.output().unwrap();
+    let texts = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(output.status.success(), "{texts:?}");
 }
 
 /// `{"id": N, "text": "N"}`

@@ -1,8 +1,6 @@
 //! Mistakes in the settings, and what comes of them once they are mended.
 
-use crate::scenario::Scenario;
-
-const CLASS: &str = "io.sluice.connect.DeltaSinkConnector";
+use crate::scenario::{CLASS, Scenario};
 
 #[test]
 fn a_misspelt_setting_is_refused_with_the_nearest_name() {

@@ -1,13 +1,13 @@
 //! An S3 server and DynamoDB beside the cluster, started when the first test asks for them.
 
-#![expect(dead_code, reason = "waits for the connector's settings for object stores")]
-
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::LazyLock;
 
-use sluice_testkit::{DynamoDb, S3Options, S3Server};
+use sluice_testkit::{DynamoDb, S3Options, S3Server, TableLog, wait_for};
 
 use crate::cluster::cluster;
-use crate::scenario::{Config, Scenario};
+use crate::scenario::{Config, PATIENCE, Scenario};
 
 pub struct Stores {
     pub s3: S3Server,
@@ -51,10 +51,27 @@ impl Config {
     pub fn with_dynamodb_lock(self, endpoint: &str) -> Self {
         self.set("delta.commit.lock", "dynamodb")
             .set("delta.dynamodb.endpoint", endpoint)
-            .set("delta.dynamodb.region", S3Server::REGION)
-            .set("delta.dynamodb.access.key.id", "testaccesskey")
+            .set("delta.dynamodb.region", DynamoDb::REGION)
+            .set("delta.dynamodb.access.key.id", DynamoDb::ACCESS_KEY)
             .set("delta.dynamodb.secret.access.key", "test-secret-key")
-            .set("delta.dynamodb.table", "locks")
             .set("delta.dynamodb.table.auto.create", true)
     }
+}
+
+/// Waits until each version of the table has an entry in the lock table, under this name of the table, that is complete: a
+/// commit can be read a moment earlier.
+pub fn every_version_is_completed(name: &str, table: &Path) {
+    wait_for(&format!("complete entries for {name}"), PATIENCE, || {
+        let mut log = TableLog::new(table);
+        log.refresh()?;
+        let versions = (0..log.versions).map(|version| format!("{version:020}.json"));
+        let items = stores().dynamodb.items("delta_log")?;
+        let complete: BTreeSet<String> = items
+            .iter()
+            .filter(|item| item["tablePath"]["S"] == name && item["complete"]["S"] == "true")
+            .filter_map(|item| item["fileName"]["S"].as_str().map(str::to_owned))
+            .collect();
+        Ok((complete == versions.collect()).then_some(()))
+    })
+    .unwrap();
 }

@@ -88,7 +88,7 @@ pub fn fixed(keys: &AwsKeys) -> SharedCredentialsProvider {
 }
 
 fn provider_config(config: &SdkConfig) -> ProviderConfig {
-    let http = config.http_client().map(|client| client.clone());
+    let http = config.http_client();
     let provider = ProviderConfig::default().with_region(config.region().cloned());
     match http {
         Some(http) => provider.with_http_client(http),

@@ -262,7 +262,10 @@ where
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     match (error.code(), error.message()) {
-        (Some(code), message) => format!("{code}: {}", message.unwrap_or("no message")),
+        // Of a wrong signature the further lines repeat the request with its token.
+        (Some(code), message) => {
+            format!("{code}: {}", message.and_then(|message| message.lines().next()).unwrap_or("no message"))
+        }
         _ => match error.into_source() {
             Ok(source) => aws::chain(&*source),
             Err(error) => error.to_string(),

@@ -5,6 +5,7 @@ mod input;
 mod keep;
 mod progress;
 mod report;
+mod store;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -18,10 +19,11 @@ use sluice_testkit::{
 
 use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
-use crate::{install, package};
+use crate::{install, package, servers};
 use input::Input;
 use progress::Progress;
 use report::Report;
+use store::{Place, Store};
 
 const TOPIC: &str = "demo";
 const CONNECTOR: &str = "sluice-demo";
@@ -33,6 +35,7 @@ pub struct Options {
     pub input: Option<PathBuf>,
     pub partitions: u32,
     pub tasks: u32,
+    pub store: Store,
     pub keep: bool,
 }
 
@@ -43,6 +46,7 @@ impl Options {
             input: args.value("--input")?,
             partitions: args.value("--partitions")?.unwrap_or(4),
             tasks: args.value("--tasks")?.unwrap_or(2),
+            store: args.value("--store")?.unwrap_or_default(),
             keep: args.flag("--keep"),
         };
         if options.records.is_some() && options.input.is_some() {
@@ -60,11 +64,12 @@ impl Options {
 /// Where the demo's things are, all under `target/demo`.
 struct Demo<'a> {
     folder: PathBuf,
-    table: PathBuf,
+    place: Place,
     components: Components,
     options: &'a Options,
     input: Input,
     config: Value,
+    config_file: PathBuf,
 }
 
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
@@ -85,14 +90,17 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
 
     install::programs(checkout)?;
     install::components(checkout)?;
+    if options.store != Store::Local {
+        servers::install(checkout)?;
+    }
     package::plugin(checkout)?;
     let mut components = checkout.components();
     // A copy, so that a kept worker is not disturbed by the next build.
     components.plugins = folder.join("plugins");
     copy_folder(&checkout.plugin(), &components.plugins.join("sluice"))?;
 
-    let table = folder.join("table");
-    let config = connector_config(&checkout.root, &input, &table, options)?;
+    let place = Place::start(options.store, &components, &folder)?;
+    let config = connector_config(&checkout.root, &input, &place, options)?;
     let config_file = folder.join("connector.json");
     let text = serde_json::to_string_pretty(&config).context(|| "connector.json".into())?;
     fs::write(&config_file, text + "\n").at(&config_file)?;
@@ -101,11 +109,11 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
         shown(&config_file)
     );
 
-    Demo { folder, table, components, options, input, config }.run()
+    Demo { folder, place, components, options, input, config, config_file }.run()
 }
 
 /// `connect-config/demo.json` with what belongs to this run.
-fn connector_config(root: &Path, input: &Input, table: &Path, options: &Options) -> Result<Value> {
+fn connector_config(root: &Path, input: &Input, place: &Place, options: &Options) -> Result<Value> {
     let file = root.join("connect-config/demo.json");
     let text = fs::read_to_string(&file).at(&file)?;
     let mut connector: Value = serde_json::from_str(&text).at(&file)?;
@@ -113,7 +121,9 @@ fn connector_config(root: &Path, input: &Input, table: &Path, options: &Options)
     let config = &mut connector["config"];
     config["topics"] = TOPIC.into();
     config["tasks.max"] = options.tasks.to_string().into();
-    config["delta.table.uri"] = table.display().to_string().into();
+    for (key, value) in place.settings().as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
     if let Some(schema) = &input.schema {
         config["delta.schema.json"] = schema.to_string().into();
         config["delta.raw.json.strings"] = if input.mixed.is_empty() { "strict" } else { "lenient" }.into();
@@ -122,7 +132,7 @@ fn connector_config(root: &Path, input: &Input, table: &Path, options: &Options)
 }
 
 impl Demo<'_> {
-    fn run(&self) -> Result<()> {
+    fn run(self) -> Result<()> {
         let started = Instant::now();
         println!("==> starting a broker (Kafka, KRaft, 127.0.0.1 only; about 10 s)");
         let broker = Broker::start(&self.components, &self.folder.join("broker"))?;
@@ -149,18 +159,20 @@ impl Demo<'_> {
 
         let mut cpu = flow.cpu_before_kill;
         cpu += cpu_seconds(worker.process().pid()).unwrap_or(0.0);
+        let (uri, table) = (self.place.uri.clone(), self.place.table.clone());
+        let servers = self.place.into_processes();
         if self.options.keep {
-            keep::release(&self.folder, broker, worker, CONNECTOR)?;
+            keep::release(&self.folder, broker, worker, servers, CONNECTOR)?;
         } else {
             println!("==> stopping the worker and the broker");
             worker.stop()?;
         }
         println!("==> reading the whole table with Delta Kernel for Java, which shares no code with Sluice");
         let expected = &self.input.expected;
-        let read = read_table(&self.components, &self.folder.join("reader"), &self.table, expected)?;
-        let mut log = TableLog::new(&self.table);
+        let read = read_table(&self.components, &self.folder.join("reader"), &table, expected)?;
+        let mut log = TableLog::new(&table);
         log.refresh()?;
-        let audit = report::audit(&self.components.sluice, &self.table)?;
+        let audit = report::audit(&self.components.sluice, &uri, &self.config_file)?;
         let report = Report {
             records: self.input.records,
             read,
@@ -169,7 +181,7 @@ impl Demo<'_> {
             flow: flow.elapsed,
             worker_cpu: cpu,
             total: started.elapsed(),
-            table: &self.table,
+            table: &table,
         };
         report.print();
         report.verdict()
@@ -190,7 +202,7 @@ impl Demo<'_> {
     ) -> Result<Flow> {
         let records = self.input.records;
         let mut progress = Progress::new(records);
-        let mut log = TableLog::new(&self.table);
+        let mut log = TableLog::new(&self.place.table);
         let mut killed: Option<f64> = None;
         let mut replaced = false;
         let mut last_change = Instant::now();
@@ -297,6 +309,9 @@ mod tests {
         assert!(options("--records 5 --input x").is_err());
         assert!(options("--tasks 0").is_err());
         assert!(options("--record 5").is_err());
+        assert!(options("--store s4").is_err());
+        assert_eq!(options("--store s3-dynamodb").unwrap().store, Store::S3DynamoDb);
+        assert_eq!(options("").unwrap().store, Store::Local);
         let options = options("--records 5 --keep").unwrap();
         assert_eq!((options.records, options.partitions, options.tasks, options.keep), (Some(5), 4, 2, true));
     }
@@ -306,8 +321,11 @@ mod tests {
         let root = Path::new("../..");
         let options = options("--records 5").unwrap();
         let mut input = Input::from(&options).unwrap();
-        let config = connector_config(root, &input, Path::new("/t"), &options).unwrap();
-        assert_eq!(config["config"]["delta.table.uri"], "/t");
+        let components =
+            Components { folder: PathBuf::new(), plugins: PathBuf::new(), sluice: PathBuf::new() };
+        let place = Place::start(Store::Local, &components, Path::new("/t")).unwrap();
+        let config = connector_config(root, &input, &place, &options).unwrap();
+        assert_eq!(config["config"]["delta.table.uri"], "/t/table");
         assert_eq!(config["config"]["topics"], TOPIC);
         let schema: Value =
             serde_json::from_str(config["config"]["delta.schema.json"].as_str().unwrap()).unwrap();
@@ -315,7 +333,7 @@ mod tests {
 
         input.schema = Some(serde_json::json!({"type": "struct"}));
         input.mixed = vec!["a".into()];
-        let config = connector_config(root, &input, Path::new("/t"), &options).unwrap();
+        let config = connector_config(root, &input, &place, &options).unwrap();
         assert_eq!(config["config"]["delta.schema.json"], "{\"type\":\"struct\"}");
         assert_eq!(config["config"]["delta.raw.json.strings"], "lenient");
         let config = config["config"].as_object().unwrap();

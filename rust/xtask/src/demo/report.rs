@@ -12,9 +12,10 @@ pub struct Audit {
     pub text: String,
 }
 
-pub fn audit(sluice: &Path, table: &Path) -> Result<Audit> {
+/// `config` says how the table's store is reached.
+pub fn audit(sluice: &Path, uri: &str, config: &Path) -> Result<Audit> {
     println!("==> sluice audit (do the intervals of all commits join end to end?)");
-    let output = Command::new(sluice).arg("audit").arg(table).output().at(sluice)?;
+    let output = Command::new(sluice).args(["audit", uri, "--config"]).arg(config).output().at(sluice)?;
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Ok(Audit { clean: output.status.success(), text })

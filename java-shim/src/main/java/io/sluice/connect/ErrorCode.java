@@ -78,8 +78,8 @@ public enum ErrorCode {
   STORE_DENIED(
       ErrorClass.FATAL,
       "The store refused access.",
-      "Give the worker's user the right to read, create and list under the table's folder, then "
-          + "restart the task."),
+      "Give the worker's user, or on an object store its credentials, the right to read, write "
+          + "and list at the table's place, then restart the task; see docs/stores.md."),
 
   STORE_MISSING(
       ErrorClass.FATAL,
