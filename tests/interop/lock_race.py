@@ -1,8 +1,8 @@
 """Spark and Sluice commit to one table under the DynamoDB lock, at the same time; then the log is checked: see lock.md.
 
 `lock_race.py --append PROGRAM --sluice PROGRAM --lock-jar FILE --ivy FOLDER --work FOLDER --s3 URL --bucket NAME --dynamodb URL
-[--commits N] [--kill sluice|spark]`. Half of the commits are Spark's. The keys of S3 and DynamoDB come from AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY.
+[--commits N] [--kill sluice|spark] [--break-lock]`. Half of the commits are Spark's. The keys of S3 and DynamoDB come from
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import collections
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -24,8 +25,10 @@ SPARKS = ("a", "b")
 # Two workers of one connector, and one of another.
 WORKERS = (("one", 0), ("one", 1), ("two", 0))
 LOCK_TABLE = "delta_log"
+NEW_ENTRY, COMPLETION = 'PutItem .*"false"', 'PutItem .*"true"'
 # New entries wait a moment for one another, so that writers race for a version.
-RACING = {"match": 'PutItem .*"false"', "meet": 2}
+RACING = [{"match": NEW_ENTRY, "meet": 2}]
+BREAKING = [{"match": NEW_ENTRY + ".*" + condition, "drop": condition} for condition in ("Expected", "ConditionExpression")]
 SPARK_KILLS = 4
 SLUICE_KILLED_EVERY = 4.0
 PATIENCE = 300
@@ -45,8 +48,8 @@ def run(*command, **environment):
 class Front:
     """wire.py before DynamoDB, with TLS and a port for each writer: Spark's lock reaches no other endpoint."""
 
-    def __init__(self, work, dynamodb, writers):
-        self.log, self.rules, self.held = work / "wire.jsonl", work / "rules.json", 0
+    def __init__(self, work, dynamodb, writers, rules):
+        self.log, self.rules, self.always, self.held = work / "wire.jsonl", work / "rules.json", rules, 0
         self.certificate, key, both = work / "certificate.pem", work / "key.pem", work / "both.pem"
         run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-addext",
             "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", self.certificate)
@@ -63,7 +66,7 @@ class Front:
 
     def rule(self, *rules):
         partial = self.rules.with_suffix(".partial")
-        partial.write_text(json.dumps([RACING, *rules]))
+        partial.write_text(json.dumps([*self.always, *rules]))
         partial.rename(self.rules)
 
     def lines(self):
@@ -84,7 +87,7 @@ class Front:
     def races(self, writer):
         """Entries put, and those of them refused as another's was there."""
         puts = [line for line in self.lines() if line["port"] == self.ports[writer] and "status" in line
-                and line["operation"] == "PutItem" and '"false"' in line["body"]]
+                and re.search(NEW_ENTRY, f"{line['operation']} {line['body']}")]
         return len(puts), sum("ConditionalCheckFailed" in line["answer"] for line in puts)
 
 
@@ -96,7 +99,8 @@ class Race:
         self.done, self.kills, self.fenced = collections.Counter(), collections.Counter(), 0
         self.lock, self.failure = threading.Lock(), None
         self.sparks, self.watch = {}, None
-        self.front = Front(self.work, options.dynamodb, (*SPARKS, "sluice"))
+        rules = RACING + (BREAKING if options.break_lock else [])
+        self.front = Front(self.work, options.dynamodb, (*SPARKS, "sluice"), rules)
 
     def spark_command(self, writer, *words):
         o, regions = self.options, self.work / f"regions-{writer if writer in SPARKS else SPARKS[0]}.xml"
@@ -160,8 +164,8 @@ class Race:
 
     def kill_sparks(self):
         """In mid-commit: after the entry, with the file not there yet; or with the file there, before the entry is complete."""
-        after_entry = {"match": 'PutItem .*"false"', "late": 30}
-        before_completion = {"match": 'PutItem .*"true"', "delay": 30, "refuse": 400}
+        after_entry = {"match": NEW_ENTRY, "late": 30}
+        before_completion = {"match": COMPLETION, "delay": 30, "refuse": 400}
         for number in range(SPARK_KILLS):
             share = (number + 1) / (SPARK_KILLS + 1) * self.wanted["spark"]
             while self.done["spark"] < share:
@@ -243,17 +247,20 @@ class Race:
             time.sleep(0.2)
             if time.monotonic() > said + 20:
                 said = time.monotonic()
-                print(f"RACE after {said - start:.0f} s: {self.done['spark']} commits by Spark, {self.done['sluice']} by Sluice", flush=True)
+                self.progress("after ", said - start)
         took = time.monotonic() - start
         time.sleep(1)
         self.watch.kill()
         if self.failure:
             raise Failed(self.failure)
-        print(f"RACE {took:.0f} s: {self.done['spark']} commits by Spark, {self.done['sluice']} by Sluice", flush=True)
+        self.progress("", took)
         print(f"RACE killed: {dict(self.kills)}; units fenced by what a killed worker had sent: {self.fenced}", flush=True)
         for writer in self.front.ports:
             put, refused = self.front.races(writer)
             print(f"RACE entries put by {writer}: {put}, refused as another's was there: {refused}", flush=True)
+
+    def progress(self, when, seconds):
+        print(f"RACE {when}{seconds:.0f} s: {self.done['spark']} commits by Spark, {self.done['sluice']} by Sluice", flush=True)
 
     def read(self):
         """What others read, as files for the check."""
@@ -296,6 +303,7 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--commits", type=int, default=500)
     parser.add_argument("--kill", choices=("sluice", "spark"))
+    parser.add_argument("--break-lock", action="store_true")
     options = parser.parse_args()
     race, status = Race(options), 1
     try:

@@ -13,6 +13,7 @@ import http.client
 import json
 import re
 import ssl
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,6 +111,15 @@ def handler(options, rules, write, port):
     return Handler
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *client):
+        # Clients are killed on purpose.
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(*client)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--listen", type=int, nargs="+", required=True)
@@ -126,8 +136,7 @@ def main():
                 log.flush()
 
         for port in options.listen:
-            server = ThreadingHTTPServer(("127.0.0.1", port), None)
-            server.daemon_threads = True
+            server = Server(("127.0.0.1", port), None)
             ports.append(server.server_port)
             server.RequestHandlerClass = handler(options, rules, write, server.server_port)
             if options.tls:

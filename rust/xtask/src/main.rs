@@ -46,6 +46,7 @@ cargo xtask COMMAND
       --lock-jar FILE      delta-storage-s3-dynamodb, the jar of Spark's lock
       --commits N          of both (default 500)
       --kill WHOM          sluice or spark: kill -9 again and again, in mid-commit
+      --break-lock         no writer's claim has a condition: the check has to fail
   generate                 rewrite the generated and the golden files from their sources
 
 Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.

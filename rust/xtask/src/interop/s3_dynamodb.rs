@@ -14,6 +14,7 @@ pub struct Options {
     lock_jar: PathBuf,
     commits: u32,
     kill: Option<String>,
+    break_lock: bool,
 }
 
 impl Options {
@@ -33,6 +34,7 @@ impl Options {
             lock_jar,
             commits: args.value("--commits")?.unwrap_or(500),
             kill: args.value("--kill")?,
+            break_lock: args.flag("--break-lock"),
         };
         match options.kill.as_deref() {
             None | Some("sluice" | "spark") => Ok(Some(options)),
@@ -60,6 +62,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<ExitCode> {
     race.arg("--work").arg(&folder).args(["--s3", &s3.endpoint(), "--bucket", &s3.options().bucket]);
     race.args(["--dynamodb", &dynamodb.endpoint(), "--commits", &options.commits.to_string()]);
     race.args(options.kill.iter().flat_map(|whom| ["--kill", whom]));
+    race.args(options.break_lock.then_some("--break-lock"));
     race.env("AWS_ACCESS_KEY_ID", &s3.options().access_key);
     race.env("AWS_SECRET_ACCESS_KEY", &s3.options().secret_key).env("AWS_REGION", S3Server::REGION);
     judge(checkout, "interop-lock", "two Spark sessions; a quarter of an hour", &race)
