@@ -25,12 +25,12 @@ SPARKS = ("a", "b")
 # Two workers of one connector, and one of another.
 WORKERS = (("one", 0), ("one", 1), ("two", 0))
 LOCK_TABLE = "delta_log"
-NEW_ENTRY, COMPLETION = 'PutItem .*"false"', 'PutItem .*"true"'
+NEW_ENTRY, COMPLETION = 'PutItem .*"false"', '(Put|Update)Item .*"true"'
 # New entries wait a moment for one another, so that writers race for a version.
 RACING = [{"match": NEW_ENTRY, "meet": 2}]
 BREAKING = [{"match": NEW_ENTRY + ".*" + condition, "drop": condition} for condition in ("Expected", "ConditionExpression")]
-SPARK_KILLS = 4
-SLUICE_KILLED_EVERY = 4.0
+KILLS_IN_COMMIT = 4
+WORKER_KILLED_EVERY = 4.0
 PATIENCE = 300
 
 
@@ -98,19 +98,20 @@ class Race:
         self.wanted = {"spark": options.commits // 2, "sluice": options.commits - options.commits // 2}
         self.done, self.kills, self.fenced = collections.Counter(), collections.Counter(), 0
         self.lock, self.failure = threading.Lock(), None
-        self.sparks, self.watch = {}, None
+        self.sparks, self.workers, self.watch = {}, {}, None
         rules = RACING + (BREAKING if options.break_lock else [])
-        self.front = Front(self.work, options.dynamodb, (*SPARKS, "sluice"), rules)
+        writers = (*SPARKS, *(f"{connector}-{partition}" for connector, partition in WORKERS))
+        self.front = Front(self.work, options.dynamodb, writers, rules)
 
     def spark_command(self, writer, *words):
         o, regions = self.options, self.work / f"regions-{writer if writer in SPARKS else SPARKS[0]}.xml"
         return python("lock_spark.py", "--lock-jar", o.lock_jar, "--ivy", o.ivy, "--table", self.uri, "--writer", writer, "--s3", o.s3,
                       "--regions", str(regions), *words)
 
-    def settings(self):
+    def settings(self, worker):
         """The scheme is Spark's although the URI's is not."""
         return {"delta.table.uri": self.uri.replace("s3a:", "s3:"), "delta.commit.lock": "dynamodb", "delta.dynamodb.path.scheme": "s3a",
-                "delta.dynamodb.endpoint": f"https://127.0.0.1:{self.front.ports['sluice']}", "delta.dynamodb.table": LOCK_TABLE,
+                "delta.dynamodb.endpoint": f"https://127.0.0.1:{self.front.ports[worker]}", "delta.dynamodb.table": LOCK_TABLE,
                 "delta.store.ca.file": str(self.front.certificate), "delta.s3.endpoint": self.options.s3,
                 "delta.s3.path.style.access": "true"}
 
@@ -118,9 +119,9 @@ class Race:
         o = self.options
         return ["--table", self.uri, "--s3", o.s3, "--dynamodb", o.dynamodb, "--lock-table", LOCK_TABLE, "--table-path", self.uri]
 
-    def count(self, side):
+    def count(self, side, writer):
         with self.lock:
-            self.done[side] += 1
+            self.done.update((side, writer))
 
     def ahead(self):
         """Sluice is faster; it waits, so that all of its commits are beside some of Spark's."""
@@ -136,6 +137,26 @@ class Race:
         thread = threading.Thread(target=body, daemon=True)
         thread.start()
         return thread
+
+    def kill_in_commit(self, side, names, kill):
+        """After the entry, with the file not there yet; and with the file there, before the entry is complete."""
+        after_entry = {"match": NEW_ENTRY, "late": 30}
+        before_completion = {"match": COMPLETION, "delay": 30, "refuse": 400}
+        for number in range(KILLS_IN_COMMIT):
+            share = (number + 1) / (KILLS_IN_COMMIT + 1) * self.wanted[side]
+            while self.done[side] < share:
+                time.sleep(0.1)
+            name = min(names, key=self.done.__getitem__)  # It has commits left.
+            self.front.hold_next(name, (after_entry, before_completion)[number // 2])
+            kill(name)
+            self.front.rule()
+            self.kills["in mid-commit"] += 1
+
+    def kill_spark(self, writer):
+        os.killpg(self.sparks[writer].pid, signal.SIGKILL)
+
+    def kill_worker(self, name):
+        self.workers[name].process.kill()
 
     # Spark
 
@@ -157,35 +178,22 @@ class Race:
                         next_number = line["number"] + 1
                         if line["ok"]:
                             done += 1
-                            self.count("spark")
+                            self.count("spark", writer)
                 status = process.wait()
                 if status not in (0, -signal.SIGKILL) or (status == 0 and done < commits):
                     raise Failed(f"Spark ended with {status} after {done} successes")
 
-    def kill_sparks(self):
-        """In mid-commit: after the entry, with the file not there yet; or with the file there, before the entry is complete."""
-        after_entry = {"match": NEW_ENTRY, "late": 30}
-        before_completion = {"match": COMPLETION, "delay": 30, "refuse": 400}
-        for number in range(SPARK_KILLS):
-            share = (number + 1) / (SPARK_KILLS + 1) * self.wanted["spark"]
-            while self.done["spark"] < share:
-                time.sleep(0.1)
-            writer = SPARKS[number % 2]
-            self.front.hold_next(writer, (after_entry, before_completion)[number // 2 % 2])
-            os.killpg(self.sparks[writer].pid, signal.SIGKILL)
-            self.front.rule()
-            self.kills["spark"] += 1
-
     # Sluice
 
     def open_worker(self, connector, partition):
-        settings = {"name": connector, "partition": partition, **self.settings()}
+        settings = {"name": connector, "partition": partition, **self.settings(f"{connector}-{partition}")}
         worker = Appender([self.options.append, *[f"{key}={value}" for key, value in settings.items()]])
+        self.workers[f"{connector}-{partition}"] = worker
         return worker, worker.take([])
 
     def sluice(self, connector, partition, commits):
         name, random_numbers = f"{connector}-{partition}", random.Random(f"{connector}{partition}")
-        next_kill = time.monotonic() + random_numbers.uniform(1, SLUICE_KILLED_EVERY)
+        next_kill = time.monotonic() + random_numbers.uniform(1, WORKER_KILLED_EVERY)
         worker, offset = self.open_worker(connector, partition)
         with open(self.work / f"sluice-{name}.jsonl", "w") as out:
             out.write(json.dumps({"connector": connector, "partition": partition}) + "\n")
@@ -196,7 +204,7 @@ class Race:
                 while not committed:
                     killer = None
                     if self.options.kill == "sluice" and time.monotonic() > next_kill:
-                        next_kill = time.monotonic() + SLUICE_KILLED_EVERY
+                        next_kill = time.monotonic() + WORKER_KILLED_EVERY
                         killer = threading.Timer(random_numbers.uniform(0, 0.6), worker.process.kill)
                         killer.start()
                     rows = [{"number": offset + n, "writer": name} for n in range(random_numbers.randint(1, 3))]
@@ -212,7 +220,7 @@ class Race:
                     if killer:
                         killer.join()
                     if killer or not committed:
-                        self.kills["sluice"] += bool(killer)
+                        self.kills["at random"] += bool(killer)
                         worker.process.kill()
                         worker.process.wait()
                         if committed:
@@ -220,7 +228,7 @@ class Race:
                         worker, offset = self.open_worker(connector, partition)
                     elif committed:
                         self.report(out, offset)
-                self.count("sluice")
+                self.count("sluice", name)
             worker.close()
 
     def report(self, out, offset):
@@ -241,7 +249,9 @@ class Race:
         for number, (connector, partition) in enumerate(WORKERS):
             threads.append(self.guarded(self.sluice, connector, partition, (self.wanted["sluice"] + number) // len(WORKERS)))
         if self.options.kill == "spark":
-            threads.append(self.guarded(self.kill_sparks))
+            threads.append(self.guarded(self.kill_in_commit, "spark", SPARKS, self.kill_spark))
+        if self.options.kill == "sluice":
+            threads.append(self.guarded(self.kill_in_commit, "sluice", list(self.front.ports)[len(SPARKS):], self.kill_worker))
         said = time.monotonic()
         while any(thread.is_alive() for thread in threads) and not self.failure:
             time.sleep(0.2)
@@ -285,8 +295,9 @@ class Race:
     def check(self):
         rows = self.read()
         config = self.work / "connector.json"
-        config.write_text(json.dumps(self.settings()))
-        audit = subprocess.run([self.options.sluice, "audit", self.settings()["delta.table.uri"], "--config", str(config)],
+        settings = self.settings("one-0")
+        config.write_text(json.dumps(settings))
+        audit = subprocess.run([self.options.sluice, "audit", settings["delta.table.uri"], "--config", str(config)],
                                capture_output=True, text=True)
         print(f"{'FAIL' if audit.returncode else 'PASS'} sluice audit", *(f"      {line}" for line in
               (audit.stdout + audit.stderr).splitlines()), sep="\n", flush=True)
