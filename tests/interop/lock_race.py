@@ -187,9 +187,14 @@ class Race:
 
     def open_worker(self, connector, partition):
         settings = {"name": connector, "partition": partition, **self.settings(f"{connector}-{partition}")}
-        worker = Appender([self.options.append, *[f"{key}={value}" for key, value in settings.items()]])
-        self.workers[f"{connector}-{partition}"] = worker
-        return worker, worker.take([])
+        while True:
+            worker = Appender([self.options.append, *[f"{key}={value}" for key, value in settings.items()]])
+            self.workers[f"{connector}-{partition}"] = worker
+            try:
+                return worker, worker.take([])
+            except Refused:
+                if worker.process.returncode != -signal.SIGKILL:
+                    raise
 
     def sluice(self, connector, partition, commits):
         name, random_numbers = f"{connector}-{partition}", random.Random(f"{connector}{partition}")

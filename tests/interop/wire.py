@@ -76,10 +76,10 @@ def handler(options, rules, write, port):
                 answer, headers = json.dumps({"__type": name, "message": "refused by wire.py"}).encode(), []
             else:
                 upstream = http.client.HTTPConnection("127.0.0.1", options.to, timeout=60)
-                passed = dict(self.headers)
                 if drop:
                     body = json.dumps({k: v for k, v in json.loads(body).items() if k != drop}).encode()
-                    passed["Content-Length"] = str(len(body))
+                # http.client counts the length anew.
+                passed = {name: value for name, value in self.headers.items() if name.lower() != "content-length"}
                 upstream.request(self.command, self.path, body, passed)
                 response = upstream.getresponse()
                 status, answer, headers = response.status, response.read(), response.getheaders()
