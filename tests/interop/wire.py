@@ -5,7 +5,7 @@ and the first line printed ends with the ports. It passes the client's Host on, 
 for each request: a list of objects with `match` (a regular expression over "PORT METHOD path operation body") and what to do:
 `delay` (seconds; said in the log as `held`), `meet` (hold the request until so many match, half a second at most, then let all go at
 once), `refuse` (a status; DynamoDB's AccessDeniedException), `drop` (a key to leave out of a JSON body: what a check must notice),
-`late` (seconds to keep back the answer; said in the log as `held`). `times` limits how often a rule works.
+`late` (seconds to keep back an answer that is a success; said in the log as `held`). `times` limits how often a rule works.
 """
 
 import argparse
@@ -29,17 +29,19 @@ class Rules:
         self.path, self.used, self.lock, self.gates = path, {}, threading.Lock(), {}
 
     def apply(self, text, held):
-        """After the delays: the status to refuse with, the key to drop, the seconds to keep back the answer. Or None for each."""
+        """After the delays: the status to refuse with, the key to drop, the rule that keeps back the answer. Or None for each."""
         rules = json.loads(Path(self.path).read_text()) if self.path and Path(self.path).exists() else []
         drop = late = None
         for rule in rules:
-            key = json.dumps(rule, sort_keys=True)
             if not re.search(rule["match"], text):
                 continue
+            if "late" in rule:
+                late = rule
+                continue
+            if not self.works(rule):
+                continue
+            key = json.dumps(rule, sort_keys=True)
             with self.lock:
-                self.used[key] = self.used.get(key, 0) + 1
-                if self.used[key] > rule.get("times", 10**9):
-                    continue
                 gate = self.gates.setdefault(key, threading.Barrier(rule.get("meet", 1)))
             if "delay" in rule:
                 held(rule)
@@ -47,7 +49,6 @@ class Rules:
             if "refuse" in rule:
                 return rule["refuse"], None, None
             drop = rule.get("drop", drop)
-            late = rule if "late" in rule else late
             if "meet" in rule:
                 try:
                     gate.wait(PATIENCE)
@@ -56,6 +57,13 @@ class Rules:
                         if self.gates.get(key) is gate:
                             del self.gates[key]
         return None, drop, late
+
+    def works(self, rule):
+        """Counts."""
+        key = json.dumps(rule, sort_keys=True)
+        with self.lock:
+            self.used[key] = self.used.get(key, 0) + 1
+            return self.used[key] <= rule.get("times", 10**9)
 
 
 def handler(options, rules, write, port):
@@ -90,7 +98,7 @@ def handler(options, rules, write, port):
                     "path": self.path, "operation": operation, "headers": sent, "body": shown, "status": status,
                     "answer": answer[:KEPT].decode("utf-8", "replace")}
             write(line)
-            if late:
+            if late and status == 200 and rules.works(late):
                 held(late)
                 time.sleep(late["late"])
             self.send_response_only(status)

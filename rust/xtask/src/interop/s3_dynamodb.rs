@@ -24,12 +24,15 @@ impl Options {
             return Ok(None);
         }
         let lock_jar: Option<PathBuf> = args.value("--lock-jar")?;
-        let lock_jar = lock_jar.filter(|jar| jar.is_file()).ok_or_else(|| {
+        let lock_jar = lock_jar.ok_or_else(|| {
             Error::new(
-                "Spark's side of the lock is io.delta:delta-storage-s3-dynamodb:4.0.0, which Maven Central does not have \
-                 everywhere. Download the jar and name it: `--lock-jar FILE`",
+                "Spark's side of the lock is io.delta:delta-storage-s3-dynamodb:4.0.0, which not every mirror of Maven Central \
+                 has. Download the jar and name it: `--lock-jar FILE`",
             )
         })?;
+        if !lock_jar.is_file() {
+            return Err(Error::new(format!("`--lock-jar {}`: there is no such file", lock_jar.display())));
+        }
         let options = Options {
             lock_jar,
             commits: args.value("--commits")?.unwrap_or(500),
