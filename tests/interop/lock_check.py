@@ -1,11 +1,12 @@
 """Whether every commit of several writers under the DynamoDB lock is in the log, once, and as it was first written: see lock.md.
 
 `lock_check.py watch STORES --out FILE`   until it is killed: a JSON line for each new ETag of a file N.json, looked for every 100 ms
-`lock_check.py check STORES --watched FILE [--spark FILE...] [--sluice CONNECTOR=OFFSET...]`   after the writers ended
+`lock_check.py check STORES --watched FILE [--spark FILE...] [--sluice FILE...] [--rows FILE...]`   after the writers ended
 
 STORES is `--table s3://BUCKET/PATH --s3 URL --dynamodb URL --lock-table NAME --table-path TEXT`. A --spark file is what lock_spark.py
-printed. A --sluice word is a connector that began at offset 0 and the last offset that it was told is committed. The keys of S3 and
-DynamoDB come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+printed, a --sluice file what lock_race.py wrote of a worker that began at offset 0: its connector, its partition and the offsets that it
+was told are committed. A --rows file is a JSON list of what somebody read, [number, writer] each. The keys of S3 and DynamoDB come from
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
 
 import argparse
@@ -73,6 +74,7 @@ class Check:
         self.etags = self.stores.versions()
         self.bytes = {version: self.stores.log_file(f"{version:020}.json") for version in sorted(self.etags)}
         self.infos = {}
+        self.wanted = collections.Counter()  # rows
         for version, text in self.bytes.items():
             actions = [json.loads(line) for line in text.decode().splitlines()]
             self.infos[version] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
@@ -88,8 +90,10 @@ class Check:
         self.say("lock entries are complete and name the bytes in the log", self.entries())
         for path in self.options.spark:
             self.spark(path)
-        for word in self.options.sluice:
-            self.sluice(*word.rsplit("=", 1))
+        for path in self.options.sluice:
+            self.sluice(path)
+        for path in self.options.rows:
+            self.rows(path)
         print(f"{self.passed} passed, {self.failed} failed", flush=True)
         return self.failed
 
@@ -121,30 +125,53 @@ class Check:
         done = [line for line in lines(path) if line["kind"] in ("create", "append", "delete", "optimize")]
         writer = done[0]["writer"]
         found = collections.Counter(info.get("userMetadata") for info in self.infos.values())
+        # Of the two lines for a statement the later one counts; who was killed in it left only the first.
         names = {f"{line['writer']}/{line['kind']}/{line['number']}": line for line in done}
         problems = [f"{name} was called a success and is in the log {found[name]} times" for name, line in names.items()
                     # An OPTIMIZE with nothing to do makes no commit.
                     if line["ok"] and found[name] != 1 and not (line["kind"] == "optimize" and found[name] == 0)]
         problems += [f"{name} was called a failure and is in the log: {line['error'][:300]}" for name, line in names.items()
-                     if not line["ok"] and found[name]]
+                     if line["ok"] is False and found[name]]
+        cut_off = [name for name, line in names.items() if line["ok"] is None]
+        problems += [f"{name} was cut off and is in the log {found[name]} times" for name in cut_off if found[name] > 1]
         problems += [f"{name} is in the log, and nobody wrote it" for name in found
                      if name and name.startswith(f"{writer}/") and name not in names]
-        failures = sum(not line["ok"] for line in done)
-        self.say(f"Spark {writer}: {len(done) - failures} successes and {failures} failures are in the log as reported", problems)
+        for name, line in names.items():
+            self.wanted[(line["number"], writer)] += line["kind"] == "append" and found[name]
+        count = lambda ok: sum(line["ok"] is ok for line in names.values())
+        self.say(f"Spark {writer}: {count(True)} successes and {count(False)} failures are in the log as reported; of {len(cut_off)} "
+                 f"statements cut off {sum(found[name] for name in cut_off)} are in it", problems)
 
-    def sluice(self, connector, offset):
-        units = [(i, u) for info in self.infos.values() if (i := (info.get("sluice") or {}).get("commit"))
-                 for u in info["sluice"]["units"] if u["connector"] == connector]
-        ids = collections.Counter(i for info in self.infos.values() if (i := (info.get("sluice") or {}).get("commit")))
-        problems = [f"commit {i} is in the log {ids[i]} times" for i, _ in units if ids[i] != 1]
+    def sluice(self, path):
+        first, *told = lines(path)
+        connector, partition = first["connector"], first["partition"]
+        ids, intervals = collections.Counter(), []
+        for info in self.infos.values():
+            commit = info.get("sluice") or {}
+            ids[commit.get("commit")] += 1
+            intervals += [(x["fromOffset"], x["toOffset"], commit["commit"]) for u in commit.get("units", ()) for x in u["intervals"]
+                          if (u["connector"], x["partition"]) == (connector, partition)]
+        problems = [f"commit {i} is in the log {ids[i]} times" for *_, i in intervals if ids[i] != 1]
         next_offset = 0
-        for interval in sorted((x for _, u in units for x in u["intervals"]), key=lambda x: x["fromOffset"]):
-            if interval["fromOffset"] != next_offset:
-                problems.append(f"after offset {next_offset} comes {interval['fromOffset']}")
-            next_offset = interval["toOffset"]
-        if next_offset != int(offset):
-            problems.append(f"the log ends at offset {next_offset}; {offset} was committed")
-        self.say(f"Sluice {connector}: {len(units)} commits up to offset {offset} join end to end (I4)", problems)
+        for begin, end, _ in sorted(intervals):
+            if begin != next_offset:
+                problems.append(f"after offset {next_offset} comes {begin}")
+            next_offset = end
+        ends = {end for _, end, _ in intervals}
+        offsets = [line["offset"] for line in told]
+        problems += [f"offset {offset} was committed, and no commit in the log ends there" for offset in offsets if offset not in ends]
+        if next_offset != offsets[-1]:
+            problems.append(f"the log ends at offset {next_offset}; {offsets[-1]} was committed last")
+        self.wanted.update((number, f"{connector}-{partition}") for number in range(next_offset))
+        self.say(f"Sluice {connector}-{partition}: {len(intervals)} commits up to offset {next_offset} join end to end (I4), "
+                 f"{len(offsets)} were reported", problems)
+
+    def rows(self, path):
+        found = collections.Counter((int(number), writer) for number, writer in json.loads(Path(path).read_text()))
+        wanted = +self.wanted
+        problems = [f"{row} is wanted {wanted[row]} times and was read {found[row]} times"
+                    for row in sorted(wanted.keys() | found.keys()) if wanted[row] != found[row]]
+        self.say(f"{Path(path).stem}: {wanted.total()} rows of {len(wanted)} values", problems)
 
 
 def main():
@@ -156,6 +183,7 @@ def main():
     parser.add_argument("--watched")
     parser.add_argument("--spark", nargs="*", default=[])
     parser.add_argument("--sluice", nargs="*", default=[])
+    parser.add_argument("--rows", nargs="*", default=[])
     options = parser.parse_args()
     if options.do == "watch":
         watch(options)

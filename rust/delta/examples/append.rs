@@ -1,6 +1,7 @@
 //! Appends JSON records to a table as a task does, without Kafka and without a JVM: for `tests/interop`.
 //!
-//! `append SETTING=VALUE...`, with `delta.table.uri` among the settings. Each line of standard input is a record, or one of
+//! `append SETTING=VALUE...`, with `delta.table.uri` among the settings, and `partition=N` for the partition of topic `t` that the
+//! records are of, 0 without it. Each line of standard input is a record, or one of
 //! `/take` (hand the records so far to the task) and `/commit` (wait until the table holds them). Each of the two is answered with
 //! `ok OFFSET`. Offsets go on where the table's stand. What the task refuses ends the program with status 2 and the error on
 //! standard error.
@@ -18,25 +19,25 @@ use sluice_core::settings::Settings;
 use sluice_core::task::{Actions, Task};
 use sluice_delta::{Hub, TaskTables};
 
-const PARTITION: i32 = 0;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Outcome<T> = Result<T, String>;
 
 struct Appender {
     task: Task<TaskTables>,
+    partition: i32,
     clock: Instant,
     next: i64,
     records: Vec<String>,
 }
 
 impl Appender {
-    fn open(settings: Settings, hub: &std::sync::Arc<Hub>) -> Outcome<Self> {
+    fn open(settings: Settings, partition: i32, hub: &std::sync::Arc<Hub>) -> Outcome<Self> {
         let tables = hub.tables_for(&settings);
         let task = Task::new(settings, true, tables);
-        let mut appender = Appender { task, clock: Instant::now(), next: 0, records: Vec::new() };
-        let partition = TopicPartition::new("t", PARTITION);
-        let opened = appender.task.open(appender.now(), vec![(PARTITION, partition)]);
+        let mut appender = Appender { task, partition, clock: Instant::now(), next: 0, records: Vec::new() };
+        let assigned = vec![(partition, TopicPartition::new("t", partition))];
+        let opened = appender.task.open(appender.now(), assigned);
         let mut pause = appender.see(opened.map_err(|e| e.to_string())?);
         let deadline = Instant::now() + PATIENCE;
         while pause {
@@ -68,8 +69,8 @@ impl Appender {
 
     fn take(&mut self) -> Outcome<()> {
         let records = std::mem::take(&mut self.records);
-        let first = self.next;
-        let rows = (first..).zip(&records).map(|(offset, text)| (PARTITION, offset, Some(text.as_bytes())));
+        let (first, partition) = (self.next, self.partition);
+        let rows = (first..).zip(&records).map(|(offset, text)| (partition, offset, Some(text.as_bytes())));
         let (meta, buffers) = encode_raw(rows);
         let batch = read_batch(&meta, &mut &buffers[..], &Registry::default(), Needs::default())
             .map_err(|e| e.to_string())?;
@@ -94,8 +95,9 @@ impl Appender {
     fn commit(&mut self) -> Outcome<()> {
         self.take()?;
         let wanted = self.next;
+        let position = [(self.partition, wanted)];
         let deadline = Instant::now() + PATIENCE;
-        while self.task.pre_commit(&[(PARTITION, wanted)]) != [(PARTITION, wanted)] {
+        while self.task.pre_commit(&position) != position {
             if Instant::now() > deadline {
                 return Err(format!("offset {wanted} is not committed"));
             }
@@ -117,11 +119,13 @@ fn run() -> Outcome<()> {
         let (key, value) = word.split_once('=').ok_or("the arguments are SETTING=VALUE")?;
         settings.insert(key.to_owned(), value.to_owned());
     }
+    let partition = settings.remove("partition").unwrap_or_else(|| "0".to_owned());
+    let partition = partition.parse().map_err(|e| format!("partition={partition}: {e}"))?;
     let settings = Settings::parse(&settings).map_err(|e| format!("{e:?}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
     let hub = Hub::new(runtime.handle().clone(), 2);
-    let mut appender = Appender::open(settings, &hub)?;
+    let mut appender = Appender::open(settings, partition, &hub)?;
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|e| e.to_string())?;
         match line.as_str() {

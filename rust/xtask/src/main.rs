@@ -44,6 +44,11 @@ cargo xtask COMMAND
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
   interop [PART...]        Spark, delta-rs and Delta Kernel beside Sluice; only the tests with such a part in their name
+  interop s3-dynamodb      Spark and Sluice at the same time on one table on S3, under the DynamoDB lock
+      --lock-jar FILE      delta-storage-s3-dynamodb, the jar of Spark's lock
+      --commits N          of both (default 500)
+      --kill WHOM          sluice or spark: kill -9 again and again, in mid-commit
+      --break-lock         no writer's claim has a condition: the check has to fail
   generate                 rewrite the generated and the golden files from their sources
 
 Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.
@@ -68,7 +73,8 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let all_stores = command == "install" && args.flag("--all-stores");
-    let only = if command == "interop" { args.rest() } else { Vec::new() };
+    let racing = if command == "interop" { interop::s3_dynamodb::Options::take(&mut args)? } else { None };
+    let only = if command == "interop" && racing.is_none() { args.rest() } else { Vec::new() };
     args.end()?;
     if let Some(options) = fuzzing {
         fuzz::fuzz(&checkout, &options)?;
@@ -77,6 +83,9 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     if let Some(options) = benching {
         bench::run(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = racing {
+        return interop::s3_dynamodb::run(&checkout, &options);
     }
     match (command.as_str(), options) {
         ("demo", Some(options)) => demo::run(&checkout, &options)?,
