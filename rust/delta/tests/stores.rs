@@ -367,8 +367,35 @@ fn a_table_under_another_lock_is_refused() {
 
 #[test]
 fn a_lock_table_is_created_as_spark_creates_it_and_a_missing_one_is_named() {
-    let place = Place::dynamodb().with(&[("delta.dynamodb.table", "another")]);
-    place.open().check().unwrap();
+    for (table, billing) in [("on-request", "PAY_PER_REQUEST"), ("provisioned", "PROVISIONED")] {
+        let settings = [("delta.dynamodb.table", table), ("delta.dynamodb.billing.mode", billing)];
+        let place = Place::dynamodb().through_proxies().with(&settings);
+        let [_, dynamodb] = place.proxies()[..] else { panic!() };
+        let (sender, created) = std::sync::mpsc::channel();
+        dynamodb.rule(move |request| {
+            if matches!(request.kind, Kind::CreateTable | Kind::UpdateTimeToLive) {
+                let json: serde_json::Value = serde_json::from_slice(&request.body).unwrap();
+                sender.send(json).unwrap();
+            }
+            None
+        });
+        place.open().check().unwrap();
+        let (create, expiry) = (created.recv().unwrap(), created.recv().unwrap());
+        let keys = serde_json::json!([
+            {"AttributeName": "tablePath", "KeyType": "HASH"}, {"AttributeName": "fileName", "KeyType": "RANGE"}
+        ]);
+        assert_eq!(create["KeySchema"], keys);
+        let units = serde_json::json!({"ReadCapacityUnits": 5, "WriteCapacityUnits": 5});
+        match billing {
+            "PROVISIONED" => assert_eq!(create["ProvisionedThroughput"], units),
+            _ => assert_eq!(create["BillingMode"], billing),
+        }
+        let by = serde_json::json!({"AttributeName": "expireTime", "Enabled": true});
+        assert_eq!(expiry["TimeToLiveSpecification"], by);
+        // It is there now, and another task makes nothing.
+        place.open().check().unwrap();
+        assert!(created.try_recv().is_err());
+    }
     let missing = [("delta.dynamodb.table", "missing"), ("delta.dynamodb.table.auto.create", "false")];
     let error = Place::dynamodb().with(&missing).open().check().unwrap_err();
     assert!(error.code == Code::LockTable && error.message.contains("missing"), "{error}");

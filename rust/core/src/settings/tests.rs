@@ -219,3 +219,16 @@ fn as_one_error_keeps_the_first_code_and_every_message() {
     assert_eq!(error.code, Code::ConfigInvalid);
     assert!(error.message.contains("delta.input.mode") && error.message.contains("delta.nothing"), "{error}");
 }
+
+/// S3 takes 10,000 parts of a file, which may become larger than its target by a row group.
+#[test]
+fn parts_are_large_enough_for_the_target_size() {
+    let part = |target: u64| {
+        let settings = Settings::parse(&with(&[("delta.target.file.bytes", &target.to_string())])).unwrap();
+        settings.store.upload_part_bytes
+    };
+    assert_eq!(part(128 << 20), 8 << 20);
+    for target in [100 << 30, 1 << 40, 5 << 40_u64] {
+        assert!(part(target) * 10_000 >= 2 * target - 10_000, "{target}");
+    }
+}
