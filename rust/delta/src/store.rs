@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, PutMode};
 use sluice_core::{Code, Error, Result};
 use url::Url;
 
@@ -60,6 +60,23 @@ pub enum Claim {
     Won,
     /// Another commit has the version.
     Taken,
+}
+
+impl Claim {
+    /// What has the version now is the commit that was claimed with, or another.
+    fn won_if(ours: bool) -> Claim {
+        if ours { Claim::Won } else { Claim::Taken }
+    }
+}
+
+/// False: there is an object already. S3 says so too while another put of the key is on its way (409), and then there may
+/// be none yet.
+async fn put_if_absent(objects: &dyn ObjectStore, path: &Path, bytes: &[u8]) -> object_store::Result<bool> {
+    match objects.put_opts(path, bytes.to_vec().into(), PutMode::Create.into()).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file that is being written. Dropped before it is finished, it leaves nothing behind.

@@ -314,6 +314,20 @@ fn a_conflict_without_a_winner_is_not_taken_for_a_lost_race() {
     assert_eq!(place.open().claim(0, b"ours"), Ok(Claim::Won));
 }
 
+/// The same where a reader finishes a commit at the same moment as its writer: the entry is not complete before its commit
+/// can be read, and the commit is won.
+#[test]
+fn a_conflict_while_a_decided_commit_is_put_does_not_undo_it() {
+    let place = Place::dynamodb().through_proxies();
+    assert_eq!(place.direct().claim(0, b"first"), Ok(Claim::Won));
+    let to_its_place = |request: &Request| {
+        request.kind == Kind::PutObject && request.target.ends_with("_delta_log/00000000000000000001.json")
+    };
+    place.proxies()[0].next(1, to_its_place, Fault::Answer(Reply::s3(409, "ConditionalRequestConflict")));
+    assert_eq!(place.open().claim(1, b"ours"), Ok(Claim::Won));
+    assert_eq!(read(&*place.direct(), 1).unwrap(), b"ours");
+}
+
 #[test]
 fn a_store_that_does_not_mind_the_condition_is_refused() {
     let place = Place::conditional_put().through_proxies();

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 use url::Url;
@@ -12,7 +12,7 @@ use url::Url;
 use super::dynamodb::{DynamoLock, LockTable};
 use super::settled::Settled;
 use super::upload::{UploadedFile, Uploads};
-use super::{Claim, DataFile, Store, commit_path, path_of, store_error};
+use super::{Claim, DataFile, Store, commit_path, path_of, put_if_absent, store_error};
 
 /// Found out with an object of this name whether the store minds the condition of a put. It stays there.
 const PROBE: &str = ".sluice/conditional-put";
@@ -55,36 +55,24 @@ impl CloudStore {
             .map_err(|e| store_error(&format!("{name} names nothing below {}", self.root), &e))
     }
 
-    async fn put_if_absent(&self, path: &Path, bytes: &[u8]) -> object_store::Result<bool> {
-        let payload = PutPayload::from(bytes.to_vec());
-        match self.uploads.objects.put_opts(path, payload, PutMode::Create.into()).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     async fn claim_by_put(&self, version: u64, commit: &[u8]) -> Result<Claim> {
         let path = commit_path(&self.path, version);
         let failed = |e: object_store::Error| store_error(&format!("cannot write the commit {path}"), &e);
-        if self.put_if_absent(&path, commit).await.map_err(failed)? {
+        let objects = &self.uploads.objects;
+        if put_if_absent(objects, &path, commit).await.map_err(failed)? {
             return Ok(Claim::Won);
         }
-        // A retry finds our own object there when the first request landed and its reply did not. S3 also refuses while
-        // another put of the same key is on its way, and then there may be no object (409): that is unknown.
-        let there = async { self.uploads.objects.get(&path).await?.bytes().await };
-        match there.await.map_err(failed)? == commit {
-            true => Ok(Claim::Won),
-            false => Ok(Claim::Taken),
-        }
+        // A retry finds our own object there when the first request landed and its reply did not.
+        let there = async { objects.get(&path).await?.bytes().await };
+        Ok(Claim::won_if(there.await.map_err(failed)? == commit))
     }
 
     async fn check_conditional_put(&self, conditional: &ConditionalPut) -> Result<()> {
         let failed = |e: object_store::Error| store_error(&format!("cannot write to {}", self.root), &e);
-        let probe = self.at(PROBE)?;
+        let (objects, probe) = (&self.uploads.objects, self.at(PROBE)?);
         if conditional.may_be_ignored
-            && self.put_if_absent(&probe, b"sluice").await.map_err(failed)?
-            && self.put_if_absent(&probe, b"sluice").await.map_err(failed)?
+            && put_if_absent(objects, &probe, b"sluice").await.map_err(failed)?
+            && put_if_absent(objects, &probe, b"sluice").await.map_err(failed)?
         {
             let message = format!(
                 "the store of {} writes over an object although If-None-Match: * forbids it, so two writers could both \

@@ -13,13 +13,13 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TableDescription, TableStatus, TimeToLiveSpecification,
 };
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt};
 use sluice_core::settings::{self, StoreSettings};
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Claim, aws, commit_path, store_error};
+use super::{Claim, aws, commit_path, put_if_absent, store_error};
 
 /// What Spark gives a table that it creates.
 const CAPACITY_UNITS: i64 = 5;
@@ -317,10 +317,10 @@ impl DynamoLock {
             }
         }
         if let Some(there) = self.read(version).await? {
-            return Ok(won_if(there == commit));
+            return Ok(Claim::won_if(there == commit));
         }
         let temp = format!(".tmp/{}.{}", file_name(version), Uuid::new_v4());
-        self.put(&self.in_log(&temp), commit, PutMode::Overwrite).await?;
+        self.overwrite(&self.in_log(&temp), commit).await?;
         let added = self.table.add(&self.table_path, version, &temp).await;
         let entry = match added {
             Ok(true) => None,
@@ -342,7 +342,7 @@ impl DynamoLock {
                     self.finish(&entry).await?;
                 }
                 // Ours from before, if an earlier claim with the same commit got no reply.
-                Ok(won_if(self.read(version).await?.is_some_and(|there| there == commit)))
+                Ok(Claim::won_if(self.read(version).await?.is_some_and(|there| there == commit)))
             }
         }
     }
@@ -352,13 +352,12 @@ impl DynamoLock {
     async fn finish_own(&self, version: u64, commit: &[u8]) -> Claim {
         for attempt in 1..=FINISH_TRIES {
             let finished = async {
-                let ours = self.publish(version, commit).await?
-                    || self.read(version).await?.is_some_and(|there| there == commit);
+                let ours = self.publish(version, commit).await?;
                 self.table.complete(&self.table_path, version).await?;
                 Ok::<_, Error>(ours)
             };
             match finished.await {
-                Ok(ours) => return won_if(ours),
+                Ok(ours) => return Claim::won_if(ours),
                 Err(error) => {
                     warn!(
                         "version {version} of {} is committed and not finished yet: {error}",
@@ -450,36 +449,29 @@ impl DynamoLock {
     }
 
     /// Writes a decided commit to its place. The protocol does not ask for a conditional put here; where the store has one it
-    /// keeps a commit that was made without the lock. False: there is one already.
+    /// keeps a commit that was made without the lock. Whether what is there then is this commit.
     async fn publish(&self, version: u64, commit: &[u8]) -> Result<bool> {
         let path = commit_path(&self.root, version);
-        match self.put(&path, commit, PutMode::Create).await {
-            Err(_) if self.read(version).await?.is_none() => {
-                self.put(&path, commit, PutMode::Overwrite).await
+        let created = put_if_absent(&self.objects, &path, commit).await;
+        if let Ok(true) = created {
+            return Ok(true);
+        }
+        match (self.read(version).await?, created) {
+            (Some(there), _) => Ok(there == commit),
+            (None, Err(_)) => self.overwrite(&path, commit).await.map(|()| true),
+            (None, Ok(_)) => {
+                let message = format!("cannot write {path} while another put of it is on its way");
+                Err(Error::new(Code::StoreIo, message))
             }
-            Err(_) => Ok(false),
-            created => created,
         }
     }
 
-    /// False: there is an object already, which only [`PutMode::Create`] minds.
-    async fn put(&self, path: &Path, bytes: &[u8], mode: PutMode) -> Result<bool> {
-        let payload = PutPayload::from(bytes.to_vec());
-        match self.objects.put_opts(path, payload, mode.into()).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(store_error(&format!("cannot write {path}"), &error)),
-        }
+    async fn overwrite(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let put = self.objects.put(path, bytes.to_vec().into()).await;
+        put.map(|_| ()).map_err(|e| store_error(&format!("cannot write {path}"), &e))
     }
 
     fn unreadable(&self, path: &Path, error: &object_store::Error) -> Error {
         store_error(&format!("cannot read {path}"), error)
-    }
-}
-
-fn won_if(ours: bool) -> Claim {
-    match ours {
-        true => Claim::Won,
-        false => Claim::Taken,
     }
 }
