@@ -12,7 +12,7 @@ use sluice_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 
 use crate::log::{Commit, UnitOrigin};
-use crate::store::{Store, commit_name, commit_path, root_path, store_error};
+use crate::store::{Store, commit_path, commit_version, root_path, store_error};
 
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -150,11 +150,7 @@ async fn walk(store: &dyn Store) -> Result<Audit> {
         let below = entry.location.prefix_match(&root).map(|parts| parts.collect::<Path>());
         sizes.extend(below.map(|name| (name.to_string(), entry.size)));
     }
-    let version_of = |name: &String| {
-        let digits = name.strip_prefix("_delta_log/")?.strip_suffix(".json")?;
-        digits.parse().ok().filter(|version| commit_name(*version) == *name)
-    };
-    let mut versions: Vec<u64> = sizes.keys().filter_map(version_of).collect();
+    let mut versions: Vec<u64> = sizes.keys().filter_map(|name| commit_version(name)).collect();
     versions.sort_unstable();
     let (Some(first), Some(last)) = (versions.first(), versions.last()) else {
         return Err(Error::new(Code::TableMissing, format!("no Delta table at {table}: it has no commit")));
@@ -211,7 +207,7 @@ async fn walk(store: &dyn Store) -> Result<Audit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::LocalStore;
+    use crate::store::{LocalStore, commit_name};
     use std::fs;
     use url::Url;
 

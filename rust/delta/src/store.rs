@@ -105,12 +105,10 @@ pub fn commit_path(root: &Path, version: u64) -> Path {
     commit_name(version).split('/').fold(root.clone(), |path, part| path.join(part))
 }
 
-/// The version whose commit an object is.
-pub fn commit_version(log: &Path, object: &Path) -> Option<u64> {
-    let mut parts = object.prefix_match(log)?;
-    let (name, None) = (parts.next()?, parts.next()) else { return None };
-    let digits = name.as_ref().strip_suffix(".json")?;
-    digits.parse().ok().filter(|_| digits.len() == 20)
+/// The version whose [`commit_name`] it is.
+pub fn commit_version(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("_delta_log/")?.strip_suffix(".json")?;
+    digits.parse().ok().filter(|version| commit_name(*version) == name)
 }
 
 /// Our error for a failure of the store or of the kernel on top of it, by the types in its chain of sources.

@@ -11,7 +11,7 @@ use sluice_core::settings::StoreSettings;
 use sluice_delta::store::{
     Clients, CloudStore, ConditionalPut, LocalStore, Lock, Store, UploadBudget, Uploads,
 };
-use sluice_testkit::{Azurite, Components, DynamoDb, FaultProxy, Kind, S3Options, S3Program, S3Server};
+use sluice_testkit::{Azurite, Components, DynamoDb, FaultProxy, S3Options, S3Program, S3Server};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -54,11 +54,11 @@ pub fn settings(s3: &str, dynamodb: &str) -> BTreeMap<String, String> {
     let options = SERVERS.s3.options();
     [
         ("delta.s3.endpoint", s3),
-        ("delta.s3.region", "us-east-1"),
+        ("delta.s3.region", S3Server::REGION),
         ("delta.s3.access.key.id", &options.access_key),
         ("delta.s3.secret.access.key", &options.secret_key),
         ("delta.dynamodb.endpoint", dynamodb),
-        ("delta.dynamodb.region", "us-east-1"),
+        ("delta.dynamodb.region", DynamoDb::REGION),
         ("delta.dynamodb.table.auto.create", "true"),
     ]
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -240,16 +240,14 @@ impl Place {
     /// The table's items in the lock table, as DynamoDB's JSON.
     pub fn items(&self) -> Vec<Value> {
         let path = format!("s3://lake/{}", self.table);
-        items().into_iter().filter(|item| item["tablePath"]["S"] == path.as_str()).collect()
+        SERVERS
+            .dynamodb
+            .items("delta_log")
+            .unwrap()
+            .into_iter()
+            .filter(|item| item["tablePath"]["S"] == path.as_str())
+            .collect()
     }
-
-    pub fn entries(&self) -> Vec<Entry> {
-        self.items().iter().map(|item| Entry { complete: item["complete"]["S"] == "true" }).collect()
-    }
-}
-
-pub struct Entry {
-    pub complete: bool,
 }
 
 static LOCK_TABLE: LazyLock<()> = LazyLock::new(|| {
@@ -261,33 +259,4 @@ static LOCK_TABLE: LazyLock<()> = LazyLock::new(|| {
 
 fn ensure_lock_table() {
     LazyLock::force(&LOCK_TABLE);
-}
-
-/// All items of the lock table, past our own code.
-fn items() -> Vec<Value> {
-    use aws_sdk_dynamodb::types::AttributeValue;
-    use aws_sdk_dynamodb::{Client, Config, config};
-    let credentials = config::Credentials::new("testaccesskey", "test-secret-key", None, None, "test");
-    let config = Config::builder()
-        .behavior_version(config::BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .endpoint_url(SERVERS.dynamodb.endpoint())
-        .region(config::Region::new("us-east-1"))
-        .credentials_provider(credentials)
-        .build();
-    let scan = Client::from_conf(config).scan().table_name("delta_log").consistent_read(true);
-    let found = runtime().block_on(scan.send()).unwrap();
-    let json = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => serde_json::json!({ "S": text }),
-        AttributeValue::N(number) => serde_json::json!({ "N": number }),
-        other => panic!("{other:?}"),
-    };
-    let item = |item: &std::collections::HashMap<String, AttributeValue>| {
-        item.iter().map(|(name, value)| (name.clone(), json(value))).collect()
-    };
-    found.items().iter().map(item).map(Value::Object).collect()
-}
-
-pub fn kinds(counts: &[(Kind, usize)]) -> BTreeMap<Kind, usize> {
-    counts.iter().copied().collect()
 }
