@@ -37,7 +37,7 @@ pub struct Clients {
 struct Client {
     objects: Arc<dyn ObjectStore>,
     /// Of S3 only.
-    aws: Option<SdkConfig>,
+    lock_table: Option<LockTable>,
 }
 
 impl Clients {
@@ -84,10 +84,10 @@ impl Clients {
     }
 
     fn connect(&self, url: &Url, settings: &StoreSettings) -> Result<Client> {
-        let (objects, aws): (Arc<dyn ObjectStore>, _) = match url.scheme() {
+        let (objects, lock_table): (Arc<dyn ObjectStore>, _) = match url.scheme() {
             "s3" | "s3a" => {
                 let config = self.runtime.block_on(aws::config(settings))?;
-                (s3(url, settings, &config)?, Some(config))
+                (s3(url, settings, &config)?, Some(LockTable::new(&config, settings)))
             }
             "az" | "azure" | "abfs" | "abfss" => (azure(url, settings)?, None),
             "gs" => (gcs(url, settings)?, None),
@@ -96,7 +96,7 @@ impl Clients {
                 return Err(Error::new(Code::ConfigInvalid, message));
             }
         };
-        Ok(Client { objects, aws })
+        Ok(Client { objects, lock_table })
     }
 }
 
@@ -112,8 +112,9 @@ fn refuse_unheard_lock(settings: &StoreSettings) -> Result<()> {
 }
 
 fn lock(url: &Url, settings: &StoreSettings, client: Client) -> Result<Lock> {
-    let Some(config) = &client.aws else { return Ok(Lock::ConditionalPut(ConditionalPut::default())) };
-    let table = LockTable::new(config, settings);
+    let Some(table) = client.lock_table else {
+        return Ok(Lock::ConditionalPut(ConditionalPut::default()));
+    };
     let root = path_of(url)?;
     let named = |scheme: &str| format!("{scheme}://{}/{root}", url.authority());
     Ok(match settings.lock {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
@@ -18,6 +18,8 @@ use sluice_core::settings::{self, StoreSettings};
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
+
+use crate::actions::millis_since_epoch;
 
 use super::{Claim, aws, commit_path, put_if_absent, store_error};
 
@@ -286,7 +288,7 @@ fn file_name(version: u64) -> String {
 }
 
 fn seconds_since_epoch() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    millis_since_epoch().unsigned_abs() / 1_000
 }
 
 /// The lock of one table.
