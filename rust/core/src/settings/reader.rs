@@ -5,6 +5,7 @@ use super::declare::{Default, Kind, OF_A_TABLE, PREFIX, RULES, Rule, SETTINGS, S
 use crate::error::Code;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 /// What is wrong with one setting. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,14 @@ impl<'a> Reader<'a> {
             _ => "",
         };
         self.any_text(key).unwrap_or(default)
+    }
+
+    /// An absolute path. None when it is not given, and after an error.
+    pub fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key, |path| match path.starts_with('/') {
+            true => Ok(PathBuf::from(path)),
+            false => Err("a relative path is refused: give an absolute path".into()),
+        })
     }
 
     /// `false` after an error.

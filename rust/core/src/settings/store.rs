@@ -92,7 +92,7 @@ impl StoreSettings {
     /// None after an error, which the reader keeps.
     pub(super) fn read(read: &mut Reader) -> Option<StoreSettings> {
         let lock = read.choice(declare::COMMIT_LOCK);
-        let ca_file = path(read, declare::STORE_CA_FILE);
+        let ca_file = read.path(declare::STORE_CA_FILE);
         let connect_timeout = Duration::from_millis(read.long(declare::STORE_CONNECT_TIMEOUT_MS));
         let request_timeout = Duration::from_millis(read.long(declare::STORE_REQUEST_TIMEOUT_MS));
         let upload_part_bytes = read.long(declare::STORE_UPLOAD_PART_BYTES);
@@ -105,11 +105,11 @@ impl StoreSettings {
             tenant_id: text(read, declare::AZURE_TENANT_ID),
             client_id: text(read, declare::AZURE_CLIENT_ID),
             client_secret: secret(read, declare::AZURE_CLIENT_SECRET),
-            federated_token_file: path(read, declare::AZURE_FEDERATED_TOKEN_FILE),
+            federated_token_file: read.path(declare::AZURE_FEDERATED_TOKEN_FILE),
             endpoint: endpoint(read, declare::AZURE_ENDPOINT),
         };
         let gcs = GcsSettings {
-            service_account_file: path(read, declare::GCS_SERVICE_ACCOUNT_FILE),
+            service_account_file: read.path(declare::GCS_SERVICE_ACCOUNT_FILE),
             service_account_key: secret(read, declare::GCS_SERVICE_ACCOUNT_KEY),
             endpoint: endpoint(read, declare::GCS_ENDPOINT),
         };
@@ -164,7 +164,7 @@ fn s3(read: &mut Reader) -> Option<S3Settings> {
         read.invalid(declare::S3_SSE, "it needs delta.s3.sse.kms.key.id");
     }
     let endpoint = endpoint(read, declare::S3_ENDPOINT);
-    let token_file = path(read, declare::S3_WEB_IDENTITY_TOKEN_FILE);
+    let token_file = read.path(declare::S3_WEB_IDENTITY_TOKEN_FILE);
     let role = text(read, declare::S3_ROLE_ARN).map(|arn| AwsRole {
         arn,
         session_name: text(read, declare::S3_ROLE_SESSION_NAME),
@@ -225,13 +225,6 @@ fn keys(read: &Reader, [id, secret_key, token]: [&str; 3]) -> Option<AwsKeys> {
         access_key_id: secret(read, id)?,
         secret_access_key: secret(read, secret_key)?,
         session_token: secret(read, token),
-    })
-}
-
-fn path(read: &mut Reader, key: &str) -> Option<PathBuf> {
-    read.text(key, |path| match path.starts_with('/') {
-        true => Ok(PathBuf::from(path)),
-        false => Err("a relative path is refused: give an absolute path".into()),
     })
 }
 

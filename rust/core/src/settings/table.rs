@@ -90,10 +90,7 @@ impl TableSettings {
 
 fn schema_source(read: &mut Reader) -> SchemaSource {
     let json = read.any_text(declare::SCHEMA_JSON).map(Schema::parse);
-    let file = read.text(declare::SCHEMA_FILE, |path| match path.starts_with('/') {
-        true => Ok(PathBuf::from(path)),
-        false => Err("a relative path is refused: give an absolute path".into()),
-    });
+    let file = read.path(declare::SCHEMA_FILE);
     match (json, file) {
         (Some(Ok(schema)), _) => SchemaSource::Given(schema),
         (Some(Err(error)), _) => {
