@@ -58,23 +58,19 @@ impl Request {
 }
 
 fn dynamodb_kind(operation: &str) -> Kind {
-    use Kind::{
-        CreateTable, DeleteItem, DescribeTable, DescribeTimeToLive, GetItem, PutItem, Query, Scan,
-        UpdateItem, UpdateTimeToLive,
-    };
-    let all = [
-        GetItem,
-        PutItem,
-        UpdateItem,
-        DeleteItem,
-        Query,
-        Scan,
-        CreateTable,
-        DescribeTable,
-        UpdateTimeToLive,
-        DescribeTimeToLive,
-    ];
-    all.into_iter().find(|kind| format!("{kind:?}") == operation).unwrap_or(Kind::Other)
+    match operation {
+        "GetItem" => Kind::GetItem,
+        "PutItem" => Kind::PutItem,
+        "UpdateItem" => Kind::UpdateItem,
+        "DeleteItem" => Kind::DeleteItem,
+        "Query" => Kind::Query,
+        "Scan" => Kind::Scan,
+        "CreateTable" => Kind::CreateTable,
+        "DescribeTable" => Kind::DescribeTable,
+        "UpdateTimeToLive" => Kind::UpdateTimeToLive,
+        "DescribeTimeToLive" => Kind::DescribeTimeToLive,
+        _ => Kind::Other,
+    }
 }
 
 /// For path-style addresses: `/bucket/key`.
