@@ -15,6 +15,7 @@ use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_delta::UnitWriter;
 use sluice_delta::store::{Claim, DataFile, Store};
+use sluice_delta::world::Tokio;
 use url::Url;
 
 /// What a worker hands over at once with `max.poll.records=5000`.
@@ -41,12 +42,14 @@ fn main() {
     };
     let decoding = best(|| events.chunks(BATCH).for_each(|batch| drop(decode(batch))));
 
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let world = Tokio::world(runtime.handle().clone());
     let nowhere =
         Arc::new(Nowhere { root: Url::parse("memory:///").expect("a URL"), written: Arc::default() });
     let both = best(|| {
         nowhere.written.store(0, Ordering::Relaxed);
         for rows in events.chunks(FILE_ROWS) {
-            let mut writer = UnitWriter::new(nowhere.clone(), Compression::Zstd, u64::MAX);
+            let mut writer = UnitWriter::new(nowhere.clone(), world.clone(), Compression::Zstd, u64::MAX);
             for batch in rows.chunks(BATCH) {
                 writer.write(&table, &decode(batch)).expect("a written batch");
             }

@@ -21,7 +21,6 @@ use uuid::Uuid;
 
 use crate::kernel::{ClaimCommitter, kernel_error};
 use crate::log::{IntervalOrigin, Origin, UnitOrigin};
-use crate::outage::backoff;
 use crate::table::{Advance, TableState};
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
@@ -54,8 +53,8 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub fn new(units: Vec<Submission>) -> Self {
-        Group { id: Uuid::new_v4().to_string(), units, tried: false }
+    pub fn new(id: Uuid, units: Vec<Submission>) -> Self {
+        Group { id: id.to_string(), units, tried: false }
     }
 }
 
@@ -88,7 +87,7 @@ impl TableState {
                 Attempt::Landed(version) => return self.end_all(group, version),
                 Attempt::Lost => {
                     races += 1;
-                    std::thread::sleep(backoff(races, RACE_BACKOFF));
+                    self.world.pause(self.world.backoff(races, RACE_BACKOFF));
                 }
                 Attempt::Unknown(error) => match self.advance(&group.id) {
                     Ok(Advance { landed: Some(version) }) => return self.end_all(group, version),

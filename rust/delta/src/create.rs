@@ -5,13 +5,13 @@ use sluice_core::schema::Schema;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tracing::info;
-use uuid::Uuid;
 
-use crate::actions::{commit_info, lines, millis_since_epoch};
+use crate::actions::{commit_info, lines};
 use crate::features::{Features, Protocol, is_feature_property, needed_by, refusal};
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
 use crate::table::{Spec, TableState};
+use crate::world::World;
 
 impl TableState {
     /// Makes sure that there is a table: ours, or that of another writer who was faster.
@@ -21,7 +21,7 @@ impl TableState {
                 format!("no Delta table at {}: create it, or set delta.table.auto.create=true", self.uri());
             return Err(Error::new(Code::TableMissing, message));
         };
-        let commit = first_commit(spec, schema).map_err(|e| {
+        let commit = first_commit(&*self.world, spec, schema).map_err(|e| {
             Error::new(e.code, format!("cannot create the Delta table {}: {}", self.uri(), e.message))
         })?;
         self.store.prepare()?;
@@ -40,7 +40,7 @@ impl TableState {
     }
 }
 
-fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
+fn first_commit(world: &dyn World, spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
     let partition_by = partition_columns(&spec.partition_by, schema)?;
     let mut table = TableInfo { schema: schema.clone(), partition_by, properties: spec.properties.clone() };
     let protocol = match needed_by(&table.properties, &table.schema) {
@@ -49,17 +49,17 @@ fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
         more => Protocol::lowest(Protocol::lowest(Features::new()).features()).with(&more),
     };
     table.properties.retain(|key, _| !is_feature_property(key));
-    map_new_fields(&mut table.schema.fields, &[], &mut table.properties)?;
+    map_new_fields(world, &mut table.schema.fields, &[], &mut table.properties)?;
     if table.is_on("delta.enableRowTracking") {
         for (column, prefix) in [("RowId", "_row-id-col"), ("RowCommitVersion", "_row-commit-version-col")] {
             let key = format!("delta.rowTracking.materialized{column}ColumnName");
-            table.properties.insert(key, format!("{prefix}-{}", Uuid::new_v4()));
+            table.properties.insert(key, format!("{prefix}-{}", world.uuid()));
         }
     }
     if let Some(reason) = refusal(&protocol, &table) {
         return Err(Error::new(Code::SchemaInvalid, reason));
     }
-    let now = millis_since_epoch();
+    let now = world.epoch_millis();
     let parameters = json!({
         "isManaged": "false",
         "partitionBy": json!(table.partition_by).to_string(),
@@ -67,7 +67,7 @@ fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
     });
     let in_commit_timestamp = table.is_on("delta.enableInCommitTimestamps").then_some(now);
     let metadata = json!({
-        "id": Uuid::new_v4().to_string(),
+        "id": world.uuid().to_string(),
         "format": {"provider": "parquet", "options": {}},
         "schemaString": table.schema.to_json(),
         "partitionColumns": table.partition_by,
@@ -75,7 +75,7 @@ fn first_commit(spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
         "createdTime": now,
     });
     Ok(lines(&[
-        commit_info("CREATE TABLE", parameters, now, in_commit_timestamp),
+        commit_info(world, "CREATE TABLE", parameters, now, in_commit_timestamp),
         json!({ "protocol": protocol }),
         json!({ "metaData": metadata }),
     ]))

@@ -9,12 +9,11 @@ use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tracing::info;
 
-use crate::actions::{commit_info, lines, millis_since_epoch};
+use crate::actions::{commit_info, lines};
 use crate::commit::RACE_BACKOFF;
 use crate::features::{is_feature_property, needed_by};
 use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
-use crate::outage::backoff;
 use crate::store::Claim;
 use crate::table::{Current, Spec, TableState};
 
@@ -29,7 +28,7 @@ impl TableState {
                 return Ok(info);
             }
             races += 1;
-            std::thread::sleep(backoff(races, RACE_BACKOFF));
+            self.world.pause(self.world.backoff(races, RACE_BACKOFF));
         }
     }
 
@@ -63,7 +62,12 @@ impl TableState {
         let failed =
             |e: &dyn std::fmt::Display| Error::new(Code::TableCorrupt, format!("{}: {e}", self.uri()));
         let mut table = TableInfo { schema, ..(*current.info).clone() };
-        map_new_fields(&mut table.schema.fields, &current.info.schema.fields, &mut table.properties)?;
+        map_new_fields(
+            &*self.world,
+            &mut table.schema.fields,
+            &current.info.schema.fields,
+            &mut table.properties,
+        )?;
         let action = serde_json::to_value(current.snapshot.table_configuration().metadata());
         let Value::Object(mut metadata) = action.map_err(|e| failed(&e))? else {
             return Err(failed(&"its metaData is no object"));
@@ -75,13 +79,14 @@ impl TableState {
             configuration.extend(kept.map(|(key, value)| (key, value.into())));
         }
 
-        let now = millis_since_epoch();
+        let now = self.world.epoch_millis();
         let before = current
             .snapshot
             .get_in_commit_timestamp(&self.engine)
             .map_err(|e| kernel_error(&format!("cannot read the log of {}", self.uri()), &e))?;
         let in_commit_timestamp = before.map(|before| now.max(before + 1));
-        let info = commit_info("UPDATE SCHEMA", Value::Object(Map::new()), now, in_commit_timestamp);
+        let info =
+            commit_info(&*self.world, "UPDATE SCHEMA", Value::Object(Map::new()), now, in_commit_timestamp);
         let protocol = current.protocol.with(&needed_by(&BTreeMap::new(), &table.schema));
         let protocol = (protocol != current.protocol).then(|| json!({ "protocol": protocol }));
         Ok(lines(

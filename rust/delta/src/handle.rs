@@ -12,7 +12,6 @@ use sluice_core::schema::Schema;
 use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table};
-use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::commit::Submission;
@@ -21,10 +20,12 @@ use crate::serve::{Ask, Request, What};
 use crate::store::Store;
 use crate::table::Spec;
 use crate::unit::{Outcome, StagedUnit};
+use crate::world::World;
 use crate::writer::UnitWriter;
 
 /// How a task writes its files, and for how long it tries while the store fails.
 pub(crate) struct Writing {
+    pub world: Arc<dyn World>,
     pub store: Arc<dyn Store>,
     pub compression: Compression,
     pub target_bytes: u64,
@@ -47,7 +48,7 @@ pub struct DeltaTable {
 }
 
 struct Way {
-    runtime: Handle,
+    world: Arc<dyn World>,
     spec: Spec,
     patience: Duration,
     /// After a failed write the table is not asked for offsets before: its rows would come, and fail, at once.
@@ -59,7 +60,6 @@ struct Way {
 
 impl DeltaTable {
     pub(crate) fn start(
-        runtime: &Handle,
         encoders: Arc<Semaphore>,
         writing: Writing,
         spec: Spec,
@@ -69,8 +69,8 @@ impl DeltaTable {
         let (replies, events) = std_mpsc::channel();
         let (orders, receiver) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
-        let loads_from = Arc::new(Mutex::new(Instant::now()));
-        let patience = writing.patience;
+        let loads_from = Arc::new(Mutex::new(writing.world.now()));
+        let (patience, world) = (writing.patience, writing.world.clone());
         let worker = Worker {
             writing: Arc::new(writing),
             loads_from: loads_from.clone(),
@@ -78,9 +78,8 @@ impl DeltaTable {
             replies: replies.clone(),
             backlog: backlog.clone(),
         };
-        runtime.spawn(worker.run(encoders, receiver, attempts));
-        let runtime = runtime.clone();
-        let way = Way { runtime, spec, patience, loads_from, requests, orders, replies };
+        world.spawn(Box::pin(worker.run(encoders, receiver, attempts)));
+        let way = Way { world, spec, patience, loads_from, requests, orders, replies };
         DeltaTable { way: Some(way), events, backlog }
     }
 
@@ -103,15 +102,17 @@ impl DeltaTable {
 impl Way {
     fn ask(&self, what: What) {
         let from = *self.loads_from.lock().unwrap_or_else(PoisonError::into_inner);
-        let later = matches!(what, What::Load(..)) && from > Instant::now();
+        let wait = from.saturating_duration_since(self.world.now());
+        let later = matches!(what, What::Load(..)) && !wait.is_zero();
         let ask = Request::Ask(Ask { spec: self.spec.clone(), patience: self.patience, what });
         let requests = self.requests.clone();
         // A request that cannot be sent is dropped, and its reply tells.
         if later {
-            self.runtime.spawn(async move {
-                tokio::time::sleep_until(from.into()).await;
+            let waited = self.world.sleep(wait);
+            self.world.spawn(Box::pin(async move {
+                waited.await;
                 let _ = requests.send(ask);
-            });
+            }));
         } else {
             let _ = requests.send(ask);
         }
@@ -227,21 +228,21 @@ impl Worker {
             }
             let Ok(permit) = encoders.clone().acquire_owned().await else { return };
             let at_work = worker.clone();
-            let done = tokio::task::spawn_blocking(move || {
+            let done = worker.writing.world.blocking(move || {
                 let _permit = permit;
                 ready.into_iter().for_each(|order| at_work.carry_out(order, &mut open));
                 open
             });
             match done.await {
-                Ok(back) => open = back,
-                Err(_) => {
+                Some(back) => open = back,
+                None => {
                     let _ = worker.replies.send(Event::Failed(ended()));
                     return;
                 }
             }
         }
         // The task is gone. What it had open is nobody's.
-        let _ = tokio::task::spawn_blocking(move || open.discard()).await;
+        let _ = worker.writing.world.blocking(move || open.discard()).await;
     }
 
     fn carry_out(&self, order: Order, open: &mut OpenUnit) {
@@ -272,7 +273,7 @@ impl Worker {
         let failure = open.attempts.failed(error);
         self.tell(match failure.left(self.writing.patience) {
             Some(left) => {
-                let from = Instant::now() + open.attempts.wait(&failure, left);
+                let from = self.writing.world.now() + open.attempts.wait(&failure, left);
                 *self.loads_from.lock().unwrap_or_else(PoisonError::into_inner) = from;
                 Event::Unwritten { put_up }
             }
@@ -290,7 +291,10 @@ impl Worker {
 
     fn write(&self, open: &mut OpenUnit, table: &Arc<TableInfo>, rows: &RecordBatch) -> Result<()> {
         let writing = &self.writing;
-        let new = || UnitWriter::new(writing.store.clone(), writing.compression, writing.target_bytes);
+        let new = || {
+            let world = writing.world.clone();
+            UnitWriter::new(writing.store.clone(), world, writing.compression, writing.target_bytes)
+        };
         open.writer.get_or_insert_with(new).write(table, rows)
     }
 

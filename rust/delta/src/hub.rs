@@ -14,6 +14,7 @@ use crate::outage::{Attempts, Outage};
 use crate::serve::{Request, serve};
 use crate::store::{Clients, Store};
 use crate::table::{Spec, TableState};
+use crate::world::{Tokio, World};
 
 /// How many tables of a process are loaded or committed to at once.
 const TABLES_AT_WORK: usize = 16;
@@ -22,7 +23,7 @@ const TABLES_AT_WORK: usize = 16;
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
 
 pub struct Hub {
-    runtime: Handle,
+    world: Arc<dyn World>,
     stores: Stores,
     tables: Mutex<HashMap<(String, StoreSettings), Known>>,
     /// Bounds how many threads encode at once.
@@ -40,12 +41,13 @@ struct Known {
 impl Hub {
     pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
         let clients = Clients::new(runtime.clone());
-        Hub::with_stores(runtime, encoders, Box::new(move |uri, settings| clients.store(uri, settings)))
+        let stores = Box::new(move |uri: &str, settings: &_| clients.store(uri, settings));
+        Hub::with_stores(Tokio::world(runtime), encoders, stores)
     }
 
-    pub fn with_stores(runtime: Handle, encoders: usize, stores: Stores) -> Arc<Self> {
+    pub fn with_stores(world: Arc<dyn World>, encoders: usize, stores: Stores) -> Arc<Self> {
         Arc::new(Hub {
-            runtime,
+            world,
             stores,
             tables: Mutex::default(),
             encoders: Arc::new(Semaphore::new(encoders)),
@@ -67,10 +69,11 @@ impl Hub {
         {
             return Ok((open, known.outage.clone()));
         }
-        let outage = known.map_or_else(|| Outage::of(uri), |known| known.outage.clone());
-        let state = TableState::new((self.stores)(uri, settings)?, self.runtime.clone());
+        let outage = known.map_or_else(|| Outage::of(self.world.clone(), uri), |known| known.outage.clone());
+        let state = TableState::new((self.stores)(uri, settings)?, self.world.clone());
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.runtime.spawn(serve(state, receiver, self.tables_at_work.clone(), outage.clone()));
+        let at_work = self.tables_at_work.clone();
+        self.world.spawn(Box::pin(serve(state, receiver, at_work, outage.clone())));
         tables.retain(|_, known| known.requests.strong_count() > 0 || known.outage.worked());
         tables.insert(key, Known { requests: sender.downgrade(), outage: outage.clone() });
         Ok((sender, outage))
@@ -105,6 +108,7 @@ impl TaskTables {
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
             let (requests, outage) = self.hub.requests(uri, settings)?;
             let writing = Writing {
+                world: self.hub.world.clone(),
                 store,
                 compression: self.settings.compression,
                 target_bytes: self.settings.target_file_bytes,
@@ -117,7 +121,7 @@ impl TaskTables {
         match opened {
             Ok((writing, requests, attempts)) => {
                 let encoders = self.hub.encoders.clone();
-                DeltaTable::start(&self.hub.runtime, encoders, writing, spec, requests, attempts)
+                DeltaTable::start(encoders, writing, spec, requests, attempts)
             }
             Err(error) => DeltaTable::failed(error),
         }

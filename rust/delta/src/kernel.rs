@@ -4,21 +4,20 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buoyant_kernel as delta_kernel;
-use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
 use buoyant_kernel_engine::{DefaultEngine, DefaultEngineBuilder};
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
 use delta_kernel::engine::arrow_utils::to_json_bytes;
 use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData};
 use sluice_core::{Code, Error};
-use tokio::runtime::Handle;
 
 use crate::store::{Claim, Store, store_error};
+use crate::world::{KernelExecutor, World};
 
-pub type KernelEngine = DefaultEngine<TokioMultiThreadExecutor>;
+pub type KernelEngine = DefaultEngine<KernelExecutor>;
 
-pub fn engine(store: &dyn Store, runtime: &Handle) -> KernelEngine {
+pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {
     DefaultEngineBuilder::new(store.objects())
-        .with_task_executor(Arc::new(TokioMultiThreadExecutor::new(runtime.clone())))
+        .with_task_executor(Arc::new(KernelExecutor(world.clone())))
         .build()
 }
 

@@ -22,6 +22,7 @@ mod stats;
 pub mod store;
 mod table;
 mod unit;
+pub mod world;
 mod writer;
 
 pub use hub::{Hub, Stores, TaskTables};

@@ -3,9 +3,9 @@
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use sluice_core::{Code, Error, Result};
-use tokio::runtime::Handle;
 
 use crate::store::{Store, commit_name, commit_path, root_path, store_error};
+use crate::world::World;
 
 /// `commitInfo.sluice`: who committed which intervals (I4). Public: `docs/exactly-once.md` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,10 +116,10 @@ impl Commit {
 }
 
 /// Reads the commit of a version that exists. Blocks; not for threads of the runtime.
-pub fn read_commit(store: &dyn Store, runtime: &Handle, version: u64) -> Result<Commit> {
+pub fn read_commit(store: &dyn Store, world: &dyn World, version: u64) -> Result<Commit> {
     let path = commit_path(&root_path(store)?, version);
     let objects = store.objects();
-    let bytes = runtime.block_on(async { objects.get(&path).await?.bytes().await });
+    let bytes = world.wait(async { objects.get(&path).await?.bytes().await });
     let bytes = bytes.map_err(|e| store_error(&format!("cannot read {}", commit_name(version)), &e))?;
     Commit::parse(version, &bytes)
 }

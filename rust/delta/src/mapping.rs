@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use sluice_core::schema::{DataType, Field, check_names};
 use sluice_core::{Code, Error, Result};
-use uuid::Uuid;
+
+use crate::world::World;
 
 const MODE: &str = "delta.columnMapping.mode";
 const MAX_ID: &str = "delta.columnMapping.maxColumnId";
@@ -19,6 +20,7 @@ fn is_on(properties: &BTreeMap<String, String>) -> bool {
 /// Prepares the fields that are not in `old`, at every level, for a table with these properties: with column mapping they
 /// get ids and physical names, and without it they must have names that go into Parquet files.
 pub fn map_new_fields(
+    world: &dyn World,
     fields: &mut [Field],
     old: &[Field],
     properties: &mut BTreeMap<String, String>,
@@ -39,7 +41,7 @@ pub fn map_new_fields(
     walk(fields, old, &mut |field| {
         max_id += 1;
         field.metadata.insert(ID.to_owned(), json!(max_id));
-        field.metadata.insert(PHYSICAL_NAME.to_owned(), json!(format!("col-{}", Uuid::new_v4())));
+        field.metadata.insert(PHYSICAL_NAME.to_owned(), json!(format!("col-{}", world.uuid())));
     });
     properties.insert(MAX_ID.to_owned(), max_id.to_string());
     Ok(())
@@ -80,6 +82,7 @@ fn walk_type(data_type: &mut DataType, old: Option<&DataType>, visit: &mut dyn F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::of_tests;
     use sluice_core::schema::Schema;
 
     fn fields(text: &str) -> Vec<Field> {
@@ -105,13 +108,13 @@ mod tests {
     fn only_new_fields_get_the_next_ids_at_every_level() {
         let mut properties = mapped("name");
         let mut first = fields(&struct_of("s", &long("a")));
-        map_new_fields(&mut first, &[], &mut properties).unwrap();
+        map_new_fields(&*of_tests(), &mut first, &[], &mut properties).unwrap();
         assert_eq!(properties[MAX_ID], "2");
         assert_eq!(first[0].metadata[ID], 1);
 
         let mut second = fields(&[struct_of("s", &[long("a"), long("b")].join(",")), long("c")].join(","));
         second[0].metadata = first[0].metadata.clone();
-        map_new_fields(&mut second, &first, &mut properties).unwrap();
+        map_new_fields(&*of_tests(), &mut second, &first, &mut properties).unwrap();
         assert_eq!(properties[MAX_ID], "4");
         assert_eq!(second[0], Field { data_type: second[0].data_type.clone(), ..first[0].clone() });
         assert_eq!(second[1].metadata[ID], 4);
@@ -127,14 +130,14 @@ mod tests {
     fn without_mapping_fields_carry_no_ids_and_plain_names() {
         let mut copied = fields(&long("a"));
         copied[0].metadata.insert(ID.into(), json!(7));
-        map_new_fields(&mut copied, &[], &mut mapped("none")).unwrap();
+        map_new_fields(&*of_tests(), &mut copied, &[], &mut mapped("none")).unwrap();
         assert_eq!(copied[0].metadata.get(ID), None);
         let mut spaced = fields(&struct_of("s", &long("a b")));
-        let error = map_new_fields(&mut spaced, &[], &mut BTreeMap::new()).unwrap_err();
+        let error = map_new_fields(&*of_tests(), &mut spaced, &[], &mut BTreeMap::new()).unwrap_err();
         assert!(
             error.message.contains("s.element.a b")
                 && error.message.contains("delta.columnMapping.mode=name")
         );
-        map_new_fields(&mut spaced, &[], &mut mapped("id")).unwrap();
+        map_new_fields(&*of_tests(), &mut spaced, &[], &mut mapped("id")).unwrap();
     }
 }

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use sluice_core::{Code, Error};
 use tracing::{info, warn};
 
-const BACKOFF_FIRST: Duration = Duration::from_millis(10);
+use crate::world::World;
+
 /// Before jitter; the longest wait is half as much again.
 const BACKOFF_LONGEST: Duration = Duration::from_secs(20);
 /// How often the log says that an outage goes on.
@@ -15,14 +16,9 @@ const REMIND: Duration = Duration::from_secs(600);
 /// A failure this long ago has nothing to do with the next one: nothing was tried since, the rows went elsewhere.
 const STALE: Duration = Duration::from_secs(3600);
 
-/// Exponential, with jitter of a half to one and a half.
-pub(crate) fn backoff(tries: u32, longest: Duration) -> Duration {
-    let wait = BACKOFF_FIRST.saturating_mul(1 << tries.min(16)).min(longest);
-    wait.mul_f64(rand::random_range(0.5..1.5))
-}
-
 /// What the tasks of a process know together of one table's store.
 pub(crate) struct Outage {
+    world: Arc<dyn World>,
     table: String,
     state: Mutex<State>,
 }
@@ -50,8 +46,8 @@ impl State {
 }
 
 impl Outage {
-    pub fn of(table: &str) -> Arc<Self> {
-        Arc::new(Outage { table: table.to_owned(), state: Mutex::default() })
+    pub fn of(world: Arc<dyn World>, table: &str) -> Arc<Self> {
+        Arc::new(Outage { world, table: table.to_owned(), state: Mutex::default() })
     }
 
     /// Whether anything with this table has ever worked in this process.
@@ -64,7 +60,7 @@ impl Outage {
     }
 
     fn tell(&self, error: &Error, left: Duration) {
-        let Some(lasted) = self.state().due(Instant::now()) else { return };
+        let Some(lasted) = self.state().due(self.world.now()) else { return };
         let (table, left) = (&self.table, Seconds(left));
         if lasted.is_zero() {
             warn!("the store of table {table} fails; it is tried again for {left}: {error}");
@@ -81,7 +77,11 @@ impl Outage {
             && let Some((since, _)) = state.times.take()
             && works
         {
-            info!("the store of table {} works again after {}", self.table, Seconds(since.elapsed()));
+            info!(
+                "the store of table {} works again after {}",
+                self.table,
+                Seconds(self.world.now() - since)
+            );
         }
     }
 }
@@ -113,7 +113,7 @@ impl Attempts {
         if error.code != Code::StoreIo {
             return Failure { error, failing: None };
         }
-        let now = Instant::now();
+        let now = self.outage.world.now();
         if self.failing.is_some_and(|failing| now - failing.last > STALE) {
             self.stop();
         }
@@ -130,7 +130,7 @@ impl Attempts {
     pub fn wait(&self, failure: &Failure, left: Duration) -> Duration {
         self.outage.tell(&failure.error, left);
         let tries = failure.failing.map_or(0, |failing| failing.tries);
-        backoff(tries, BACKOFF_LONGEST).min(left)
+        self.outage.world.backoff(tries, BACKOFF_LONGEST).min(left)
     }
 
     pub fn succeeded(&mut self) {
@@ -194,6 +194,7 @@ impl fmt::Display for Seconds {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a moment to count from")]
 impl Attempts {
     /// Fails since then.
     pub fn failing_for(outage: Arc<Outage>, time: Duration) -> Self {
@@ -204,8 +205,10 @@ impl Attempts {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "moments to count from")]
 mod tests {
     use super::*;
+    use crate::world::of_tests;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -219,7 +222,7 @@ mod tests {
 
     #[test]
     fn it_lasts_until_the_last_of_those_that_fail_works() {
-        let outage = Outage::of("t");
+        let outage = Outage::of(of_tests(), "t");
         let mut some = [Attempts::new(outage.clone()), Attempts::new(outage.clone())];
         let failure = || Error::new(Code::StoreIo, "away");
         for attempts in &mut some {
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_will_not_pass_is_not_tried_again() {
-        let mut attempts = Attempts::new(Outage::of("t"));
+        let mut attempts = Attempts::new(Outage::of(of_tests(), "t"));
         let denied = Error::new(Code::StoreDenied, "no");
         assert_eq!(attempts.failed(denied.clone()).left(MINUTE), None);
         assert_eq!(attempts.failed(denied.clone()).last(), denied);
@@ -245,15 +248,8 @@ mod tests {
 
     #[test]
     fn a_failure_of_long_ago_does_not_count() {
-        let mut attempts = Attempts::failing_for(Outage::of("t"), STALE + MINUTE);
+        let mut attempts = Attempts::failing_for(Outage::of(of_tests(), "t"), STALE + MINUTE);
         let failure = attempts.failed(Error::new(Code::StoreIo, "away"));
         assert_eq!(failure.left(MINUTE), Some(MINUTE));
-    }
-
-    #[test]
-    fn waits_grow_to_half_a_minute() {
-        let longest = |tries| (0..100).map(|_| backoff(tries, BACKOFF_LONGEST)).max().unwrap_or_default();
-        assert!(longest(1) <= Duration::from_millis(30));
-        assert!(longest(40) > Duration::from_secs(20) && longest(40) <= Duration::from_secs(30));
     }
 }

@@ -35,11 +35,13 @@ use crate::kernel::{KernelEngine, engine};
 use crate::physical::Layout;
 use crate::store::{LocalStore, Store};
 use crate::unit::StagedFile;
+use crate::world::{Tokio, World};
 use crate::writer::UnitWriter;
 
 struct Rig {
     _folder: TempDir,
     _runtime: Runtime,
+    world: Arc<dyn World>,
     store: Arc<LocalStore>,
     engine: Arc<KernelEngine>,
     table: Arc<TableInfo>,
@@ -51,7 +53,8 @@ impl Rig {
         let store = Arc::new(LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let engine = Arc::new(engine(&*store, runtime.handle()));
+        let world = Tokio::world(runtime.handle().clone());
+        let engine = Arc::new(engine(&*store, &world));
         let texts = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let table = TableInfo {
             schema: Schema { fields },
@@ -65,11 +68,12 @@ impl Rig {
             "schemaString": table.schema.to_json(), "partitionColumns": table.partition_by,
             "configuration": table.properties}});
         store.claim(0, format!("{protocol}\n{metadata}\n").as_bytes()).unwrap();
-        Rig { _folder: folder, _runtime: runtime, store, engine, table: Arc::new(table) }
+        Rig { _folder: folder, _runtime: runtime, world, store, engine, table: Arc::new(table) }
     }
 
     fn stage(&self, batches: &[RecordBatch]) -> Vec<StagedFile> {
-        let mut writer = UnitWriter::new(self.store.clone(), Compression::Snappy, u64::MAX);
+        let mut writer =
+            UnitWriter::new(self.store.clone(), self.world.clone(), Compression::Snappy, u64::MAX);
         batches.iter().for_each(|batch| writer.write(&self.table, batch).unwrap());
         writer.finish().unwrap()
     }

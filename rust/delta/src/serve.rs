@@ -1,14 +1,16 @@
 //! Serving one table: its requests one after the other, and again what a failure of its store stopped.
 
 use std::collections::{HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use sluice_core::error::{Error, Result};
 use sluice_core::schema::Schema;
 use sluice_core::table::TableInfo;
 use tokio::sync::{Semaphore, mpsc};
-use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::commit::{Group, Submission};
 use crate::outage::{Attempts, Outage};
@@ -75,7 +77,7 @@ impl Waiting {
     /// Does what comes next.
     fn advance(&mut self, state: &mut TableState) -> Result<()> {
         if self.group.is_none() && self.asks.is_empty() {
-            self.group = Some(self.next_group());
+            self.group = Some(self.next_group(state.world.uuid()));
         }
         if let Some(group) = &mut self.group {
             state.commit(group)?;
@@ -101,7 +103,7 @@ impl Waiting {
 
     /// As many units as can go together, in their order. A commit holds one `txn` for an app id: a second unit for it
     /// starts from the first one's end.
-    fn next_group(&mut self) -> Group {
+    fn next_group(&mut self, id: Uuid) -> Group {
         let mut app_ids = HashSet::new();
         let (group, later) =
             std::mem::take(&mut self.units).into_iter().partition(|submission: &Submission| {
@@ -111,7 +113,7 @@ impl Waiting {
                 free
             });
         self.units = later;
-        Group::new(group)
+        Group::new(id, group)
     }
 
     /// Ends what is not tried any longer. How long to wait for the next try; none: what is next is another thing.
@@ -167,6 +169,7 @@ pub(crate) async fn serve(
     at_work: Arc<Semaphore>,
     outage: Arc<Outage>,
 ) {
+    let world = state.world.clone();
     let mut waiting = Waiting::default();
     let mut attempts = Attempts::new(outage);
     loop {
@@ -174,28 +177,28 @@ pub(crate) async fn serve(
             let Some(first) = requests.recv().await else { return };
             waiting.add(first);
             if !waiting.units.is_empty() {
-                tokio::time::sleep(GROUP_LINGER).await;
+                world.sleep(GROUP_LINGER).await;
             }
         }
         let Ok(permit) = at_work.clone().acquire_owned().await else { return };
         while let Ok(request) = requests.try_recv() {
             waiting.add(request);
         }
-        let served = tokio::task::spawn_blocking(move || {
+        let served = world.blocking(move || {
             let _permit = permit;
             let wait = waiting.work_off(&mut state, &mut attempts);
             (state, waiting, attempts, wait)
         });
         let wait;
         match served.await {
-            Ok(back) => (state, waiting, attempts, wait) = back,
+            Some(back) => (state, waiting, attempts, wait) = back,
             // The panic hook has reported it; tasks learn it from their replies being dropped.
-            Err(_) => return,
+            None => return,
         }
         if let Some(wait) = wait {
-            let until = Instant::now() + wait;
-            // What is left when nobody is there any more is nobody's: what of it landed has landed.
-            while let Ok(request) = tokio::time::timeout_at(until, requests.recv()).await {
+            let mut over = world.sleep(wait);
+            while let Either::Left((request, _)) = select(pin!(requests.recv()), &mut over).await {
+                // What is left when nobody is there any more is nobody's: what of it landed has landed.
                 let Some(request) = request else { return };
                 waiting.add(request);
             }
@@ -208,11 +211,12 @@ mod tests {
     use sluice_core::error::Code;
 
     use super::*;
+    use crate::world::of_tests;
 
     #[test]
     fn a_table_that_never_worked_is_tried_for_a_minute() {
         for (worked, fails) in [(false, true), (true, false)] {
-            let outage = Outage::of("t");
+            let outage = Outage::of(of_tests(), "t");
             if worked {
                 Attempts::new(outage.clone()).succeeded();
             }

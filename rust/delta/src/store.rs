@@ -16,6 +16,7 @@ mod cloud;
 mod dynamodb;
 mod http;
 mod local;
+mod lock_table;
 mod settled;
 mod upload;
 
@@ -23,7 +24,9 @@ use http::{Refusal, Refused, without_xml};
 
 pub use clients::Clients;
 pub use cloud::{CloudStore, ConditionalPut, Lock};
+pub use dynamodb::DynamoLock;
 pub use local::LocalStore;
+pub use lock_table::{Entries, Entry, file_name as entry_name};
 pub use upload::{UploadBudget, Uploads};
 
 /// The way to one table's storage.

@@ -11,13 +11,13 @@ use sluice_core::schema::{Evolution, Schema, check_fits};
 use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
-use tokio::runtime::Handle;
 use tracing::info;
 
 use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, engine, kernel_error};
 use crate::log::read_commit;
 use crate::store::{Store, root_path, store_error};
+use crate::world::World;
 
 /// What a task wants of a table that it opens.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +51,7 @@ pub type Loaded = (Option<Arc<TableInfo>>, Vec<(String, Option<i64>)>);
 pub struct TableState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) engine: KernelEngine,
-    runtime: Handle,
+    pub(crate) world: Arc<dyn World>,
     current: Option<Current>,
 }
 
@@ -75,9 +75,9 @@ pub struct Advance {
 }
 
 impl TableState {
-    pub fn new(store: Arc<dyn Store>, runtime: Handle) -> Self {
-        let engine = engine(&*store, &runtime);
-        TableState { store, engine, runtime, current: None }
+    pub fn new(store: Arc<dyn Store>, world: Arc<dyn World>) -> Self {
+        let engine = engine(&*store, &world);
+        TableState { store, engine, world, current: None }
     }
 
     pub(crate) fn uri(&self) -> &str {
@@ -131,7 +131,7 @@ impl TableState {
         let objects = self.store.objects();
         // Past the temporary commits of the DynamoDB lock, of which there may be very many.
         let mut listing = objects.list_with_offset(Some(&prefix), &prefix.clone().join(".~"));
-        self.runtime.block_on(async {
+        self.world.wait(async {
             while let Some(entry) = listing.next().await {
                 let entry = entry.map_err(|e| store_error(&doing(), &e))?;
                 let of_log = entry.location.prefix_match(&prefix).is_some_and(|parts| parts.count() == 1);
@@ -225,7 +225,7 @@ impl TableState {
         let mut held = old.held.clone();
         let mut metadata_changed = false;
         for version in from + 1..=snapshot.version() {
-            let commit = read_commit(&*self.store, &self.runtime, version)?;
+            let commit = read_commit(&*self.store, &*self.world, version)?;
             if commit.origin.is_some_and(|origin| origin.commit == ours) {
                 advance.landed = Some(version);
             }

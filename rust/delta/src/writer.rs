@@ -12,15 +12,14 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
-use uuid::Uuid;
 
-use crate::actions::millis_since_epoch;
 use crate::dictionary::columns_of_many_values;
 use crate::partition::{PartitionValue, split};
 use crate::physical::Layout;
 use crate::stats::{FOOTER_TEXT_BYTES, Observed, without_footer};
 use crate::store::{DataFile, Store, store_error};
 use crate::unit::StagedFile;
+use crate::world::World;
 
 /// Encoded size at which a row group is closed and written out: what one open file holds in memory at most.
 const ROW_GROUP_BYTES: usize = 32 << 20;
@@ -32,10 +31,11 @@ const OPEN_FILES: usize = 64;
 /// The files of one staged unit.
 pub struct UnitWriter {
     store: Arc<dyn Store>,
+    world: Arc<dyn World>,
     compression: Compression,
     target_bytes: u64,
     unit_bytes: usize,
-    unit: Uuid,
+    unit: String,
     layout: Option<Arc<Layout>>,
     created: usize,
     /// The one written to longest ago comes first.
@@ -53,13 +53,19 @@ struct OpenFile {
 }
 
 impl UnitWriter {
-    pub fn new(store: Arc<dyn Store>, compression: Compression, target_bytes: u64) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        world: Arc<dyn World>,
+        compression: Compression,
+        target_bytes: u64,
+    ) -> Self {
         UnitWriter {
+            unit: world.uuid().to_string(),
             store,
+            world,
             compression,
             target_bytes,
             unit_bytes: UNIT_BYTES,
-            unit: Uuid::new_v4(),
             layout: None,
             created: 0,
             open: vec![],
@@ -178,7 +184,7 @@ impl UnitWriter {
             name: file.name,
             size,
             rows: file.rows,
-            modified: millis_since_epoch(),
+            modified: self.world.epoch_millis(),
             table: layout.table.clone(),
         });
         Ok(())
@@ -236,6 +242,7 @@ mod tests {
 
     use super::*;
     use crate::store::{Claim, LocalStore};
+    use crate::world::of_tests;
 
     /// A local store that counts open files.
     struct Counting {
@@ -326,7 +333,7 @@ mod tests {
     #[test]
     fn of_2000_partitions_in_a_batch_few_are_open_at_once() {
         let (folder, store) = store();
-        let mut writer = UnitWriter::new(store.clone(), Compression::None, u64::MAX);
+        let mut writer = UnitWriter::new(store.clone(), of_tests(), Compression::None, u64::MAX);
         writer.write(&table(), &rows((0..6000).map(|n| n * 7 % 2000))).unwrap();
         // The last ones are still open, so that these rows go to the same files.
         writer.write(&table(), &rows((5990..6000).map(|n| n * 7 % 2000))).unwrap();
@@ -342,7 +349,7 @@ mod tests {
     #[test]
     fn row_groups_are_written_out_when_all_files_together_hold_too_much() {
         let (_folder, store) = store();
-        let mut writer = UnitWriter::new(store, Compression::None, u64::MAX);
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);
         writer.unit_bytes = 1 << 20;
         for _ in 0..20 {
             writer.write(&table(), &rows((0..2000).map(|n| n % 5))).unwrap();
@@ -356,7 +363,7 @@ mod tests {
     #[test]
     fn nothing_is_left_of_a_discarded_unit() {
         let (folder, store) = store();
-        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::Zstd, u64::MAX);
         writer.write(&table(), &rows(0..100)).unwrap();
         assert!(!writer.open.is_empty() && !writer.finished.is_empty());
         writer.discard();
@@ -366,7 +373,7 @@ mod tests {
     #[test]
     fn rows_for_another_schema_go_to_another_file() {
         let (_folder, store) = store();
-        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::Zstd, u64::MAX);
         let mut other = (*table()).clone();
         other.properties.insert("delta.appendOnly".into(), "true".into());
         writer.write(&table(), &rows(0..1)).unwrap();
@@ -386,7 +393,7 @@ mod tests {
         let columns: [ArrayRef; 2] =
             [Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))];
         let rows = RecordBatch::try_new(table.schema.arrow(), columns.into()).unwrap();
-        let mut writer = UnitWriter::new(store, Compression::Zstd, u64::MAX);
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::Zstd, u64::MAX);
         let error = writer.write(&Arc::new(table), &rows).unwrap_err();
         assert_eq!(error.code, Code::RecordNull);
         assert!(error.message.starts_with("column v: "), "{error}");

@@ -1,4 +1,5 @@
 //! Committing to real tables: races, lost replies, other writers, damage. I1–I5 as in `docs/exactly-once.md`.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

@@ -1,5 +1,6 @@
 //! Stores that are away for a while: the task goes on by itself, every row is in the table once (I1), the intervals join (I4),
 //! no call waits for the store, and the log says once what is wrong.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

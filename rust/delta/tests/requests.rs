@@ -1,5 +1,6 @@
 //! What goes over the wire where no real service can be had: Google Cloud Storage, encryption by KMS, a proxy, a certificate
 //! of one's own. A server on the loopback address answers as the service would.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;

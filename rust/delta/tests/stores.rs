@@ -1,5 +1,6 @@
 //! The contract of [`Store`], over every way of claiming a version: in memory, by link, by conditional put on a real S3
 //! server, under the DynamoDB lock. I5 as in `docs/exactly-once.md`.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
 #![allow(clippy::unwrap_used)]
 
 mod servers;

@@ -1,4 +1,5 @@
 //! Tables as users have them: creation with properties and partitions, growing schemas, and every writer feature.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
 #![allow(clippy::unwrap_used)]
 
 mod common;

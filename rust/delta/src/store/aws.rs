@@ -1,5 +1,7 @@
 //! AWS as the settings, the environment and the machine say: region, credentials, HTTP.
 
+#![expect(clippy::disallowed_methods, reason = "a simulation has no AWS")]
+
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

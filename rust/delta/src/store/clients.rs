@@ -16,10 +16,12 @@ use tokio::runtime::Handle;
 use url::Url;
 
 use super::cloud::{CloudStore, ConditionalPut, Lock};
-use super::dynamodb::{DynamoLock, LockTable};
+use super::dynamodb::DynamoLock;
 use super::http::Connector;
+use super::lock_table::{Entries, LockTable};
 use super::upload::{UploadBudget, Uploads};
 use super::{LocalStore, Store, aws, path_of, store_error};
+use crate::world::{Tokio, World};
 
 /// How often and how long one request is tried again by the client; what then fails is tried again as a whole.
 const REQUEST_RETRIES: usize = 6;
@@ -27,7 +29,7 @@ const REQUEST_RETRY_TIME: Duration = Duration::from_secs(30);
 
 /// The clients of a process.
 pub struct Clients {
-    runtime: Handle,
+    world: Arc<dyn World>,
     budget: UploadBudget,
     known: Mutex<HashMap<(String, StoreSettings), Client>>,
 }
@@ -42,7 +44,7 @@ struct Client {
 
 impl Clients {
     pub fn new(runtime: Handle) -> Self {
-        Clients { runtime, budget: UploadBudget::default(), known: Mutex::default() }
+        Clients { world: Tokio::world(runtime), budget: UploadBudget::default(), known: Mutex::default() }
     }
 
     /// The store of a table. Asks no service; where the settings leave the region open, it may ask the instance.
@@ -63,11 +65,11 @@ impl Clients {
         let client = self.client(&url, settings)?;
         let uploads = Uploads {
             objects: client.objects.clone(),
-            runtime: self.runtime.clone(),
+            world: self.world.clone(),
             part_bytes: settings.upload_part_bytes as usize,
             budget: self.budget.clone(),
         };
-        let lock = lock(&url, settings, client)?;
+        let lock = lock(&url, settings, client, &self.world)?;
         Ok(Arc::new(CloudStore::new(url, uploads, lock)?))
     }
 
@@ -86,7 +88,7 @@ impl Clients {
     fn connect(&self, url: &Url, settings: &StoreSettings) -> Result<Client> {
         let (objects, lock_table): (Arc<dyn ObjectStore>, _) = match url.scheme() {
             "s3" | "s3a" => {
-                let config = self.runtime.block_on(aws::config(settings))?;
+                let config = self.world.wait(aws::config(settings))?;
                 (s3(url, settings, &config)?, Some(LockTable::new(&config, settings)))
             }
             "az" | "azure" | "abfs" | "abfss" => (azure(url, settings)?, None),
@@ -111,8 +113,8 @@ fn refuse_unheard_lock(settings: &StoreSettings) -> Result<()> {
     Ok(())
 }
 
-fn lock(url: &Url, settings: &StoreSettings, client: Client) -> Result<Lock> {
-    let Some(table) = client.lock_table else {
+fn lock(url: &Url, settings: &StoreSettings, client: Client, world: &Arc<dyn World>) -> Result<Lock> {
+    let Some(table) = client.lock_table.map(Arc::new) else {
         return Ok(Lock::ConditionalPut(ConditionalPut::default()));
     };
     let root = path_of(url)?;
@@ -121,7 +123,7 @@ fn lock(url: &Url, settings: &StoreSettings, client: Client) -> Result<Lock> {
         CommitLock::Store => {
             // An endpoint of S3's without one of DynamoDB's: there is none.
             let reachable = settings.dynamodb.endpoint.is_some() || settings.s3.endpoint.is_none();
-            let other = reachable.then(|| (table, vec![named("s3"), named("s3a")]));
+            let other = reachable.then(|| (table as Arc<dyn Entries>, vec![named("s3"), named("s3a")]));
             Lock::ConditionalPut(ConditionalPut { may_be_ignored: true, other })
         }
         CommitLock::DynamoDb => {
@@ -132,7 +134,8 @@ fn lock(url: &Url, settings: &StoreSettings, client: Client) -> Result<Lock> {
             };
             let other = if scheme == "s3" { "s3a" } else { "s3" };
             Lock::DynamoDb(Arc::new(DynamoLock {
-                table,
+                world: world.clone(),
+                entries: table,
                 table_path: named(scheme),
                 other_path: named(other),
                 objects: client.objects,

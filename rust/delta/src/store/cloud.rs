@@ -6,13 +6,14 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use sluice_core::{Code, Error, Result};
-use tokio::runtime::Handle;
 use url::Url;
 
-use super::dynamodb::{DynamoLock, LockTable};
+use super::dynamodb::DynamoLock;
+use super::lock_table::Entries;
 use super::settled::Settled;
 use super::upload::{UploadedFile, Uploads};
 use super::{Claim, DataFile, Store, commit_path, path_of, put_if_absent, store_error};
+use crate::world::World;
 
 /// Found out with an object of this name whether the store minds the condition of a put. It stays there.
 const PROBE: &str = ".sluice/conditional-put";
@@ -28,7 +29,7 @@ pub struct ConditionalPut {
     /// Whether there are stores of this kind that take the condition and do not mind it.
     pub may_be_ignored: bool,
     /// Where writers under the other lock would have entries, and under which names of the table.
-    pub other: Option<(LockTable, Vec<String>)>,
+    pub other: Option<(Arc<dyn Entries>, Vec<String>)>,
 }
 
 pub struct CloudStore {
@@ -45,8 +46,8 @@ impl CloudStore {
         Ok(CloudStore { root, path, uploads, lock, checked: OnceLock::new() })
     }
 
-    fn runtime(&self) -> &Handle {
-        &self.uploads.runtime
+    fn world(&self) -> &dyn World {
+        &*self.uploads.world
     }
 
     fn at(&self, name: &str) -> Result<Path> {
@@ -127,7 +128,7 @@ impl Store for CloudStore {
 
     fn check(&self) -> Result<()> {
         if self.checked.get().is_none() {
-            self.runtime().block_on(async {
+            self.world().wait(async {
                 match &self.lock {
                     Lock::ConditionalPut(conditional) => self.check_conditional_put(conditional).await,
                     Lock::DynamoDb(lock) => lock.check().await,
@@ -148,12 +149,12 @@ impl Store for CloudStore {
     }
 
     fn delete(&self, name: &str) -> Result<()> {
-        let deleted = self.runtime().block_on(self.uploads.objects.delete(&self.at(name)?));
+        let deleted = self.world().wait(self.uploads.objects.delete(&self.at(name)?));
         deleted.map_err(|e| store_error(&format!("cannot delete {name}"), &e))
     }
 
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
-        self.runtime().block_on(async {
+        self.world().wait(async {
             match &self.lock {
                 Lock::ConditionalPut(_) => self.claim_by_put(version, commit).await,
                 Lock::DynamoDb(lock) => lock.claim(version, commit).await,

@@ -1,5 +1,7 @@
 //! A local file system, or a mounted one with hard links (not FUSE, SMB or exFAT without them).
 
+#![expect(clippy::disallowed_methods, reason = "a simulation has no file system")]
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

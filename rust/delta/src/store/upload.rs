@@ -6,11 +6,11 @@ use std::sync::Arc;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use sluice_core::Result;
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{DataFile, store_error};
+use crate::world::World;
 
 /// What the parts on their way may hold in memory, all files of a process together.
 const BYTES_ON_THEIR_WAY: usize = 128 << 20;
@@ -31,7 +31,7 @@ impl Default for UploadBudget {
 #[derive(Clone)]
 pub struct Uploads {
     pub objects: Arc<dyn ObjectStore>,
-    pub runtime: Handle,
+    pub world: Arc<dyn World>,
     pub part_bytes: usize,
     pub budget: UploadBudget,
 }
@@ -58,8 +58,8 @@ impl UploadedFile {
     /// Sends the buffer as the next part. Waits while too much is on its way.
     fn send_part(&mut self) -> object_store::Result<()> {
         let payload = PutPayload::from(std::mem::take(&mut self.buffer));
-        let Uploads { objects, runtime, budget, .. } = &self.uploads;
-        runtime.block_on(async {
+        let Uploads { objects, world, budget, .. } = &self.uploads;
+        world.wait(async {
             let parts = match &mut self.parts {
                 Some(parts) => parts,
                 none => none.insert(Parts {
@@ -86,14 +86,14 @@ impl UploadedFile {
     fn complete(&mut self) -> object_store::Result<()> {
         if self.parts.is_none() {
             let payload = PutPayload::from(std::mem::take(&mut self.buffer));
-            let Uploads { objects, runtime, .. } = &self.uploads;
-            return runtime.block_on(objects.put(&self.path, payload)).map(|_| ());
+            let Uploads { objects, world, .. } = &self.uploads;
+            return world.wait(objects.put(&self.path, payload)).map(|_| ());
         }
         if !self.buffer.is_empty() {
             self.send_part()?;
         }
         let Some(parts) = &mut self.parts else { return Ok(()) };
-        self.uploads.runtime.block_on(async {
+        self.uploads.world.wait(async {
             while let Some(done) = parts.on_their_way.join_next().await {
                 done??;
             }
@@ -130,11 +130,11 @@ impl DataFile for UploadedFile {
 impl Drop for UploadedFile {
     fn drop(&mut self) {
         if let Some(mut parts) = self.parts.take() {
-            self.uploads.runtime.spawn(async move {
+            self.uploads.world.spawn(Box::pin(async move {
                 parts.on_their_way.shutdown().await;
                 // Best effort: no reader sees parts, and a lifecycle rule of the bucket takes them away (docs/stores.md).
                 let _ = parts.upload.abort().await;
-            });
+            }));
         }
     }
 }

@@ -21,6 +21,7 @@ use sluice_core::task::{Actions, BadRow, Task};
 use sluice_core::{Error, Result};
 use sluice_delta::audit::{Audit, audit};
 use sluice_delta::store::{Claim, DataFile, LocalStore, Store};
+use sluice_delta::world::Tokio;
 use sluice_delta::{Hub, TaskTables};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -163,7 +164,7 @@ impl Rig {
             let inner = LocalStore::new(Url::parse(uri).unwrap())?;
             Ok(Arc::new(FaultyStore { inner, faults: faults.clone(), outages: outages.clone() }))
         };
-        Hub::with_stores(self.runtime.handle().clone(), 2, Box::new(open))
+        Hub::with_stores(Tokio::world(self.runtime.handle().clone()), 2, Box::new(open))
     }
 
     pub fn settings(&self, extra: &[(&str, &str)]) -> Settings {

@@ -11,6 +11,7 @@ use sluice_core::settings::StoreSettings;
 use sluice_delta::store::{
     Clients, CloudStore, ConditionalPut, LocalStore, Lock, Store, UploadBudget, Uploads,
 };
+use sluice_delta::world::Tokio;
 use sluice_testkit::{Azurite, Components, DynamoDb, FaultProxy, S3Options, S3Program, S3Server};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -212,7 +213,7 @@ impl Place {
             Way::Memory(objects) => {
                 let uploads = Uploads {
                     objects: objects.clone(),
-                    runtime: runtime().handle().clone(),
+                    world: Tokio::world(runtime().handle().clone()),
                     part_bytes: 8 << 20,
                     budget: UploadBudget::default(),
                 };
