@@ -94,6 +94,11 @@ codes! {
          topic was deleted and created again, or lost its end."
         "If the topic is a new one, give the connector another name: its offsets then start anew, and the rows of the old \
          topic stay. If the topic lost records that are in the table, wait until it has grown past the table's offset.";
+    PredecessorRuns "PREDECESSOR_RUNS" Fatal
+        "The job that the table is taken over from (`delta.kafka-delta-ingest.app.id`) has written to the table since its \
+         offset was read: it still runs."
+        "Stop the job, then restart the task: where the table holds no offset of Sluice's own it starts from what the job \
+         wrote last. Where the message says that both have written, compare the rows from the offset that it names on.";
     TableCorrupt "TABLE_CORRUPT" Fatal
         "The Delta log cannot be read."
         "The message names the file. Repair the table, then restart the task.";

@@ -46,6 +46,46 @@ impl fmt::Display for TopicPartition {
     }
 }
 
+/// Whose `txn` a partition starts from where the table holds none of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    pub app_id: String,
+    /// What a `txn` version of this app id counts.
+    pub counts: Counts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// The last offset that was written, as kafka-delta-ingest has it.
+    LastWritten,
+}
+
+impl Predecessor {
+    /// kafka-delta-ingest's app ids have no topic in them (its `txn_app_id_for_partition`).
+    pub fn kafka_delta_ingest(app_id: &str, partition: i32) -> Self {
+        Predecessor { app_id: format!("{app_id}-{partition}"), counts: Counts::LastWritten }
+    }
+
+    /// What the table holds of it.
+    pub fn holds(self, version: Option<i64>) -> TakenOver {
+        let held = version.filter(|version| *version >= 0);
+        let next = held.map(|version| match self.counts {
+            Counts::LastWritten => version.saturating_add(1),
+        });
+        TakenOver { app_id: self.app_id, version, next }
+    }
+}
+
+/// A predecessor's `txn` when it was loaded. As long as it stays so, nobody else writes what the partition writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenOver {
+    pub app_id: String,
+    /// None: the table held none.
+    pub version: Option<i64>,
+    /// The offset to go on from.
+    pub next: Option<i64>,
+}
+
 /// What a staged unit covers of one partition: the offsets from `from` up to, not including, `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
@@ -53,16 +93,28 @@ pub struct Interval {
     pub app_id: String,
     /// The `txn` version that the table has to hold for the unit to be committed; none: no `txn` yet.
     pub expected: Option<i64>,
-    /// Equal to `expected`, or the first offset that was delivered where the table holds none.
+    /// Equal to `expected`; where there is none, the predecessor's next offset or the first one that was delivered.
     pub from: i64,
     pub to: i64,
     /// Rows of the interval. Less than `to - from` where offsets have no record or make no row.
     pub rows: u64,
+    /// The predecessor, which must not have moved since.
+    pub taken_over: Option<TakenOver>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kafka_delta_ingest_holds_the_last_offset_that_it_wrote() {
+        let held = |version| Predecessor::kafka_delta_ingest("web-requests", 3).holds(version);
+        assert_eq!(held(Some(0)).app_id, "web-requests-3");
+        assert_eq!(
+            [None, Some(-1), Some(0), Some(41)].map(|v| held(v).next),
+            [None, None, Some(1), Some(42)]
+        );
+    }
 
     #[test]
     fn app_ids_keep_every_name() {

@@ -72,8 +72,8 @@ fn inline_code(text: &str) -> impl Iterator<Item = &str> {
 fn settings_named_in(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(PREFIX).filter_map(|(at, _)| {
         let before = text[..at].chars().next_back();
-        let name = text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || c == '.')).next()?;
-        let name = name.trim_end_matches('.');
+        let name = text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c))).next()?;
+        let name = name.trim_end_matches(['.', '-']);
         let inside = before.is_some_and(|c| c.is_alphanumeric() || c == '.');
         (!inside && name.len() > PREFIX.len()).then_some(name)
     })

@@ -14,13 +14,14 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::StructType;
 use delta_kernel::transaction::CommitResult;
 use serde::Serialize;
+use sluice_core::offsets::{Interval, TakenOver};
 use sluice_core::schema::still_fits;
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::kernel::{ClaimCommitter, kernel_error};
-use crate::log::{IntervalOrigin, Origin, UnitOrigin};
+use crate::log::{IntervalOrigin, Origin, TakenOverOrigin, UnitOrigin};
 use crate::table::{Advance, TableState};
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
@@ -105,7 +106,7 @@ impl TableState {
         for submission in std::mem::take(&mut group.units) {
             match self.check(&submission.unit) {
                 Ok(None) => group.units.push(submission),
-                Ok(Some(reason)) => submission.end(Outcome::Fenced { reason }),
+                Ok(Some(outcome)) => submission.end(outcome),
                 Err(error) => {
                     failed.get_or_insert(error);
                     group.units.push(submission);
@@ -115,27 +116,35 @@ impl TableState {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Why the unit is fenced, if it is.
-    fn check(&mut self, unit: &StagedUnit) -> Result<Option<String>> {
+    /// What becomes of the unit where it may not be committed.
+    fn check(&mut self, unit: &StagedUnit) -> Result<Option<Outcome>> {
+        let fenced = |reason: String| Ok(Some(Outcome::Fenced { reason }));
         for interval in &unit.intervals {
             let held = self.held(&interval.app_id)?;
             if held != interval.expected {
                 let name =
                     |offset: Option<i64>| offset.map_or("no offset".to_owned(), |o| format!("offset {o}"));
-                return Ok(Some(format!(
+                return fenced(format!(
                     "for {} the table holds {}, and these rows start from {}",
                     interval.partition,
                     name(held),
                     name(interval.expected)
-                )));
+                ));
+            }
+            if let Some(predecessor) = &interval.taken_over {
+                let held = self.held(&predecessor.app_id)?;
+                // Gone is not moved: a table may forget it.
+                if let Some(moved) = held.filter(|_| held != predecessor.version) {
+                    return Ok(Some(Outcome::Failed(still_runs(interval, predecessor, moved))));
+                }
             }
         }
         let info = &self.current()?.info;
         let changed = unit.files.iter().filter(|file| file.table != *info);
         let misfit = changed.map(|file| still_fits(&file.table, info)).find_map(Result::err);
-        Ok(misfit.map(|changes| {
-            format!("another writer changed the table since the rows were converted: {changes}")
-        }))
+        misfit.map_or(Ok(None), |changes| {
+            fenced(format!("another writer changed the table since the rows were converted: {changes}"))
+        })
     }
 
     fn end_all(&self, group: &mut Group, version: u64) -> Result<()> {
@@ -233,25 +242,47 @@ fn commit_info<'a>(
     Ok((batch, kernel_schema))
 }
 
-fn interval_origin(interval: &sluice_core::offsets::Interval) -> IntervalOrigin {
+fn still_runs(interval: &Interval, predecessor: &TakenOver, moved: i64) -> Error {
+    let TakenOver { app_id, version, next } = predecessor;
+    let had = version.map_or("no version".to_owned(), |version| format!("version {version}"));
+    let both = match (interval.expected, next) {
+        (Some(_), Some(next)) => format!(". Both have written, from offset {next} on"),
+        (Some(_), None) => ". Both have written".to_owned(),
+        (None, _) => String::new(),
+    };
+    let message = format!(
+        "{} was taken over when the txn of {app_id:?} had {had}, and it has version {moved} now: the job still runs{both}",
+        interval.partition
+    );
+    Error::new(Code::PredecessorRuns, message)
+}
+
+fn interval_origin(interval: &Interval) -> IntervalOrigin {
+    let first = interval.taken_over.as_ref().filter(|_| interval.expected.is_none());
+    let taken_over = first.and_then(|predecessor| {
+        Some(TakenOverOrigin { app_id: predecessor.app_id.clone(), version: predecessor.version? })
+    });
     IntervalOrigin {
         topic: interval.partition.topic.to_string(),
         partition: interval.partition.partition,
         from_offset: interval.from,
         to_offset: interval.to,
         rows: interval.rows as i64,
+        taken_over,
     }
 }
 
 fn origin_schema() -> ArrowSchema {
     let field = |name: &str, data_type| Field::new(name, data_type, true);
     let list = |of| DataType::List(Arc::new(Field::new("element", DataType::Struct(of), true)));
+    let taken_over = Fields::from(vec![field("appId", DataType::Utf8), field("version", DataType::Int64)]);
     let interval = Fields::from(vec![
         field("topic", DataType::Utf8),
         field("partition", DataType::Int32),
         field("fromOffset", DataType::Int64),
         field("toOffset", DataType::Int64),
         field("rows", DataType::Int64),
+        field("takenOver", DataType::Struct(taken_over)),
     ]);
     let unit = Fields::from(vec![
         field("connector", DataType::Utf8),

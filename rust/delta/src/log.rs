@@ -31,6 +31,16 @@ pub struct IntervalOrigin {
     /// The next offset to read.
     pub to_offset: i64,
     pub rows: i64,
+    /// Of a partition's first interval: whose `txn` it starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_over: Option<TakenOverOrigin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TakenOverOrigin {
+    pub app_id: String,
+    pub version: i64,
 }
 
 /// The actions of one commit, as far as Sluice looks at them.

@@ -145,6 +145,121 @@ fn a_zombie_is_fenced() {
     assert!(rig.audit().is_clean());
 }
 
+const TAKES_OVER: [(&str, &str); 2] = [("topics", "t"), ("delta.kafka-delta-ingest.app.id", "ingest")];
+
+/// A table that kafka-delta-ingest filled up to and with offset 9 of partition 0.
+fn taken_over() -> Rig {
+    let rig = Rig::new();
+    rig.task(&rig.process(), &[]).open(&[0]).unwrap();
+    rig.commit_by_hand(&ingested(9));
+    rig
+}
+
+fn ingested(offset: i64) -> String {
+    format!("{{\"txn\":{{\"appId\":\"ingest-0\",\"version\":{offset},\"lastUpdated\":1628003413471}}}}\n")
+}
+
+/// The first interval of what was taken over, and how often it is in the log.
+fn first_interval(rig: &Rig) -> (usize, serde_json::Value) {
+    let commits = rig.log();
+    let mut intervals = commits.iter().filter_map(|commit| {
+        let info = commit.lines().find(|line| line.contains(r#""commitInfo""#))?;
+        let info: serde_json::Value = serde_json::from_str(info).unwrap();
+        info["commitInfo"]["sluice"]["units"][0]["intervals"].get(0).cloned()
+    });
+    let first = intervals.next().unwrap();
+    (commits.iter().filter(|commit| commit.contains("takenOver")).count(), first)
+}
+
+#[test]
+fn a_task_goes_on_behind_kafka_delta_ingest_and_says_so_once() {
+    let rig = taken_over();
+    let mut task = rig.task(&rig.process(), &TAKES_OVER);
+    task.open(&[0, 1]).unwrap();
+    assert_eq!(task.rewinds, [(0, 10)]);
+    task.put(0, 10..15).unwrap();
+    task.put(1, 0..2).unwrap();
+    task.until_committed(0, 15).unwrap();
+    task.until_committed(1, 2).unwrap();
+    task.put(0, 15..20).unwrap();
+    task.until_committed(0, 20).unwrap();
+    let mut again = rig.task(&rig.process(), &TAKES_OVER);
+    again.open(&[0]).unwrap();
+    assert_eq!(again.rewinds, [(0, 20)]);
+    again.put(0, 20..22).unwrap();
+    again.until_committed(0, 22).unwrap();
+    let (count, first) = first_interval(&rig);
+    let taken_over = serde_json::json!({"appId": "ingest-0", "version": 9});
+    assert_eq!((count, &first["fromOffset"], &first["takenOver"]), (1, &10.into(), &taken_over));
+    assert!(rig.audit().is_clean());
+    assert_eq!(rig.values(), (10..22).chain([value(1, 0), value(1, 1)]).collect::<Vec<_>>());
+}
+
+/// I1, I4: the commit that takes over lands with a lost reply, or another one of ours is quicker.
+#[test]
+fn taking_over_is_done_once_whatever_the_store_says() {
+    for fault in [Fault::ClaimLandsAndFails, Fault::ClaimLandsAndLooksTaken, Fault::ClaimFails] {
+        let rig = taken_over();
+        let mut zombie =
+            rig.task(&rig.process(), &[&TAKES_OVER[..], &[("delta.commit.interval.ms", "1500")]].concat());
+        zombie.open(&[0]).unwrap();
+        zombie.put(0, 10..13).unwrap();
+        let mut task = rig.task(&rig.process(), &TAKES_OVER);
+        task.open(&[0]).unwrap();
+        rig.faults.lock().unwrap().extend([fault; 2]);
+        task.put(0, 10..15).unwrap();
+        task.until_committed(0, 15).unwrap();
+        assert_eq!((zombie.until_rewound(), zombie.rewinds[0]), (Ok((0, 15)), (0, 10)), "{fault:?}");
+        zombie.put(0, 15..17).unwrap();
+        zombie.until_committed(0, 17).unwrap();
+        assert_eq!((rig.values(), first_interval(&rig).0), ((10..17).collect(), 1), "{fault:?}");
+        assert!(rig.audit().is_clean(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_predecessor_that_still_runs_fails_the_task_before_a_row_is_written_twice() {
+    for (id, version, now) in [(0, "version 9", "version 14"), (1, "no version", "version 3")] {
+        let rig = taken_over();
+        let mut task = rig.task(&rig.process(), &TAKES_OVER);
+        task.open(&[0, 1]).unwrap();
+        let moved = if id == 0 { ingested(14) } else { ingested(3).replace("ingest-0", "ingest-1") };
+        rig.commit_by_hand(&moved);
+        task.put(id, 10..13).unwrap();
+        let error = task.until_failed();
+        assert_eq!(error.code, Code::PredecessorRuns, "{error}");
+        let said = |word: &str| error.message.contains(word);
+        assert!(said("ingest-") && said(version) && said(now) && !said("Both"), "{error}");
+        assert_eq!((rig.values(), task.committed(id)), (vec![], (id == 0).then_some(10)));
+        let mut again = rig.task(&rig.process(), &TAKES_OVER);
+        again.open(&[0]).unwrap();
+        again.put(0, 15..16).unwrap();
+        again.until_committed(0, 16).unwrap();
+        assert_eq!(again.rewinds, [(0, if id == 0 { 15 } else { 10 })], "what it wrote last counts");
+    }
+}
+
+/// Its rows may be in the table twice by then, which must not go on.
+#[test]
+fn a_predecessor_that_writes_later_is_noticed_as_long_as_the_task_runs() {
+    let rig = taken_over();
+    let process = rig.process();
+    let mut other = rig.task(&process, &[]);
+    other.open(&[5]).unwrap();
+    let mut task = rig.task(&process, &TAKES_OVER);
+    task.open(&[0]).unwrap();
+    task.put(0, 10..12).unwrap();
+    task.until_committed(0, 12).unwrap();
+    rig.commit_by_hand(&ingested(14));
+    task.put(0, 12..15).unwrap();
+    other.put(5, 0..3).unwrap();
+    let error = task.until_failed();
+    assert_eq!(error.code, Code::PredecessorRuns);
+    assert!(error.message.contains("Both have written, from offset 10 on"), "{error}");
+    other.until_committed(5, 3).unwrap();
+    assert_eq!(task.committed(0), Some(12), "a unit of another task in the same commit is untouched");
+}
+
 /// Another writer adds a column: files that were converted before still fit, and Kafka is not read again.
 #[test]
 fn a_column_that_another_writer_adds_is_taken_in() {

@@ -27,6 +27,7 @@ pub const OF_A_TABLE: &[&str] = &[
     KEY_MODE,
     KEY_PREFIX,
     DERIVED_COLUMNS,
+    KAFKA_DELTA_INGEST_APP_ID,
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -158,6 +159,7 @@ pub const SCHEMA_UNKNOWN_FIELDS: &str = "delta.schema.unknown.fields";
 pub const INPUT_MODE: &str = "delta.input.mode";
 pub const RAW_FORMAT: &str = "delta.raw.format";
 pub const RAW_JSON_STRINGS: &str = "delta.raw.json.strings";
+pub const KAFKA_DELTA_INGEST_APP_ID: &str = "delta.kafka-delta-ingest.app.id";
 pub const COMMIT_INTERVAL_MS: &str = "delta.commit.interval.ms";
 pub const COMMIT_MAX_BYTES: &str = "delta.commit.max.bytes";
 pub const COMMIT_MAX_RECORDS: &str = "delta.commit.max.records";
@@ -463,6 +465,19 @@ pub const SETTINGS: &[Setting] = &[
         title: "Derived columns",
         doc: "Columns that Sluice computes for each row, such as `event_date = date(ts); country = \
               field(address.country); ingested = kafka.timestamp`. docs/columns.md has the functions.",
+    },
+    Setting {
+        name: KAFKA_DELTA_INGEST_APP_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Offsets",
+        importance: Importance::Low,
+        title: "Take over from kafka-delta-ingest",
+        doc: "The `--app_id` of the kafka-delta-ingest job that filled the table until now. A partition of which the \
+              table holds no offset of Sluice's own starts behind the last offset that the job wrote. Once the table \
+              holds an offset of its own the setting has no effect, and it may stay. Stop the job first. Its offsets \
+              do not say of which topic they are, so one topic of `topics` at most may lead to the table. \
+              docs/kafka-delta-ingest.md has the steps.",
     },
     Setting {
         name: COMMIT_INTERVAL_MS,
@@ -964,7 +979,7 @@ mod tests {
             assert!(seen.insert(name), "{name} twice");
             assert!(name.starts_with(PREFIX) || name == NULL_VALUES, "{name}");
             assert!(
-                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.'),
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b)),
                 "{name}"
             );
             if let Kind::Int(number) | Kind::Long(number) = setting.kind {

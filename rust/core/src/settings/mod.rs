@@ -26,7 +26,7 @@ pub use table_uri::TableUriTemplate;
 use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
 use reader::{Reader, of_a_table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +34,9 @@ use std::time::Duration;
 
 /// Connect's own setting: the connector's name.
 pub const NAME: &str = "name";
+/// Connect's own settings: which topics the connector reads.
+const TOPICS: &str = "topics";
+const TOPICS_REGEX: &str = "topics.regex";
 /// Set by the connector for each of its tasks.
 pub const TASK_ID: &str = "sluice.task.id";
 
@@ -90,6 +93,9 @@ impl Settings {
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
+        if let (Some(routes), Some(of_any_table)) = (&routes, &of_any_table) {
+            check_predecessors(routes, of_any_table, &of_tables, &mut read);
+        }
 
         let task = read.any_text(TASK_ID).unwrap_or("0").to_string();
         let errors = [wrong_aliases, read.errors].concat();
@@ -185,6 +191,39 @@ fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<St
         read.errors.append(&mut of_table.errors);
     }
     tables
+}
+
+/// kafka-delta-ingest's app ids have no topic in them: offsets of several topics would be taken for one another's.
+fn check_predecessors(
+    routes: &Routes,
+    of_any_table: &TableSettings,
+    of_tables: &BTreeMap<String, Arc<TableSettings>>,
+    read: &mut Reader,
+) {
+    const NAME: &str = declare::KAFKA_DELTA_INGEST_APP_ID;
+    let has_one = |table: &TableSettings| table.kafka_delta_ingest.is_some();
+    if !has_one(of_any_table) && !of_tables.values().any(|table| has_one(table)) {
+        return;
+    }
+    if read.any_text(TOPICS_REGEX).is_some() {
+        let message =
+            format!("name the topic in `topics`: with {TOPICS_REGEX} several could lead to the table");
+        return read.error(NAME, Code::ConfigInvalid, message);
+    }
+    let topics = read.any_text(TOPICS).unwrap_or_default().split(',').map(str::trim);
+    let topics: BTreeSet<_> = topics.filter(|topic| !topic.is_empty()).collect();
+    let mut taken = BTreeMap::new();
+    for topic in &topics {
+        for table in routes.of_topic(topic) {
+            let settings = of_tables.get(&table.name).map_or(of_any_table, |table| table);
+            let by_value = routes.by.is_some() && topics.len() > 1;
+            if has_one(settings) && (by_value || taken.insert(table.uri, topic).is_some()) {
+                let message = "several topics lead to the table, and kafka-delta-ingest's offsets do not say of which \
+                               topic they are; give the topic that they are of a connector of its own";
+                return read.error(NAME, Code::ConfigInvalid, message);
+            }
+        }
+    }
 }
 
 /// All errors as one, for a reply that has room for one: the code of the first, every message.

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::table_properties;
 use crate::computed::{Computed, ComputedSettings};
 use crate::error::Result;
+use crate::offsets::{Predecessor, TopicPartition};
 use crate::schema::Schema;
 use crate::table::TableInfo;
 
@@ -20,6 +21,8 @@ pub struct TableSettings {
     pub evolution: Evolution,
     pub unknown_fields: UnknownFields,
     pub computed: Computed,
+    /// The `--app_id` of the job that the table is taken over from.
+    pub kafka_delta_ingest: Option<String>,
 }
 
 /// Where the schema comes from that records are converted to.
@@ -51,6 +54,7 @@ impl TableSettings {
         let evolution = read.choice(declare::SCHEMA_EVOLUTION);
         let unknown_fields = read.choice(declare::SCHEMA_UNKNOWN_FIELDS);
         let computed = computed(read);
+        let kafka_delta_ingest = read.any_text(declare::KAFKA_DELTA_INGEST_APP_ID).map(str::to_owned);
         Some(TableSettings {
             auto_create,
             properties: properties.unwrap_or_default(),
@@ -58,7 +62,14 @@ impl TableSettings {
             evolution: evolution?,
             unknown_fields: unknown_fields?,
             computed: computed?,
+            kafka_delta_ingest,
         })
+    }
+
+    /// Whose offset a partition starts from where the table holds none of its own.
+    pub fn predecessor(&self, partition: &TopicPartition) -> Option<Predecessor> {
+        let app_id = self.kafka_delta_ingest.as_ref()?;
+        Some(Predecessor::kafka_delta_ingest(app_id, partition.partition))
     }
 
     /// The schema that the settings give, with the computed columns.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::computed::{Computed, ComputedSettings};
+use crate::offsets::TopicPartition;
 use crate::schema::Schema;
 use declare::{Default, Kind, SETTINGS};
 
@@ -45,6 +46,7 @@ fn defaults_are_the_documented_ones() {
                     ..std::default::Default::default()
                 })
                 .unwrap(),
+                kafka_delta_ingest: None,
             }),
             of_tables: BTreeMap::new(),
             null_values: NullValues::Ignore,
@@ -135,6 +137,42 @@ fn a_table_has_its_own_settings_over_everybodys() {
     let (own, other) = (settings.of_table("a.b"), settings.of_table("a"));
     assert_eq!((own.evolution, own.auto_create), (Evolution::None, true));
     assert_eq!((other.evolution, other.auto_create), (Evolution::Add, false));
+}
+
+#[test]
+fn a_table_is_taken_over_for_one_topic_only() {
+    const APP_ID: &str = "delta.kafka-delta-ingest.app.id";
+    for (more, refused) in [
+        (vec![("topics", "a")], false),
+        (vec![("topics", "a, ,a")], false),
+        (vec![("topics", "a,b")], true),
+        (vec![("topics", "a,b"), ("delta.table.uri", "/data/${topic}")], false),
+        (vec![("topics.regex", "a.*")], true),
+        (
+            vec![("topics", "a,b"), ("delta.table.uri", "/data/${table}"), ("delta.topic2table.map", "b=a")],
+            true,
+        ),
+        (
+            vec![("topics", "a,b"), ("delta.table.uri", "/data/${table}"), ("delta.route.by", "field(t)")],
+            true,
+        ),
+        (vec![("topics", "a"), ("delta.table.uri", "/data/${table}"), ("delta.route.by", "field(t)")], false),
+    ] {
+        let parsed = Settings::parse(&with(&[&more[..], &[(APP_ID, "kdi")]].concat()));
+        let keys =
+            parsed.as_ref().err().map(|errors| errors.iter().map(|e| e.key.as_str()).collect::<Vec<_>>());
+        assert_eq!(keys, refused.then(|| vec![APP_ID]), "{more:?}");
+    }
+    let own = [
+        ("topics", "a,b"),
+        ("delta.table.uri", "/data/${table}"),
+        ("delta.topic2table.map", "a=x;b=y"),
+        ("delta.tables.x.kafka-delta-ingest.app.id", " kdi "),
+    ];
+    let settings = Settings::parse(&with(&own)).unwrap();
+    let predecessor = |table| settings.of_table(table).predecessor(&TopicPartition::new("a", 3));
+    assert_eq!(predecessor("x").map(|predecessor| predecessor.app_id), Some("kdi-3".into()));
+    assert_eq!(predecessor("y"), None);
 }
 
 #[test]

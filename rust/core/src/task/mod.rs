@@ -22,14 +22,15 @@ pub use counters::Counters;
 pub use port::{Event, Table, Tables};
 
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::connect::Registry;
 use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
-use crate::offsets::TopicPartition;
+use crate::offsets::{TakenOver, TopicPartition};
 use crate::settings::{Settings, TableRef};
 use crate::table::TableInfo;
 use partition::{Feed, Partition};
@@ -80,6 +81,20 @@ pub struct BadRow {
     pub code: Code,
     pub path: String,
     pub message: String,
+}
+
+/// Where a partition starts that the table holds no offset of.
+fn tell(predecessor: &TakenOver, partition: &TopicPartition, table: &str) {
+    let app_id = &predecessor.app_id;
+    match predecessor.next {
+        Some(next) => {
+            info!("{partition} goes on in table {table} at offset {next}, from the txn of {app_id:?}")
+        }
+        None => warn!(
+            "table {table} holds no txn of {app_id:?}: {partition} starts where the consumer group stands, and where \
+             that holds no offset, as auto.offset.reset says"
+        ),
+    }
 }
 
 /// The partition behind an id from Java; none where it is not assigned.
@@ -291,10 +306,21 @@ impl<T: Tables> Task<T> {
             self.failed.get_or_insert(error);
             return;
         }
-        for (app_id, held) in offsets {
-            if let Some(partition) = self.partitions.iter_mut().flatten().find(|p| p.app_id == app_id) {
-                partition.loaded(index, held);
+        let held: HashMap<String, Option<i64>> = offsets.into_iter().collect();
+        let slot = &self.slots[index];
+        for partition in self.partitions.iter_mut().flatten() {
+            let Some(own) = held.get(&partition.app_id).copied() else { continue };
+            let predecessor = own.is_none().then(|| slot.settings.predecessor(&partition.topic_partition));
+            let taken_over = predecessor.flatten().map(|predecessor| {
+                let version = held.get(&predecessor.app_id).copied().flatten();
+                predecessor.holds(version)
+            });
+            if let Some(predecessor) = &taken_over
+                && partition.feed(index).is_some_and(|feed| feed.is_loading())
+            {
+                tell(predecessor, &partition.topic_partition, &slot.uri);
             }
+            partition.loaded(index, own, taken_over);
         }
     }
 
@@ -338,7 +364,13 @@ impl<T: Tables> Task<T> {
     fn load(&mut self, index: usize) {
         let loading = |p: &&Partition| p.feeds.iter().any(|feed| feed.slot == index && feed.is_loading());
         let loading = self.partitions.iter().flatten().filter(loading);
-        let app_ids: Vec<_> = loading.map(|partition| partition.app_id.clone()).collect();
+        let slot = &self.slots[index];
+        let app_ids: Vec<_> = loading
+            .flat_map(|partition| {
+                let predecessor = slot.settings.predecessor(&partition.topic_partition);
+                iter::once(partition.app_id.clone()).chain(predecessor.map(|predecessor| predecessor.app_id))
+            })
+            .collect();
         let slot = &mut self.slots[index];
         slot.load_again = !app_ids.is_empty() && (slot.load_asked || slot.in_flight.is_some());
         if !app_ids.is_empty() && !slot.load_again {

@@ -1,6 +1,6 @@
 //! One assigned partition: how far its rows are taken, and how far each of its tables has them.
 
-use crate::offsets::{Interval, TopicPartition};
+use crate::offsets::{Interval, TakenOver, TopicPartition};
 
 #[derive(Debug)]
 pub struct Partition {
@@ -22,8 +22,11 @@ pub struct Partition {
 pub struct Feed {
     /// Index of the table.
     pub slot: usize,
-    /// The offset that the table holds, as of the last load or commit.
+    /// The offset that the table holds, as of the last load or commit: its own, or the one that it goes on from.
     committed: Option<i64>,
+    /// The version of its own `txn`.
+    own: Option<i64>,
+    taken_over: Option<TakenOver>,
     readiness: Readiness,
     /// The lowest offset with a row in the unit that is up for commit.
     in_flight_from: Option<i64>,
@@ -142,13 +145,15 @@ impl Partition {
         }
     }
 
-    pub fn loaded(&mut self, slot: usize, held: Option<i64>) {
+    pub fn loaded(&mut self, slot: usize, own: Option<i64>, taken_over: Option<TakenOver>) {
         let routed = self.routed;
         let Some(feed) = self.feed(slot).filter(|feed| feed.is_loading()) else { return };
         feed.readiness = if routed { Readiness::Running } else { Readiness::Loaded };
+        let held = own.or(taken_over.as_ref().and_then(|predecessor| predecessor.next));
         feed.committed = held;
         feed.cursor.position = held;
         feed.cursor.open_from = held;
+        (feed.own, feed.taken_over) = (own, taken_over);
     }
 
     /// Where Connect has to rewind to, once, after loads. None where nothing was missed, and where a table that holds
@@ -254,6 +259,8 @@ impl Feed {
         Feed {
             slot,
             committed: None,
+            own: None,
+            taken_over: None,
             readiness: Readiness::Loading,
             in_flight_from: None,
             cursor: FeedCursor::default(),
@@ -299,6 +306,7 @@ impl Feed {
     /// The unit that was up for commit is in the table.
     pub fn committed(&mut self, to: i64) {
         self.committed = Some(to);
+        self.own = Some(to);
         self.in_flight_from = None;
     }
 
@@ -315,10 +323,11 @@ impl Feed {
         Some(Interval {
             partition: of.0.clone(),
             app_id: of.1.to_owned(),
-            expected: self.committed,
+            expected: self.own,
             from,
             to,
             rows,
+            taken_over: self.taken_over.clone(),
         })
     }
 }
@@ -329,7 +338,7 @@ mod tests {
 
     fn partition(held: Option<i64>) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0]);
-        partition.loaded(0, held);
+        partition.loaded(0, held, None);
         partition
     }
 
@@ -393,7 +402,7 @@ mod tests {
         }
         cut(&mut p);
         p.reset(0);
-        p.loaded(0, None);
+        p.loaded(0, None, None);
         assert_eq!(p.start_running(), Some(7));
     }
 
@@ -440,9 +449,9 @@ mod tests {
 
     fn feeding_two(held: [Option<i64>; 2]) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0, 1]);
-        partition.loaded(0, held[0]);
+        partition.loaded(0, held[0], None);
         assert_eq!(partition.start_running(), None, "not before all tables are loaded");
-        partition.loaded(1, held[1]);
+        partition.loaded(1, held[1], None);
         partition
     }
 
@@ -482,7 +491,7 @@ mod tests {
 
     fn routes(p: &mut Partition, slot: usize, held: Option<i64>) {
         assert!(p.feed_of(slot).is_loading());
-        p.loaded(slot, held);
+        p.loaded(slot, held, None);
         assert!(p.is_running());
     }
 
@@ -523,7 +532,7 @@ mod tests {
         p.reset(0);
         assert_eq!((p.admit(8), p.committable(9)), (Admission::NotReady, None));
         assert_eq!(p.start_running(), Some(6));
-        p.loaded(0, None);
+        p.loaded(0, None, None);
         assert_eq!(p.committable(9), None, "Connect has not gone back yet");
         assert_eq!(p.admit(6), Admission::Take);
         assert!(p.feed_of(0).wants(6) && !p.feed_of(1).wants(7));
@@ -543,7 +552,7 @@ mod tests {
         }
         p.reset(0);
         assert_eq!(p.start_running(), Some(5));
-        p.loaded(0, None);
+        p.loaded(0, None, None);
         p.reset(1);
         assert_eq!(p.admit(5), Admission::NotReady);
         assert_eq!(p.start_running(), Some(5));

@@ -76,6 +76,9 @@ impl World {
         if intervals.iter().any(|interval| self.held.get(&interval.app_id).copied() != interval.expected) {
             return Event::Fenced { reason: "test".into() };
         }
+        for predecessor in intervals.iter().filter_map(|interval| interval.taken_over.as_ref()) {
+            assert_eq!(self.held.get(&predecessor.app_id).copied(), predecessor.version);
+        }
         assert_eq!(intervals.iter().map(|interval| interval.rows).sum::<u64>(), rows.len() as u64);
         for interval in intervals {
             self.held.insert(interval.app_id.clone(), interval.to);
@@ -745,4 +748,46 @@ fn move_partitions_about(seed: u64) {
             "seed {seed}: {app_id} {intervals:?}"
         );
     }
+}
+
+/// I1: a table that kafka-delta-ingest filled. Its `txn` is the last offset that it wrote.
+#[test]
+fn a_partition_without_an_offset_goes_on_behind_its_predecessor_once() {
+    const KDI: [(&str, &str); 2] = [("topics", "t"), ("delta.kafka-delta-ingest.app.id", "ingest")];
+    let mut rig = Rig::new(&KDI);
+    rig.hold(2, 7);
+    let predecessors = [("ingest-0", 99), ("ingest-2", 500), ("ingest", 3), ("ingest-00", 4)];
+    rig.world.borrow_mut().held.extend(predecessors.map(|(app_id, version)| (app_id.to_owned(), version)));
+    assert_eq!(rig.opened(&[0, 1, 2]), [(0, 100), (2, 7)], "partition 1: where the group stands");
+    assert_eq!(rig.task.pre_commit(&[(0, 100)]), [(0, 100)], "the table holds it, if not by our own txn");
+    rig.put(0, 100..103);
+    rig.put(1, 0..2);
+    rig.put(2, 7..9);
+    rig.settle();
+    assert_eq!((rig.held(0), rig.held(1), rig.held(2)), (Some(103), Some(2), Some(9)));
+    assert_eq!(rig.world.borrow().intervals["sluice/k/t/0"], [(100, 103)]);
+    rig.put(0, 103..104);
+    rig.settle();
+    assert_eq!(rig.held(0), Some(104), "the second unit expects the first one's offset");
+
+    let mut again = Rig::with(rig.world.clone(), true, &KDI);
+    rig.world.borrow_mut().held.insert("ingest-0".into(), 7);
+    assert_eq!(again.opened(&[0]), [(0, 104)], "its own offset counts from now on");
+    again.put(0, 104..105);
+    again.settle();
+    assert_eq!(again.held(0), Some(105), "what the predecessor has is nobody's business any more");
+}
+
+/// Nothing of the partition comes: the table holds the offset all the same.
+#[test]
+fn a_partition_that_is_taken_over_and_idle_holds_its_predecessors_offset() {
+    let mut rig = Rig::new(&[("topics", "t"), ("delta.kafka-delta-ingest.app.id", "ingest")]);
+    rig.world.borrow_mut().held.insert("ingest-0".into(), 99);
+    assert_eq!(rig.opened(&[0]), [(0, 100)]);
+    assert_eq!(rig.task.pre_commit(&[(0, 5)]), [], "Connect has not rewound yet");
+    assert_eq!(rig.task.pre_commit(&[(0, 100)]), [(0, 100)]);
+    rig.settle();
+    assert_eq!((rig.held(0), rig.world.borrow().versions), (None, 0), "nothing to commit");
+    let error = rig.put_values(&[(0, 99, Some(r#"{"v":0}"#))]).unwrap_err();
+    assert_eq!(error.code, Code::OffsetBelowTable, "these are not the records that the predecessor wrote");
 }

@@ -133,7 +133,7 @@ fn rule(rule: &Rule) -> String {
 
 /// `delta.table.uri` is `TABLE_URI`.
 fn constant(name: &str) -> String {
-    name.strip_prefix(PREFIX).unwrap_or(name).replace('.', "_").to_uppercase()
+    name.strip_prefix(PREFIX).unwrap_or(name).replace(['.', '-'], "_").to_uppercase()
 }
 
 fn literal(text: &str) -> String {

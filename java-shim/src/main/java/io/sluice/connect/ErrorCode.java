@@ -70,6 +70,14 @@ public enum ErrorCode {
           + "and the rows of the old topic stay. If the topic lost records that are in the table, wait "
           + "until it has grown past the table's offset."),
 
+  PREDECESSOR_RUNS(
+      ErrorClass.FATAL,
+      "The job that the table is taken over from (delta.kafka-delta-ingest.app.id) has written "
+          + "to the table since its offset was read: it still runs.",
+      "Stop the job, then restart the task: where the table holds no offset of Sluice's own it "
+          + "starts from what the job wrote last. Where the message says that both have written, "
+          + "compare the rows from the offset that it names on."),
+
   TABLE_CORRUPT(
       ErrorClass.FATAL,
       "The Delta log cannot be read.",

@@ -52,6 +52,7 @@ public final class Settings {
   public static final String KEY_MODE = "delta.key.mode";
   public static final String KEY_PREFIX = "delta.key.prefix";
   public static final String DERIVED_COLUMNS = "delta.derived.columns";
+  public static final String KAFKA_DELTA_INGEST_APP_ID = "delta.kafka-delta-ingest.app.id";
   public static final String COMMIT_INTERVAL_MS = "delta.commit.interval.ms";
   public static final String COMMIT_MAX_BYTES = "delta.commit.max.bytes";
   public static final String COMMIT_MAX_RECORDS = "delta.commit.max.records";
@@ -124,6 +125,7 @@ public final class Settings {
       KEY_MODE,
       KEY_PREFIX,
       DERIVED_COLUMNS,
+      KAFKA_DELTA_INGEST_APP_ID,
       COMMIT_INTERVAL_MS,
       COMMIT_MAX_BYTES,
       COMMIT_MAX_RECORDS,
@@ -186,7 +188,8 @@ public final class Settings {
       METADATA_STRUCT,
       KEY_MODE,
       KEY_PREFIX,
-      DERIVED_COLUMNS);
+      DERIVED_COLUMNS,
+      KAFKA_DELTA_INGEST_APP_ID);
 
   private static final Pattern SCHEME = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
   private static final Pattern BUCKET_URL = Pattern.compile("[a-z0-9]+://[A-Za-z0-9._-]+/.*", Pattern.DOTALL);
@@ -508,6 +511,21 @@ public final class Settings {
         6,
         Width.LONG,
         "Derived columns");
+    definitions.define(
+        KAFKA_DELTA_INGEST_APP_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The --app_id of the kafka-delta-ingest job that filled the table until now. A partition "
+            + "of which the table holds no offset of Sluice's own starts behind the last offset that the "
+            + "job wrote. Once the table holds an offset of its own the setting has no effect, and it "
+            + "may stay. Stop the job first. Its offsets do not say of which topic they are, so one "
+            + "topic of topics at most may lead to the table. docs/kafka-delta-ingest.md has the steps.",
+        "Offsets",
+        1,
+        Width.LONG,
+        "Take over from kafka-delta-ingest");
     definitions.define(
         COMMIT_INTERVAL_MS,
         Type.LONG,
