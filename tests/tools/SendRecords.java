@@ -23,23 +23,41 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * "headers": [[name, any]]}}, of which only the topic has to be there. A text is sent as its UTF-8, null and what is missing as
  * null, anything else as JSON. The partition is 0 when not given. Topics that are not there are created with the partitions that
  * the records name.
+ *
+ * <p>A line {@code {"transaction": "begin"}} puts the records after it into a transaction, which ends with {@code "commit"} or
+ * {@code "abort"}. Then all records have to be in transactions.
  */
 final class SendRecords {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     public static void main(String[] args) throws Exception {
-        List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
+        List<JsonNode> given = new ArrayList<>();
         try (InputLines lines = new InputLines(args[1])) {
             for (byte[] line = lines.next(); line != null; line = lines.next()) {
-                records.add(record(JSON.readTree(line)));
+                given.add(JSON.readTree(line));
             }
         }
-        createTopics(args[0], records);
-        Map<String, Object> settings = Map.of("bootstrap.servers", args[0], "acks", "all", "linger.ms", 5);
+        createTopics(args[0], given);
+        Map<String, Object> settings = new HashMap<>(Map.of("bootstrap.servers", args[0], "acks", "all", "linger.ms", 5));
+        boolean transactions = given.stream().anyMatch(line -> line.has("transaction"));
+        if (transactions) {
+            settings.put("transactional.id", "send-records-" + ProcessHandle.current().pid());
+        }
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
+            if (transactions) {
+                producer.initTransactions();
+            }
             List<Future<?>> sent = new ArrayList<>();
-            for (var record : records) {
-                sent.add(producer.send(record));
+            for (JsonNode line : given) {
+                switch (line.path("transaction").asText()) {
+                    case "begin" -> producer.beginTransaction();
+                    case "commit" -> producer.commitTransaction();
+                    case "abort" -> {
+                        producer.flush(); // what is not sent yet would never be
+                        producer.abortTransaction();
+                    }
+                    default -> sent.add(producer.send(record(line)));
+                }
             }
             for (Future<?> one : sent) {
                 one.get();
@@ -47,9 +65,10 @@ final class SendRecords {
         }
     }
 
-    private static void createTopics(String bootstrap, List<ProducerRecord<byte[], byte[]>> records) throws Exception {
+    private static void createTopics(String bootstrap, List<JsonNode> given) throws Exception {
         Map<String, Integer> partitions = new HashMap<>();
-        records.forEach(record -> partitions.merge(record.topic(), record.partition() + 1, Math::max));
+        given.stream().filter(line -> line.has("topic")).forEach(
+            line -> partitions.merge(line.get("topic").asText(), line.path("partition").asInt() + 1, Math::max));
         try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap))) {
             partitions.keySet().removeAll(admin.listTopics().names().get());
             admin.createTopics(partitions.entrySet().stream()

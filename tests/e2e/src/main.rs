@@ -11,6 +11,8 @@ mod connect;
 mod crashes;
 mod evolution;
 mod flow;
+mod gaps;
+mod kafka_delta_ingest;
 mod mounts;
 mod offsets;
 mod operators;
