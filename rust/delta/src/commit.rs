@@ -231,7 +231,7 @@ fn commit_info<'a>(
         task: unit.task.clone(),
         intervals: unit.intervals.iter().map(interval_origin).collect(),
     });
-    let row = Row { sluice: Origin { commit: id.to_owned(), units: units.collect() } };
+    let row = Row { sluice: Origin { commit: id.to_owned(), units: units.collect(), alterations: vec![] } };
     let schema = Arc::new(origin_schema());
     let broken = |e: &dyn std::fmt::Display| Error::new(Code::NativePanic, format!("commitInfo: {e}"));
     let mut decoder =

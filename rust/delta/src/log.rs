@@ -2,6 +2,7 @@
 
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sluice_core::{Code, Error, Result};
 
 use crate::store::{Store, commit_name, commit_path, root_path, store_error};
@@ -12,7 +13,25 @@ use crate::world::World;
 pub struct Origin {
     /// Unique for each group of units that is put up for commit together.
     pub commit: String,
+    #[serde(default)]
     pub units: Vec<UnitOrigin>,
+    /// Offsets that a user moved on purpose. They break the chain of intervals deliberately.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alterations: Vec<AlterationOrigin>,
+}
+
+/// Connect's REST interface was told to move a partition's offset. In the same commit a `txn` carries `to_offset`, or -1 for
+/// a reset.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AlterationOrigin {
+    pub connector: String,
+    pub topic: String,
+    pub partition: i32,
+    /// What the table held; none: no offset.
+    pub from_offset: Option<i64>,
+    /// None: a reset; the table is to hold no offset.
+    pub to_offset: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +65,7 @@ pub struct TakenOverOrigin {
 /// The actions of one commit, as far as Sluice looks at them.
 #[derive(Debug, Default)]
 pub struct Commit {
+    pub info: CommitInfo,
     pub origin: Option<Origin>,
     pub txns: Vec<Txn>,
     pub metadata_id: Option<String>,
@@ -83,8 +103,11 @@ impl Add {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Remove {
     pub path: String,
+    #[serde(default)]
+    pub data_change: bool,
 }
 
 #[derive(Deserialize)]
@@ -97,9 +120,17 @@ struct Action {
     remove: Option<Remove>,
 }
 
-#[derive(Deserialize)]
-struct CommitInfo {
-    #[serde(default)]
+/// What every writer says of its commits, as far as it does.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CommitInfo {
+    pub timestamp: Option<i64>,
+    pub in_commit_timestamp: Option<i64>,
+    pub operation: Option<String>,
+    pub operation_parameters: Option<serde_json::Map<String, Value>>,
+    pub engine_info: Option<String>,
+    /// In place of `engineInfo` in older versions of delta-rs.
+    pub client_version: Option<String>,
     sluice: Option<Origin>,
 }
 
@@ -115,7 +146,10 @@ impl Commit {
             let action: Action = serde_json::from_slice(line).map_err(|e| {
                 Error::new(Code::TableCorrupt, format!("{} is not a Delta commit: {e}", commit_name(version)))
             })?;
-            commit.origin = commit.origin.or(action.commit_info.and_then(|info| info.sluice));
+            if let Some(mut info) = action.commit_info {
+                commit.origin = commit.origin.or(info.sluice.take());
+                commit.info = info;
+            }
             commit.metadata_id = commit.metadata_id.or(action.meta_data.map(|metadata| metadata.id));
             commit.txns.extend(action.txn);
             commit.adds.extend(action.add);

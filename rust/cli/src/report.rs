@@ -1,0 +1,125 @@
+//! What an audit says, for people and for machines.
+
+use std::fmt::Write;
+
+use sluice_delta::audit::{Audit, Finding, Other, Progress, Writer};
+
+/// The field `clean` beside those of [`Audit`].
+pub fn json(audit: &Audit) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(audit)?;
+    value["clean"] = audit.is_clean().into();
+    serde_json::to_string_pretty(&value)
+}
+
+/// A line for each partition, then findings, what is worth knowing, what cannot be told, and the verdict.
+pub fn text(audit: &Audit) -> String {
+    let mut lines = vec![
+        format!("table     {}", audit.table),
+        format!(
+            "versions  {} to {}: {} by Sluice, {} by others",
+            audit.first_version, audit.last_version, audit.commits, audit.other_commits
+        ),
+    ];
+    if let Some(checkpoint) = audit.checkpoint {
+        lines.push(format!("start     the offsets of the checkpoint of version {checkpoint}"));
+    }
+    lines.extend(partitions(audit));
+    lines.extend(audit.other_app_ids.iter().map(|(app_id, other)| of_other(app_id, other)));
+    for (number, finding) in audit.findings.iter().enumerate() {
+        lines.push(String::new());
+        lines.extend(of_finding(number + 1, finding));
+    }
+    let mut section = |title: &str, texts: Vec<&str>| {
+        if !texts.is_empty() {
+            lines.extend([String::new(), title.to_owned()]);
+            lines.extend(texts.into_iter().map(|text| format!("  - {text}")));
+        }
+    };
+    section("to know", audit.notes.iter().map(|note| note.message.as_str()).collect());
+    section("cannot be told", audit.untold.iter().map(String::as_str).collect());
+    lines.extend([String::new(), verdict(audit)]);
+    lines.join("\n")
+}
+
+fn partitions(audit: &Audit) -> Vec<String> {
+    let cells: Vec<[String; 5]> = audit.app_ids.values().map(of_partition).collect();
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |row: &[String; 5]| {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            let _ = write!(line, "  {cell:width$}");
+        }
+        line.trim_end().to_owned()
+    };
+    cells.iter().map(line).collect()
+}
+
+fn of_partition(progress: &Progress) -> [String; 5] {
+    let to = progress.to_offset.map_or("no offset (reset)".to_owned(), |offset| offset.to_string());
+    [
+        progress.connector.clone(),
+        format!("{}-{}", progress.topic, progress.partition),
+        format!("offsets {} to {to}", progress.from_offset),
+        counted(progress.intervals, "interval"),
+        counted(progress.rows.unsigned_abs(), "row"),
+    ]
+}
+
+fn of_other(app_id: &str, other: &Other) -> String {
+    let commits = counted(other.commits, "commit");
+    match other.writer {
+        Writer::KafkaDeltaIngest => format!(
+            "  {} {} partition {}: last offset written {} in {commits}",
+            other.writer,
+            other.name,
+            other.partition.unwrap_or_default(),
+            other.to,
+        ),
+        Writer::SparkStreaming => format!(
+            "  {} query {}: batches {} to {} in {commits}, {}",
+            other.writer,
+            other.name,
+            other.from,
+            other.to,
+            counted(other.rows, "row")
+        ),
+        Writer::Unknown => {
+            format!("  app id {app_id} of an unknown writer: version {} in {commits}", other.to)
+        }
+    }
+}
+
+fn of_finding(number: usize, finding: &Finding) -> Vec<String> {
+    let app_id = finding.app_id.as_deref().map(|app_id| format!("{app_id}: ")).unwrap_or_default();
+    let mut lines = vec![format!(
+        "FINDING {number}  {}, version {}: {app_id}{}",
+        finding.kind.name(),
+        finding.version,
+        finding.message
+    )];
+    let mut more = |label: &str, text: &str| lines.push(format!("    {label:<7}  {text}"));
+    if let Some(by) = &finding.by {
+        more("by", &by.to_string());
+    }
+    if let Some(before) = &finding.before {
+        more("after", &before.to_string());
+    }
+    more("means", finding.meaning);
+    more("do", finding.remedy);
+    lines
+}
+
+fn verdict(audit: &Audit) -> String {
+    match audit.findings.len() {
+        0 => format!("audit: clean: {}, every interval joins", counted(audit.rows.unsigned_abs(), "row")),
+        n => format!("audit: {}", counted(n as u64, "finding")),
+    }
+}
+
+pub fn counted(count: u64, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

@@ -1,0 +1,7 @@
+//! Tables whose logs are made by hand, whole and damaged.
+
+mod chains;
+mod checkpoints;
+mod history;
+mod mutations;
+mod writers;
