@@ -20,6 +20,7 @@ use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::fail_point::FailPoint;
 use crate::kernel::{ClaimCommitter, kernel_error};
 use crate::log::{IntervalOrigin, Origin, TakenOverOrigin, UnitOrigin};
 use crate::table::{Advance, TableState};
@@ -163,8 +164,10 @@ impl TableState {
         let files: Vec<&StagedFile> = units().flat_map(|unit| &unit.files).collect();
         let committer = ClaimCommitter::new(self.store.clone());
         let store_said = committer.error();
+        self.world.reached(FailPoint::CommitBegun);
         match self.try_commit(id, committer, units(), &files, &txns) {
             Ok(CommitResult::CommittedTransaction(committed)) => {
+                self.world.reached(FailPoint::CommitLanded);
                 let version = committed.commit_version();
                 if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), &txns) {
                     warn!("after commit {version} to {}: {error}", self.store.root());

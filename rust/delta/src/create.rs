@@ -7,6 +7,7 @@ use sluice_core::{Code, Error, Result};
 use tracing::info;
 
 use crate::actions::{commit_info, lines};
+use crate::fail_point::FailPoint;
 use crate::features::{Features, Protocol, is_feature_property, needed_by, refusal};
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
@@ -24,8 +25,12 @@ impl TableState {
         let commit = first_commit(&*self.world, spec, schema).map_err(|e| {
             Error::new(e.code, format!("cannot create the Delta table {}: {}", self.uri(), e.message))
         })?;
+        self.world.reached(FailPoint::CreateBegun);
         self.store.prepare()?;
-        match self.store.claim(0, &commit) {
+        self.world.reached(FailPoint::CreatePrepared);
+        let claim = self.store.claim(0, &commit);
+        self.world.reached(FailPoint::CreateClaimed);
+        match claim {
             Ok(Claim::Won) => info!("created table {}", self.uri()),
             Ok(Claim::Taken) => {
                 info!("table {} was created by another writer at the same moment", self.uri())

@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::actions::{commit_info, lines};
 use crate::commit::RACE_BACKOFF;
+use crate::fail_point::FailPoint;
 use crate::features::{is_feature_property, needed_by};
 use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
@@ -41,7 +42,10 @@ impl TableState {
             return Ok(Some(current.info.clone()));
         };
         let commit = self.change(current, merged)?;
-        if self.store.claim(current.snapshot.version() + 1, &commit)? == Claim::Won {
+        self.world.reached(FailPoint::EvolveBegun);
+        let claim = self.store.claim(current.snapshot.version() + 1, &commit)?;
+        self.world.reached(FailPoint::EvolveClaimed);
+        if claim == Claim::Won {
             info!("changed the columns of table {}", self.uri());
         }
         Ok(None)

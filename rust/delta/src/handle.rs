@@ -15,6 +15,7 @@ use sluice_core::task::{Event, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::commit::Submission;
+use crate::fail_point::FailPoint;
 use crate::outage::Attempts;
 use crate::serve::{Ask, Request, What};
 use crate::store::Store;
@@ -303,6 +304,7 @@ impl Worker {
         if !files.is_empty() {
             open.attempts.succeeded();
         }
+        self.writing.world.reached(FailPoint::UnitStaged);
         let unit = StagedUnit {
             connector: self.writing.connector.clone(),
             task: self.writing.task.clone(),

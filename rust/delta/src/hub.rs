@@ -9,6 +9,7 @@ use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
 use crate::outage::{Attempts, Outage};
 use crate::serve::{Request, serve};
@@ -40,9 +41,13 @@ struct Known {
 
 impl Hub {
     pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
-        let clients = Clients::new(runtime.clone());
+        Hub::in_world(Tokio::world(runtime), encoders)
+    }
+
+    pub fn in_world(world: Arc<dyn World>, encoders: usize) -> Arc<Self> {
+        let clients = Clients::in_world(world.clone());
         let stores = Box::new(move |uri: &str, settings: &_| clients.store(uri, settings));
-        Hub::with_stores(Tokio::world(runtime), encoders, stores)
+        Hub::with_stores(world, encoders, stores)
     }
 
     pub fn with_stores(world: Arc<dyn World>, encoders: usize, stores: Stores) -> Arc<Self> {
@@ -77,6 +82,11 @@ impl Hub {
         tables.retain(|_, known| known.requests.strong_count() > 0 || known.outage.worked());
         tables.insert(key, Known { requests: sender.downgrade(), outage: outage.clone() });
         Ok((sender, outage))
+    }
+
+    /// Of the steps that a task's driver takes.
+    pub fn reached(&self, point: FailPoint) {
+        self.world.reached(point);
     }
 
     /// The tables of one task.

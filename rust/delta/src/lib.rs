@@ -6,6 +6,7 @@ mod commit;
 mod create;
 mod dictionary;
 mod evolve;
+pub mod fail_point;
 mod features;
 mod handle;
 mod hub;

@@ -16,6 +16,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::fail_point::FailPoint;
+
 const BACKOFF_FIRST: Duration = Duration::from_millis(10);
 
 /// A future that is driven for its effects.
@@ -41,6 +43,9 @@ pub trait World: Debug + Send + Sync + 'static {
 
     /// Waits for a future. Blocks: only for work of [`World::run`].
     fn drive(&self, future: Driven<'_>);
+
+    /// A durable step is reached. For tests, which may end here.
+    fn reached(&self, _point: FailPoint) {}
 }
 
 impl dyn World {

@@ -14,6 +14,7 @@ use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 
 use crate::dictionary::columns_of_many_values;
+use crate::fail_point::FailPoint;
 use crate::partition::{PartitionValue, split};
 use crate::physical::Layout;
 use crate::stats::{FOOTER_TEXT_BYTES, Observed, without_footer};
@@ -175,7 +176,9 @@ impl UnitWriter {
 
     fn finish_file(&mut self, mut file: OpenFile) -> Result<()> {
         let footer = file.parquet.finish().map_err(|e| parquet_error(&file.name, e))?;
+        self.world.reached(FailPoint::FileEncoded);
         let size = file.parquet.inner_mut().finish()?;
+        self.world.reached(FailPoint::FileFinished);
         let layout = file.layout;
         let names = layout.partition_columns.iter().map(|column| column.physical.clone());
         self.finished.push(StagedFile {

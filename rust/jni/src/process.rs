@@ -9,6 +9,7 @@ use sluice_core::settings::{Settings, as_one_error};
 use sluice_core::task::{Actions, Task};
 use sluice_core::wire::{CROSSING_VERSION, Reply, Start, read_open, read_start};
 use sluice_core::{Code, Error, Result};
+use sluice_delta::fail_point::FailPoint;
 use sluice_delta::{Hub, TaskTables};
 use tokio::runtime::Runtime;
 
@@ -193,8 +194,9 @@ pub fn pre_commit(handle: i64, ids: &[i32], positions: &[i64]) -> Result<Reply> 
         return Err(Error::new(Code::CrossingInvalid, "as many positions as partitions are expected"));
     }
     let asked: Vec<_> = ids.iter().copied().zip(positions.iter().copied()).collect();
-    with_task(handle, |task, _| {
+    with_task(handle, |task, process| {
         let offsets = task.pre_commit(&asked);
+        process.hub.reached(FailPoint::OffsetsReady);
         Ok(Reply::ok().list(offsets.into_iter(), |reply, (id, offset)| reply.i32(id).i64(offset)))
     })
 }

@@ -44,7 +44,11 @@ struct Client {
 
 impl Clients {
     pub fn new(runtime: Handle) -> Self {
-        Clients { world: Tokio::world(runtime), budget: UploadBudget::default(), known: Mutex::default() }
+        Clients::in_world(Tokio::world(runtime))
+    }
+
+    pub fn in_world(world: Arc<dyn World>) -> Self {
+        Clients { world, budget: UploadBudget::default(), known: Mutex::default() }
     }
 
     /// The store of a table. Asks no service; where the settings leave the region open, it may ask the instance.
@@ -57,7 +61,7 @@ impl Clients {
             return Err(Error::new(Code::ConfigInvalid, message));
         }
         if url.scheme() == "file" {
-            return Ok(Arc::new(LocalStore::new(url)?));
+            return Ok(Arc::new(LocalStore::in_world(url, self.world.clone())?));
         }
         if on_s3 {
             refuse_unheard_lock(settings)?;

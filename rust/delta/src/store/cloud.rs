@@ -13,6 +13,7 @@ use super::lock_table::Entries;
 use super::settled::Settled;
 use super::upload::{UploadedFile, Uploads};
 use super::{Claim, DataFile, Store, commit_path, path_of, put_if_absent, store_error};
+use crate::fail_point::FailPoint;
 use crate::world::World;
 
 /// Found out with an object of this name whether the store minds the condition of a put. It stays there.
@@ -60,7 +61,10 @@ impl CloudStore {
         let path = commit_path(&self.path, version);
         let failed = |e: object_store::Error| store_error(&format!("cannot write the commit {path}"), &e);
         let objects = &self.uploads.objects;
-        if put_if_absent(objects, &path, commit).await.map_err(failed)? {
+        self.world().reached(FailPoint::PutReady);
+        let put = put_if_absent(objects, &path, commit).await;
+        self.world().reached(FailPoint::PutDone);
+        if put.map_err(failed)? {
             return Ok(Claim::Won);
         }
         // A retry finds our own object there when the first request landed and its reply did not.

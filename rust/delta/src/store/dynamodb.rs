@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::lock_table::{Entries, Entry, file_name};
 use super::{Claim, commit_path, put_if_absent, store_error};
+use crate::fail_point::FailPoint;
 use crate::world::World;
 
 /// How often a decided commit is finished by us before that is left to the next reader or writer.
@@ -48,7 +49,9 @@ impl DynamoLock {
             return Ok(Claim::won_if(there == commit));
         }
         let temp = format!(".tmp/{}.{}", file_name(version), self.world.uuid());
+        self.world.reached(FailPoint::TemporaryReady);
         self.overwrite(&self.in_log(&temp), commit).await?;
+        self.world.reached(FailPoint::TemporaryPut);
         let added = self.entries.add(&self.table_path, version, &temp).await;
         let entry = match added {
             Ok(true) => None,
@@ -64,7 +67,10 @@ impl DynamoLock {
             },
         };
         match entry {
-            None => Ok(self.finish_own(version, commit).await),
+            None => {
+                self.world.reached(FailPoint::EntryWritten);
+                Ok(self.finish_own(version, commit).await)
+            }
             Some(entry) => {
                 if !entry.complete {
                     self.finish(&entry).await?;
@@ -81,7 +87,7 @@ impl DynamoLock {
         for attempt in 1..=FINISH_TRIES {
             let finished = async {
                 let ours = self.publish(version, commit).await?;
-                self.entries.complete(&self.table_path, version, self.seconds_since_epoch()).await?;
+                self.complete(version).await?;
                 Ok::<_, Error>(ours)
             };
             match finished.await {
@@ -122,7 +128,13 @@ impl DynamoLock {
                 Err(error) => return Err(self.unreadable(&temp, &error)),
             }
         }
-        self.entries.complete(&self.table_path, entry.version, self.seconds_since_epoch()).await
+        self.complete(entry.version).await
+    }
+
+    async fn complete(&self, version: u64) -> Result<()> {
+        self.entries.complete(&self.table_path, version, self.seconds_since_epoch()).await?;
+        self.world.reached(FailPoint::EntryCompleted);
+        Ok(())
     }
 
     /// Makes the newest version that is decided one that everybody can read.
@@ -189,6 +201,13 @@ impl DynamoLock {
     /// Writes a decided commit to its place. The protocol does not ask for a conditional put here; where the store has one it
     /// keeps a commit that was made without the lock. Whether what is there then is this commit.
     async fn publish(&self, version: u64, commit: &[u8]) -> Result<bool> {
+        self.world.reached(FailPoint::PublishReady);
+        let ours = self.put_in_place(version, commit).await?;
+        self.world.reached(FailPoint::Published);
+        Ok(ours)
+    }
+
+    async fn put_in_place(&self, version: u64, commit: &[u8]) -> Result<bool> {
         let path = commit_path(&self.root, version);
         let created = put_if_absent(&self.objects, &path, commit).await;
         if let Ok(true) = created {

@@ -14,11 +14,15 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{Claim, DataFile, Store, commit_name, store_error};
+use crate::fail_point::FailPoint;
+use crate::world::World;
 
 pub struct LocalStore {
     url: Url,
     root: PathBuf,
     objects: Arc<LocalFileSystem>,
+    /// Who is told of the steps of a claim.
+    world: Option<Arc<dyn World>>,
 }
 
 impl LocalStore {
@@ -26,7 +30,17 @@ impl LocalStore {
         let root = url.to_file_path().map_err(|()| {
             Error::new(Code::ConfigInvalid, format!("table URI {url} does not name a local folder"))
         })?;
-        Ok(LocalStore { url, root, objects: Arc::new(LocalFileSystem::new()) })
+        Ok(LocalStore { url, root, objects: Arc::new(LocalFileSystem::new()), world: None })
+    }
+
+    pub fn in_world(url: Url, world: Arc<dyn World>) -> Result<Self> {
+        Ok(LocalStore { world: Some(world), ..LocalStore::new(url)? })
+    }
+
+    fn reached(&self, point: FailPoint) {
+        if let Some(world) = &self.world {
+            world.reached(point);
+        }
     }
 
     fn failed(&self, doing: &str, path: &Path, error: &io::Error) -> Error {
@@ -98,9 +112,15 @@ impl Store for LocalStore {
             file.write_all(commit)?;
             file.sync_all()
         });
-        let linked = written.and_then(|()| fs::hard_link(&finished, &target));
+        let linked = written.and_then(|()| {
+            self.reached(FailPoint::LinkReady);
+            fs::hard_link(&finished, &target)
+        });
         let claim = match linked {
-            Ok(()) => self.sync_folder(&log).map(|()| Claim::Won),
+            Ok(()) => {
+                self.reached(FailPoint::LinkDone);
+                self.sync_folder(&log).map(|()| Claim::Won)
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => match fs::read(&target) {
                 Ok(there) if there == commit => Ok(Claim::Won),
                 _ => Ok(Claim::Taken),

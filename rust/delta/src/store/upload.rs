@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{DataFile, store_error};
+use crate::fail_point::FailPoint;
 use crate::world::World;
 
 /// What the parts on their way may hold in memory, all files of a process together.
@@ -93,10 +94,12 @@ impl UploadedFile {
             self.send_part()?;
         }
         let Some(parts) = &mut self.parts else { return Ok(()) };
-        self.uploads.world.wait(async {
+        let world = &self.uploads.world;
+        world.wait(async {
             while let Some(done) = parts.on_their_way.join_next().await {
                 done??;
             }
+            world.reached(FailPoint::UploadPartsSent);
             parts.upload.complete().await
         })?;
         self.parts = None;

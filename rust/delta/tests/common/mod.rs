@@ -192,14 +192,7 @@ impl Rig {
     }
 
     pub fn task(&self, process: &Arc<Hub>, extra: &[(&str, &str)]) -> Driver {
-        let settings = self.settings(extra);
-        let tables = self.tables(process, &settings);
-        Driver {
-            task: Task::new(settings, true, tables),
-            clock: Instant::now(),
-            rewinds: vec![],
-            consumed: BTreeMap::new(),
-        }
+        Driver::new(process, self.settings(extra))
     }
 
     /// What the log was told of this table's outages: its warnings, and that it works again.
@@ -271,6 +264,25 @@ pub struct Driver {
 }
 
 impl Driver {
+    pub fn new(process: &Arc<Hub>, settings: Settings) -> Driver {
+        let tables = process.tables_for(&settings);
+        Driver {
+            task: Task::new(settings, true, tables),
+            clock: Instant::now(),
+            rewinds: vec![],
+            consumed: BTreeMap::new(),
+        }
+    }
+
+    /// Connect's consumer stands there.
+    pub fn seek(&mut self, id: i32, offset: i64) {
+        self.consumed.insert(id, offset);
+    }
+
+    pub fn consumed(&self, id: i32) -> i64 {
+        self.consumed[&id]
+    }
+
     fn now(&self) -> u64 {
         self.clock.elapsed().as_millis() as u64
     }

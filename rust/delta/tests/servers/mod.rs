@@ -97,8 +97,12 @@ enum Way {
 }
 
 pub fn places() -> [Place; 4] {
-    let local = Place::new("local", Way::Local(Arc::new(tempfile::tempdir().unwrap())));
-    [local, Place::new("memory", Way::Memory(Arc::default())), Place::conditional_put(), Place::dynamodb()]
+    [
+        Place::local(),
+        Place::new("memory", Way::Memory(Arc::default())),
+        Place::conditional_put(),
+        Place::dynamodb(),
+    ]
 }
 
 /// On servers that take long to install.
@@ -110,6 +114,10 @@ impl Place {
     fn new(name: &'static str, kind: Way) -> Place {
         let table = format!("tables/{}", Uuid::new_v4());
         Place { name, table, kind, proxies: None, extra: BTreeMap::new(), bucket: "lake" }
+    }
+
+    pub fn local() -> Place {
+        Place::new("local", Way::Local(Arc::new(tempfile::tempdir().unwrap())))
     }
 
     pub fn conditional_put() -> Place {
@@ -180,6 +188,7 @@ impl Place {
 
     fn map(&self, proxies: bool) -> BTreeMap<String, String> {
         let mut map = match (&self.kind, self.proxies.as_deref().filter(|_| proxies)) {
+            (Way::Local(_) | Way::Memory(_), _) => BTreeMap::new(),
             (Way::Minio, _) => settings(&MINIO.endpoint(), &SERVERS.dynamodb.endpoint()),
             (Way::Azure, _) => azure_settings(),
             (_, Some([s3, dynamodb])) => settings(&s3.endpoint(), &dynamodb.endpoint()),
@@ -233,13 +242,17 @@ impl Place {
         }
     }
 
-    /// The bucket's folder of the table: the S3 server keeps objects as files.
+    /// The table's folder: the S3 server keeps objects as files.
     pub fn folder(&self) -> PathBuf {
-        SERVERS.s3.bucket_folder().join(&self.table)
+        match &self.kind {
+            Way::Local(folder) => folder.path().join(&self.table),
+            _ => SERVERS.s3.bucket_folder().join(&self.table),
+        }
     }
 
     /// The table's items in the lock table, as DynamoDB's JSON.
     pub fn items(&self) -> Vec<Value> {
+        ensure_lock_table();
         let path = format!("s3://lake/{}", self.table);
         SERVERS
             .dynamodb
