@@ -10,8 +10,11 @@ pub struct Partition {
     pub feeds: Vec<Feed>,
     /// Its records name their tables: none is known before they come, so Connect's own offset says where to start.
     routed: bool,
-    /// The offset that Connect was told to start or go on from. Its consumer never goes back before it.
+    /// The offset that Connect was told to start or go on from, or has committed since. Its consumer never goes back before
+    /// it.
     floor: Option<i64>,
+    /// What Connect was given to commit last. It may not have done so: that becomes the floor when it asks again.
+    given: Option<i64>,
     /// Of a routed partition: where Connect has to rewind to, and has not been told.
     rewind: Option<i64>,
     cursor: Cursor,
@@ -90,6 +93,7 @@ impl Partition {
             feeds,
             routed: false,
             floor: None,
+            given: None,
             rewind: None,
             cursor: Cursor::default(),
         }
@@ -171,11 +175,13 @@ impl Partition {
         }
         let first_seen = self.cursor.first_seen;
         let mut target = Some(i64::MAX);
-        for feed in self.feeds.iter_mut().filter(loaded) {
+        for feed in &mut self.feeds {
             feed.readiness = Readiness::Running;
-            target = target.min(feed.committed.or(first_seen));
+            // One that was running goes on where it is, however far the others have got.
+            target = target.min(feed.cursor.position.or(first_seen));
         }
         self.floor = self.held_by_all();
+        self.given = None;
         self.cursor.rewinding_to = target;
         target
     }
@@ -248,7 +254,8 @@ impl Partition {
         let committed =
             self.feeds.iter().map(held).min().flatten().filter(|committed| *committed <= consumed)?;
         if running && self.held_by_all().is_some() {
-            self.floor = Some(committed);
+            self.floor = self.given.or(self.floor);
+            self.given = Some(committed);
         }
         Some(committed)
     }
@@ -380,6 +387,8 @@ mod tests {
         p.feeds[0].committed(12);
         assert_eq!(p.admit(10), Admission::Redelivered, "Connect was not told of 12");
         assert_eq!(p.committable(12), Some(12));
+        assert_eq!(p.admit(10), Admission::Redelivered, "Connect may not have committed 12");
+        assert_eq!(p.committable(12), Some(12));
         assert_eq!(p.admit(10), Admission::BelowTable(12));
     }
 
@@ -471,6 +480,21 @@ mod tests {
         assert_eq!(p.committable(12), Some(7), "I2: the other table has not got there");
         p.feeds[1].committed(12);
         assert_eq!(p.committable(12), Some(12));
+    }
+
+    /// Another task had moved one of the tables on. Lost rows of the other table if Connect were told to go on from there.
+    #[test]
+    fn a_table_that_is_loaded_again_does_not_take_connect_past_what_another_one_needs() {
+        let mut p = feeding_two([Some(10), Some(10)]);
+        assert_eq!(p.start_running(), Some(10));
+        for offset in 10..15 {
+            take(&mut p, offset, true);
+        }
+        p.reset(0);
+        p.loaded(0, Some(20), None);
+        assert_eq!(p.start_running(), Some(15));
+        assert_eq!(p.admit(15), Admission::Take);
+        assert_eq!(p.feeds.iter().map(|feed| feed.wants(15)).collect::<Vec<_>>(), [false, true]);
     }
 
     /// A table that was added later holds nothing, and Connect's own offset is the lowest that any of them needs.

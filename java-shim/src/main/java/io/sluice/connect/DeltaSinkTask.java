@@ -98,7 +98,7 @@ public final class DeltaSinkTask extends SinkTask {
   public Map<TopicPartition, OffsetAndMetadata> preCommit(Map<TopicPartition, OffsetAndMetadata> positions) {
     try {
       return durable(positions);
-    } catch (RuntimeException e) {
+    } catch (Throwable e) { // an Error too
       LOG.error("No offsets to commit", e);
       return Map.of();
     }
