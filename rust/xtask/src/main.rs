@@ -12,6 +12,7 @@ mod library;
 mod package;
 mod python;
 mod servers;
+mod sim;
 mod stamp;
 mod step;
 mod test;
@@ -43,6 +44,10 @@ cargo xtask COMMAND
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
+  sim [OPTIONS]            simulate tasks, crashes and rebalances on a virtual clock, and hold I1 to I5 against every commit
+      --seeds N            how many (default 10000)
+      --seed S             the first of them; alone, that one with its trace
+      --mutants            plant bugs into a copy of the product: each has to be found within N seeds (default 1000)
   interop [PART...]        Spark, delta-rs and Delta Kernel beside Sluice; only the tests with such a part in their name
   interop s3-dynamodb      Spark and Sluice at the same time on one table on S3, under the DynamoDB lock
       --lock-jar FILE      delta-storage-s3-dynamodb, the jar of Spark's lock
@@ -72,6 +77,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
+    let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
     let all_stores = command == "install" && args.flag("--all-stores");
     let racing = if command == "interop" { interop::s3_dynamodb::Options::take(&mut args)? } else { None };
     let only = if command == "interop" && racing.is_none() { args.rest() } else { Vec::new() };
@@ -83,6 +89,9 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     if let Some(options) = benching {
         bench::run(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = simulating {
+        return sim::run(&checkout, &options);
     }
     if let Some(options) = racing {
         return interop::s3_dynamodb::run(&checkout, &options);

@@ -7,10 +7,13 @@ use sluice_testkit::{Error, Result, tail};
 use crate::checkout::{Checkout, shown};
 use crate::counts::{self, Counts};
 use crate::step::{self, Show};
-use crate::{install, package, servers};
+use crate::{install, package, servers, sim};
 
 /// What `sluice-core` must never depend on: its tasks run without a JVM, a store or a Delta library.
 const CORE_WALL: [&str; 4] = ["jni", "object_store", "buoyant_kernel", "parquet"];
+
+/// Always the same ones; `cargo xtask sim` runs more.
+const SIMULATED_SEEDS: u64 = 2_000;
 
 #[derive(Default)]
 struct Tally {
@@ -89,6 +92,8 @@ fn all_steps(checkout: &Checkout, tally: &mut Tally) -> Result<()> {
     }
     let why = "all crates, generated files too; some minutes when not compiled yet";
     tally.step(checkout, "Rust tests", why, &checkout.cargo(&workspace), CARGO)?;
+
+    tally.check("simulation", sim::check(checkout, SIMULATED_SEEDS));
 
     let library = format!("-Dsluice.native.path={}", package::built_library(checkout).display());
     let gradle = checkout.gradle(&["check", &library]);

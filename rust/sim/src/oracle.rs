@@ -1,0 +1,319 @@
+//! Sees every commit as it lands, reads its files, and holds the invariants I1 to I5 of `docs/exactly-once.md` against them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use futures::FutureExt;
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
+use sluice_core::offsets::TopicPartition;
+use sluice_delta::store::commit_name;
+
+use crate::entries::LockTable;
+use crate::kafka::{Kafka, Kind, Offset};
+use crate::machine::Sim;
+use crate::scenario::{CONNECTOR, TOPIC};
+
+/// The value of the record at an offset of a partition. Rows of other writers have negative ones.
+pub fn value(partition: usize, offset: Offset) -> i64 {
+    partition as i64 * 1_000_000 + offset
+}
+
+#[derive(Default)]
+struct Table {
+    versions: Vec<Vec<u8>>,
+    /// By partition: what the last `txn` says, and where the first interval began.
+    held: BTreeMap<usize, (Offset, Offset)>,
+    rows: HashSet<i64>,
+    referenced: HashSet<String>,
+    live: BTreeMap<String, Vec<i64>>,
+    /// Of the last one.
+    metadata: Option<Value>,
+    /// Versions that another writer was told it had won, with their commits.
+    won: BTreeMap<u64, Vec<u8>>,
+}
+
+#[derive(Default)]
+struct State {
+    tables: BTreeMap<String, Table>,
+}
+
+#[derive(Clone)]
+pub struct Oracle {
+    sim: Sim,
+    kafka: Kafka,
+    objects: Arc<InMemory>,
+    locks: LockTable,
+    state: Arc<Mutex<State>>,
+}
+
+/// A table as another writer reads it.
+pub struct View {
+    /// The newest.
+    pub version: u64,
+    pub live: BTreeMap<String, Vec<i64>>,
+    pub metadata: Option<Value>,
+}
+
+/// What the commits of a table add up to.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Sums {
+    pub commits: u64,
+    pub rows: u64,
+}
+
+type Checked<T> = Result<T, String>;
+
+impl Oracle {
+    pub fn new(
+        sim: Sim,
+        kafka: Kafka,
+        objects: Arc<InMemory>,
+        locks: LockTable,
+        tables: &[String],
+    ) -> Oracle {
+        let tables = tables.iter().map(|table| (table.clone(), Table::default())).collect();
+        Oracle { sim, kafka, objects, locks, state: Arc::new(Mutex::new(State { tables })) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, path: &str) -> Option<Vec<u8>> {
+        let path = Path::parse(path).ok()?;
+        let read = async { self.objects.get(&path).await.ok()?.bytes().await.ok() };
+        read.now_or_never().flatten().map(|bytes| bytes.to_vec())
+    }
+
+    /// A commit that is decided: under the lock it need not be in its place yet.
+    fn version(&self, table: &str, version: u64) -> Option<Vec<u8>> {
+        let there = self.get(&format!("{table}/{}", commit_name(version)));
+        there.or_else(|| {
+            let temp = self.locks.temp_of(&format!("s3://bucket/{table}"), version)?;
+            self.get(&format!("{table}/_delta_log/{temp}"))
+        })
+    }
+
+    /// Takes in what has landed since it looked last.
+    pub fn look(&self) {
+        let mut state = self.state();
+        for (name, table) in &mut state.tables {
+            while let Some(text) = self.version(name, table.versions.len() as u64) {
+                let version = table.versions.len();
+                self.sim.trace(|| format!("{name} has version {version}"));
+                self.sim.note(version as u64);
+                if let Err(broken) = self.commit(name, table, &text) {
+                    self.sim.fail(format!("{broken}, at version {version} of {name}"));
+                }
+                table.versions.push(text);
+            }
+        }
+    }
+
+    fn commit(&self, name: &str, table: &mut Table, text: &[u8]) -> Checked<()> {
+        let mut origin = None;
+        let (mut txns, mut adds) = (HashMap::new(), Vec::new());
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let action: Value = serde_json::from_slice(line).map_err(|e| format!("no Delta commit: {e}"))?;
+            if let Some(found) = action.pointer("/commitInfo/sluice") {
+                origin = Some(found.clone());
+            }
+            if let Some(txn) = action.get("txn") {
+                txns.insert(txn["appId"].as_str().unwrap_or_default().to_owned(), txn["version"].as_i64());
+            }
+            if let Some(metadata) = action.get("metaData") {
+                table.metadata = Some(metadata.clone());
+            }
+            if let Some(remove) = action.get("remove") {
+                table.live.remove(remove["path"].as_str().unwrap_or_default());
+            }
+            if let Some(add) = action.get("add") {
+                adds.push(add["path"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        let mut rows = Vec::new();
+        for path in adds {
+            if !table.referenced.insert(path.clone()) {
+                return Err(format!("I3: file {path} is in a second commit"));
+            }
+            let of_file = self.rows(name, &path)?;
+            rows.extend(of_file.iter().copied());
+            table.live.insert(path, of_file);
+        }
+        match origin {
+            Some(origin) => self.ours(table, &origin, txns, rows),
+            None if txns.is_empty() => Ok(()),
+            None => Err(format!("I4: offsets without an interval: {txns:?}")),
+        }
+    }
+
+    fn rows(&self, table: &str, path: &str) -> Checked<Vec<i64>> {
+        let bytes = self.get(&format!("{table}/{path}"));
+        let bytes = bytes.ok_or_else(|| format!("I1: file {path} is not there"))?;
+        let damaged = |e: parquet::errors::ParquetError| format!("I1: file {path}: {e}");
+        let file = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).map_err(damaged)?;
+        let column = ProjectionMask::columns(file.parquet_schema(), ["v"]);
+        let batches = file.with_projection(column).build().map_err(damaged)?;
+        let mut values = Vec::new();
+        for batch in batches {
+            let batch = batch.map_err(|e| format!("I1: file {path}: {e}"))?;
+            values.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
+        }
+        Ok(values)
+    }
+
+    fn ours(
+        &self,
+        table: &mut Table,
+        origin: &Value,
+        mut txns: HashMap<String, Option<i64>>,
+        rows: Vec<i64>,
+    ) -> Checked<()> {
+        let mut expected = BTreeSet::new();
+        let units = origin["units"].as_array().into_iter().flatten();
+        for interval in units.flat_map(|unit| unit["intervals"].as_array().into_iter().flatten()) {
+            let partition = interval["partition"].as_i64().unwrap_or(-1) as usize;
+            let (from, to) = (interval["fromOffset"].as_i64(), interval["toOffset"].as_i64());
+            let (Some(from), Some(to)) = (from, to) else {
+                return Err("I4: an interval without ends".into());
+            };
+            let app_id = TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR);
+            if txns.remove(&app_id).flatten() != Some(to) {
+                return Err(format!("I4: the txn of partition {partition} does not say {to}"));
+            }
+            let first = match table.held.get(&partition) {
+                Some((held, _)) if *held != from => {
+                    return Err(format!(
+                        "I4: partition {partition} held {held}, and an interval starts at {from}"
+                    ));
+                }
+                Some((_, first)) => *first,
+                None if self
+                    .kafka
+                    .records(partition, 0, from)
+                    .iter()
+                    .any(|r| matches!(r.kind, Kind::Row | Kind::Bad)) =>
+                {
+                    return Err(format!(
+                        "I1: the first interval of partition {partition} starts at {from}, behind rows"
+                    ));
+                }
+                None => from,
+            };
+            if to < from || to > self.kafka.end(partition) {
+                return Err(format!("I1: an interval of partition {partition} from {from} to {to}"));
+            }
+            table.held.insert(partition, (to, first));
+            for record in self.kafka.records(partition, from, to) {
+                match record.kind {
+                    Kind::Row => {
+                        expected.insert(value(partition, record.offset));
+                    }
+                    Kind::Bad if !self.kafka.is_reported(partition, record.offset) => {
+                        let offset = record.offset;
+                        return Err(format!(
+                            "I1: bad record {partition}/{offset} is passed and not reported"
+                        ));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if !txns.is_empty() {
+            return Err(format!("I4: offsets without an interval: {txns:?}"));
+        }
+        let mut found = BTreeSet::new();
+        for row in rows {
+            if !found.insert(row) || !table.rows.insert(row) {
+                return Err(format!("I1: row {row} is in the table twice"));
+            }
+        }
+        match expected.symmetric_difference(&found).next() {
+            Some(row) if found.contains(row) => Err(format!("I1: row {row} is of no interval of its commit")),
+            Some(row) => Err(format!("I1: row {row} is lost")),
+            None => Ok(()),
+        }
+    }
+
+    /// I2: what a task returns to Connect.
+    pub fn returned(&self, partition: usize, offset: Offset) {
+        let state = self.state();
+        for (name, table) in &state.tables {
+            let ahead = match table.held.get(&partition) {
+                Some((held, _)) => offset > *held,
+                None => self.kafka.records(partition, 0, offset).iter().any(|r| r.kind == Kind::Row),
+            };
+            if ahead {
+                let held = table.held.get(&partition);
+                self.sim.fail(format!(
+                    "I2: {offset} of partition {partition} is returned, {name} holds {held:?}"
+                ));
+            }
+        }
+    }
+
+    /// Whether every table holds an offset of the partition.
+    pub fn is_held(&self, partition: usize) -> bool {
+        self.state().tables.values().all(|table| table.held.contains_key(&partition))
+    }
+
+    pub fn view(&self, table: &str) -> Option<View> {
+        let state = self.state();
+        let table = state.tables.get(table)?;
+        let version = table.versions.len().checked_sub(1)? as u64;
+        Some(View { version, live: table.live.clone(), metadata: table.metadata.clone() })
+    }
+
+    /// Another writer was told that this version is its own.
+    pub fn won(&self, table: &str, version: u64, commit: Vec<u8>) {
+        if let Some(table) = self.state().tables.get_mut(table) {
+            table.won.insert(version, commit);
+        }
+    }
+
+    /// What keeps the tables from having all rows.
+    pub fn lag(&self) -> Option<String> {
+        let state = self.state();
+        for (name, table) in &state.tables {
+            for partition in 0..self.kafka.partitions() {
+                let first = table.held.get(&partition).map_or(0, |(_, first)| *first);
+                let of_source = self.kafka.records(partition, first, Offset::MAX);
+                let lost = |record: &&crate::kafka::Record| {
+                    record.kind == Kind::Row && !table.rows.contains(&value(partition, record.offset))
+                };
+                if let Some(record) = of_source.iter().find(lost) {
+                    return Some(format!("{name} has no row of {partition}/{}", record.offset));
+                }
+            }
+        }
+        None
+    }
+
+    /// I5, and that nothing of the log has changed since it landed.
+    pub fn end(&self) -> Sums {
+        let mut sums = Sums::default();
+        for (name, table) in &self.state().tables {
+            sums.commits += table.versions.len() as u64;
+            sums.rows += table.rows.len() as u64;
+            for (version, text) in table.versions.iter().enumerate() {
+                if self.version(name, version as u64).as_ref() != Some(text) {
+                    self.sim.fail(format!("I5: version {version} of {name} was written over"));
+                }
+            }
+            for (version, commit) in &table.won {
+                if table.versions.get(*version as usize) != Some(commit) {
+                    self.sim
+                        .fail(format!("I5: version {version} of {name} was another writer's, and is lost"));
+                }
+            }
+        }
+        sums
+    }
+}
