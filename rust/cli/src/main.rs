@@ -2,8 +2,11 @@
 
 mod arguments;
 mod audit;
+mod columns;
+mod kafka;
 mod report;
 mod table;
+mod topics;
 
 use std::process::ExitCode;
 

@@ -4,15 +4,19 @@ use std::fmt::Write;
 
 use sluice_delta::audit::{Audit, Finding, Other, Progress, Writer};
 
-/// The field `clean` beside those of [`Audit`].
-pub fn json(audit: &Audit) -> Result<String, serde_json::Error> {
-    let mut value = serde_json::to_value(audit)?;
-    value["clean"] = audit.is_clean().into();
+use crate::audit::Checked;
+use crate::topics::Topic;
+
+/// The fields of [`Audit`], and `clean` and `topics` beside them.
+pub fn json(checked: &Checked) -> Result<String, serde_json::Error> {
+    let mut value = serde_json::to_value(&checked.audit)?;
+    value["clean"] = checked.audit.is_clean().into();
+    value["topics"] = serde_json::to_value(&checked.topics)?;
     serde_json::to_string_pretty(&value)
 }
 
 /// A line for each partition, then findings, what is worth knowing, what cannot be told, and the verdict.
-pub fn text(audit: &Audit) -> String {
+pub fn text(Checked { audit, topics }: &Checked) -> String {
     let mut lines = vec![
         format!("table     {}", audit.table),
         format!(
@@ -25,6 +29,7 @@ pub fn text(audit: &Audit) -> String {
     }
     lines.extend(partitions(audit));
     lines.extend(audit.other_app_ids.iter().map(|(app_id, other)| of_other(app_id, other)));
+    lines.extend(topics.iter().map(|(partition, topic)| of_topic(partition, topic)));
     for (number, finding) in audit.findings.iter().enumerate() {
         lines.push(String::new());
         lines.extend(of_finding(number + 1, finding));
@@ -88,6 +93,24 @@ fn of_other(app_id: &str, other: &Other) -> String {
             format!("  app id {app_id} of an unknown writer: version {} in {commits}", other.to)
         }
     }
+}
+
+fn of_topic(partition: &str, topic: &Topic) -> String {
+    let Topic { start_offset, end_offset, compared_from, compared_to, .. } = topic;
+    let there = format!("  in Kafka  {partition}: offsets {start_offset} to {end_offset}");
+    if compared_from >= compared_to {
+        return format!("{there}; nothing is compared");
+    }
+    let mut parts = vec![counted(topic.records, "record")];
+    let others = [
+        (topic.tombstones, "of them without a value"),
+        (topic.hidden, "aborted or markers"),
+        (topic.holes, "offsets without any"),
+    ];
+    parts
+        .extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    let rows = counted(topic.rows.unsigned_abs(), "row");
+    format!("{there}; of {compared_from} to {compared_to}: {}; {rows}", parts.join(", "))
 }
 
 fn of_finding(number: usize, finding: &Finding) -> Vec<String> {

@@ -84,7 +84,9 @@ impl Audit {
         }
         match previous {
             Some(previous) if from > previous => {
-                found.push(finding(Kind::Gap, format!("no commit has {}", range(previous, from))));
+                let mut gap = finding(Kind::Gap, format!("no commit has {}", range(previous, from)));
+                gap.offsets = Some((previous, from));
+                found.push(gap);
             }
             Some(previous) if from < previous => {
                 let again = range(from, previous.min(to).max(from + 1));
@@ -178,6 +180,7 @@ impl Audit {
             ..Progress::default()
         });
         progress.to_offset = to;
+        progress.altered = true;
         progress.last = Some(Arc::new(author));
     }
 

@@ -50,5 +50,6 @@ impl<'a> Files<'a> {
                 audit.find(Finding::new(Kind::Missing, author.version, message).by(&author));
             }
         }
+        audit.files = self.added;
     }
 }

@@ -7,6 +7,7 @@ mod kind;
 mod listing;
 mod others;
 mod report;
+mod rows;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use snapshot::Snapshots;
 
 pub use kind::Kind;
 pub use report::{Audit, Author, Finding, Note, Other, Progress, Taken, Writer};
+pub use rows::{Columns, Rows, between, rows};
 
 /// Commits that are fetched at the same time.
 const AT_ONCE: usize = 16;

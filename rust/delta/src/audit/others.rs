@@ -31,6 +31,7 @@ impl Anonymous {
     }
 
     pub(super) fn tell(self, audit: &mut Audit) {
+        audit.rows_changed = !self.changed.is_empty();
         let some = |commits: &[String]| match commits {
             [only] => only.clone(),
             [first, .., last] => format!("{} commits, from {first} to {last}", commits.len()),

@@ -1,10 +1,11 @@
 //! What an audit says. The names of the fields are public: `--json` prints them, `docs/audit.md` describes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
+use sluice_core::offsets::TopicPartition;
 
 use super::kind::Kind;
 
@@ -31,6 +32,12 @@ pub struct Audit {
     pub notes: Vec<Note>,
     /// What nobody can tell from what there is.
     pub untold: Vec<String>,
+    /// Which version added each file that the commits leave in the table.
+    #[serde(skip)]
+    pub files: HashMap<String, u64>,
+    /// Whether rows were removed or rewritten by an `UPDATE`, a `DELETE` or an overwrite.
+    #[serde(skip)]
+    pub rows_changed: bool,
 }
 
 /// One app id of Sluice over the whole history.
@@ -46,6 +53,9 @@ pub struct Progress {
     pub to_offset: Option<i64>,
     pub intervals: u64,
     pub rows: i64,
+    /// Whether a user moved the offset.
+    #[serde(skip)]
+    pub altered: bool,
     /// The intervals in their order.
     #[serde(skip)]
     pub taken: Vec<Taken>,
@@ -111,6 +121,8 @@ pub struct Finding {
     pub version: u64,
     pub app_id: Option<String>,
     pub message: String,
+    /// Of a gap: the offsets from the first up to, not including, the second.
+    pub offsets: Option<(i64, i64)>,
     /// The commit that broke it, and the one before it of the same app id.
     pub by: Option<Author>,
     pub before: Option<Author>,
@@ -124,6 +136,12 @@ pub struct Note {
     pub message: String,
 }
 
+impl Progress {
+    pub fn partition(&self) -> TopicPartition {
+        TopicPartition::new(self.topic.as_str(), self.partition)
+    }
+}
+
 impl Finding {
     pub fn new(kind: Kind, version: u64, message: String) -> Finding {
         Finding {
@@ -131,6 +149,7 @@ impl Finding {
             version,
             app_id: None,
             message,
+            offsets: None,
             by: None,
             before: None,
             meaning: kind.meaning(),

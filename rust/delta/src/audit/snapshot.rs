@@ -25,6 +25,7 @@ use crate::world::World;
 
 pub(super) struct Snapshots<'a> {
     store: &'a dyn Store,
+    world: Arc<dyn World>,
     engine: KernelEngine,
 }
 
@@ -36,21 +37,26 @@ pub(super) struct Held {
 
 impl<'a> Snapshots<'a> {
     pub(super) fn new(store: &'a dyn Store, world: &Arc<dyn World>) -> Self {
-        Snapshots { store, engine: engine(store, world) }
+        Snapshots { store, world: world.clone(), engine: engine(store, world) }
     }
 
-    fn at(&self, version: Option<u64>) -> Result<(SnapshotRef, Held)> {
+    pub(super) fn engine(&self) -> KernelEngine {
+        engine(self.store, &self.world)
+    }
+
+    pub(super) fn open(&self, version: Option<u64>) -> Result<SnapshotRef> {
         let mut builder = Snapshot::builder_for(self.store.root().as_str());
         if let Some(version) = version {
             builder = builder.at_version(version);
         }
-        let read = || -> DeltaResult<_> {
-            let snapshot = builder.build(&self.engine)?;
-            let txns = self.txns(&snapshot)?;
-            let version = snapshot.version();
-            Ok((snapshot, Held { version, txns }))
-        };
-        read().map_err(|e| kernel_error("the Delta kernel cannot read it", &e))
+        builder.build(&self.engine).map_err(|e| kernel_error("the Delta kernel cannot read it", &e))
+    }
+
+    fn at(&self, version: Option<u64>) -> Result<(SnapshotRef, Held)> {
+        let snapshot = self.open(version)?;
+        let txns = self.txns(&snapshot).map_err(|e| kernel_error("the Delta kernel cannot read it", &e))?;
+        let version = snapshot.version();
+        Ok((snapshot, Held { version, txns }))
     }
 
     /// The newest `txn` of each app id.

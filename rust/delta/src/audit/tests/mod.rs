@@ -4,4 +4,5 @@ mod chains;
 mod checkpoints;
 mod history;
 mod mutations;
+mod rows;
 mod writers;
