@@ -21,6 +21,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * Topics BOOTSTRAP delete TOPIC
  * Topics BOOTSTRAP ends TOPIC        JSON: {"partition": end offset}
  * Topics BOOTSTRAP group GROUP       JSON: {"topic-partition": committed offset}
+ * Topics BOOTSTRAP forget GROUP      removes the group with its offsets, which nobody may be in
  * Topics BOOTSTRAP records TOPIC     each record up to the present end, a line of JSON: {"value": hexadecimal or null, "headers": {...}}
  * </pre>
  */
@@ -47,6 +48,7 @@ final class Topics {
                     print(offsets.entrySet().stream().filter(e -> e.getValue() != null)
                         .collect(Collectors.toMap(e -> e.getKey().toString(), e -> e.getValue().offset())));
                 }
+                case "forget" -> admin.deleteConsumerGroups(List.of(args[2])).all().get();
                 case "records" -> printRecords(args[0], args[2]);
                 default -> throw new IllegalArgumentException("unknown command " + args[1]);
             }

@@ -105,6 +105,11 @@ impl Broker {
         offsets(&self.topics(&["group", group])?)
     }
 
+    /// Removes a consumer group that nobody is in, with its offsets, as their expiry does.
+    pub fn forget_group(&self, group: &str) -> Result<()> {
+        self.topics(&["forget", group]).map(drop)
+    }
+
     /// All records of a topic: each value (none: a tombstone) and the headers as text.
     pub fn records(&self, topic: &str) -> Result<Vec<Record>> {
         self.topics(&["records", topic])?.lines().map(record).collect()

@@ -57,3 +57,27 @@ fn a_group_that_loses_its_offsets_or_goes_back_or_ahead_changes_nothing() {
     connect.resume(name).unwrap();
     scenario.completes();
 }
+
+/// Connect takes an offset that it is rewound to for one that it has committed, and would tell the group nothing (found by
+/// `cargo xtask chaos --seed 1`: the connector moved between the last commit to the table and the group's).
+#[test]
+fn a_group_behind_the_table_follows_it_without_new_records() {
+    let scenario = Scenario::new("group-behind", 2);
+    let (connect, name) = (scenario.connect(), scenario.name.as_str());
+    scenario.send(1000);
+    scenario.put(&scenario.config());
+    scenario.runs(1);
+    scenario.reaches_the_end();
+
+    stop(&scenario);
+    let (broker, group) = (&cluster().broker, format!("connect-{name}"));
+    alter(|| broker.forget_group(&group));
+    connect.resume(name).unwrap();
+    let ends = broker.end_offsets(name).unwrap();
+    let ends = ends.into_iter().map(|(partition, end)| (format!("{name}-{partition}"), end)).collect();
+    wait_for("the group to follow the table", PATIENCE, || {
+        Ok((broker.group_offsets(&group)? == ends).then_some(()))
+    })
+    .unwrap();
+    scenario.completes();
+}

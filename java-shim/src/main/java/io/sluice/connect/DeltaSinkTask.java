@@ -28,6 +28,12 @@ public final class DeltaSinkTask extends SinkTask {
   private static final int REQUEST_COMMIT = 2;
   private static final long RETRY_MS = 200;
 
+  /**
+   * Goes with every offset that is given to Connect. Connect takes an offset that it was rewound to for one that it has committed, and
+   * commits nothing that equals the last: without the text, a group that is behind the table would stay there until new records come.
+   */
+  static final String COMMITTED_BY = "sluice";
+
   private final Supplier<NativeCalls> library;
   private final AtomicLong handle = new AtomicLong(); // 0: not started, or stopped
   private final Partitions partitions = new Partitions();
@@ -148,7 +154,7 @@ public final class DeltaSinkTask extends SinkTask {
     Map<TopicPartition, OffsetAndMetadata> durable = new HashMap<>();
     for (int left = reply.count(); left > 0; left--) {
       TopicPartition partition = partitions.byId(reply.i32());
-      durable.put(partition, new OffsetAndMetadata(reply.i64()));
+      durable.put(partition, new OffsetAndMetadata(reply.i64(), COMMITTED_BY));
     }
     durable.keySet().retainAll(positions.keySet());
     return durable;

@@ -357,7 +357,7 @@ class DeltaSinkTaskTest {
     core.preCommitReply = ReplyBytes.ok().i32(2).i32(0).i64(40).i32(1).i64(7).done();
     TopicPartition stranger = new TopicPartition("b", 0);
     assertEquals(
-        Map.of(A0, new OffsetAndMetadata(40)),
+        Map.of(A0, new OffsetAndMetadata(40, DeltaSinkTask.COMMITTED_BY)),
         task.preCommit(Map.of(A0, new OffsetAndMetadata(55), stranger, new OffsetAndMetadata(1))));
     assertEquals("preCommit [0] [55]", core.calls.get(2));
   }

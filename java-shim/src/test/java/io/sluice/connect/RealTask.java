@@ -39,7 +39,7 @@ final class RealTask implements AutoCloseable {
 
   void put(List<SinkRecord> records) throws InterruptedException {
     task.put(records);
-    records.forEach(one -> positions.put(new TopicPartition(one.originalTopic(), one.originalKafkaPartition()), new OffsetAndMetadata(one.originalKafkaOffset() + 1)));
+    records.forEach(one -> positions.put(new TopicPartition(one.originalTopic(), one.originalKafkaPartition()), new OffsetAndMetadata(one.originalKafkaOffset() + 1, DeltaSinkTask.COMMITTED_BY)));
     proceed();
   }
 
