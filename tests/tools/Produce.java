@@ -1,7 +1,9 @@
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -15,10 +17,13 @@ import org.apache.kafka.connect.json.JsonConverter;
  * Produce BOOTSTRAP TOPIC generate FIRST COUNT [RATE]   events number FIRST to FIRST+COUNT-1
  * Produce BOOTSTRAP TOPIC enveloped FIRST COUNT [RATE]  the same events as JsonConverter writes them with schemas
  * Produce BOOTSTRAP TOPIC numbered FILE [RATE]          the lines of a JSON-lines file, each given a first field demo_id (0, 1, ...)
+ * Produce BOOTSTRAP TOPIC sequences COUNT PARTITIONS [RATE]
+ *     {"id", "partition", "sequence", "text"}, the sequence counted from 0 in each partition; tried again for as long as it takes
  * Produce BOOTSTRAP TOPIC lines FILE [RATE]             the lines as they are; an empty line is a tombstone
  * </pre>
  *
- * RATE is records per second. Prints {@code produced N} twice a second, N being acknowledged records, and {@code done N}.
+ * RATE is records per second. Prints {@code produced N} twice a second, N being acknowledged records, and {@code done N};
+ * before that {@code partitions N,N,...}, the acknowledged ones of each.
  */
 final class Produce {
     private interface Source {
@@ -27,6 +32,8 @@ final class Produce {
     }
 
     private static final byte[] END = new byte[0];
+    private static final Map<String, Object> ENDLESSLY =
+        Map.of("delivery.timeout.ms", Integer.MAX_VALUE, "max.block.ms", 86_400_000L);
     private static final long PROGRESS_NANOS = 500_000_000;
 
     public static void main(String[] args) throws Exception {
@@ -46,6 +53,11 @@ final class Produce {
                     send(args[0], topic, rate(args, 5), i -> i < count
                         ? json.fromConnectData(topic, DemoStructs.SCHEMA, DemoStructs.struct(first + i)) : END);
                 }
+            }
+            case "sequences" -> {
+                long count = Long.parseLong(args[3]);
+                long partitions = Long.parseLong(args[4]);
+                send(args[0], topic, rate(args, 5), ENDLESSLY, i -> i < count ? sequence(i, partitions) : END);
             }
             case "numbered" -> {
                 try (InputLines lines = new InputLines(args[3])) {
@@ -68,17 +80,29 @@ final class Produce {
         return line == null ? END : line;
     }
 
+    private static byte[] sequence(long i, long partitions) {
+        String text = "{\"id\":" + i + ",\"partition\":" + i % partitions + ",\"sequence\":" + i / partitions
+            + ",\"text\":\"record " + i + " of all, made up to be of some length\"}";
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+
     private static long rate(String[] args, int at) {
         return args.length > at ? Long.parseLong(args[at]) : Long.MAX_VALUE;
     }
 
     private static void send(String bootstrap, String topic, long rate, Source source) throws Exception {
+        send(bootstrap, topic, rate, Map.of(), source);
+    }
+
+    private static void send(String bootstrap, String topic, long rate, Map<String, Object> more, Source source) throws Exception {
         AtomicLong acknowledged = new AtomicLong();
         AtomicReference<Exception> failure = new AtomicReference<>();
-        Map<String, Object> settings = Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4",
-            "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20);
+        Map<String, Object> settings = new HashMap<>(more);
+        settings.putAll(Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4",
+            "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20));
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
             int partitions = producer.partitionsFor(topic).size();
+            AtomicLongArray byPartition = new AtomicLongArray(partitions);
             long start = System.nanoTime();
             long nextReport = start + PROGRESS_NANOS;
             long i = 0;
@@ -87,6 +111,7 @@ final class Produce {
                 producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, error) -> {
                     if (error == null) {
                         acknowledged.incrementAndGet();
+                        byPartition.incrementAndGet(partition);
                     } else {
                         failure.compareAndSet(null, error);
                     }
@@ -102,6 +127,7 @@ final class Produce {
                 }
             }
             producer.flush();
+            System.out.println("partitions " + byPartition.toString().replaceAll("[\\[\\] ]", ""));
         }
         if (failure.get() != null) {
             throw failure.get();

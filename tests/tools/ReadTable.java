@@ -18,6 +18,7 @@ import io.delta.kernel.utils.CloseableIterator;
 import io.delta.kernel.utils.FileStatus;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -34,6 +35,7 @@ import org.apache.hadoop.conf.Configuration;
  * ReadTable TABLE                     rows, files, bytes, version, non-null values per column
  * ReadTable TABLE generate FIRST N    also compares every row with the generated event of its demo_id
  * ReadTable TABLE numbered FILE N     also compares every row with the line of the file that its demo_id numbers
+ * ReadTable TABLE sequences N,N,...   of a table of numbered records, of which each partition has so many; see {@link Sequences}
  * ReadTable TABLE rows                prints the rows, one JSON array of Java's toString() or null for each
  * </pre>
  *
@@ -46,6 +48,8 @@ final class ReadTable {
     private long rows;
     private long files;
     private long bytes;
+    /** The one whose rows are being read. */
+    private String file;
 
     private interface RowReader {
         void read(ColumnVector[] columns, int row) throws IOException;
@@ -73,6 +77,7 @@ final class ReadTable {
         Map<String, Object> found = switch (mode) {
             case "count" -> table.count();
             case "generate" -> table.compare(Expected.generated(table.schema, Long.parseLong(args[2]), Integer.parseInt(args[3])));
+            case "sequences" -> table.sequences(new Sequences(table.schema, Path.of(args[0]), Sequences.sent(args[2])));
             case "numbered" -> table.compare(Expected.fromFile(table.schema, args[2], Integer.parseInt(args[3])));
             default -> throw new IllegalArgumentException("unknown mode " + mode);
         };
@@ -87,6 +92,13 @@ final class ReadTable {
             }
         });
         return summary(nonNull);
+    }
+
+    private Map<String, Object> sequences(Sequences sequences) throws IOException {
+        scan((columns, row) -> sequences.row(file, columns, row));
+        Map<String, Object> found = summary(new long[schema.length()]);
+        found.putAll(sequences.found());
+        return found;
     }
 
     private Map<String, Object> compare(Expected expected) throws IOException {
@@ -155,13 +167,14 @@ final class ReadTable {
             while (scanFiles.hasNext()) {
                 try (CloseableIterator<Row> fileRows = scanFiles.next().getRows()) {
                     while (fileRows.hasNext()) {
-                        Row file = fileRows.next();
-                        FileStatus status = InternalScanFileUtils.getAddFileStatus(file);
+                        Row add = fileRows.next();
+                        FileStatus status = InternalScanFileUtils.getAddFileStatus(add);
+                        file = status.getPath();
                         files++;
                         bytes += status.getSize();
                         CloseableIterator<ColumnarBatch> data = engine.getParquetHandler()
                             .readParquetFiles(Utils.singletonCloseableIterator(status), physical, Optional.empty());
-                        try (var batches = Scan.transformPhysicalData(engine, state, file, data)) {
+                        try (var batches = Scan.transformPhysicalData(engine, state, add, data)) {
                             while (batches.hasNext()) {
                                 scan(batches.next(), reader);
                             }

@@ -143,6 +143,11 @@ impl Broker {
     /// Kills the broker with -9 and starts it again on the same port and data.
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
+        self.start_again()
+    }
+
+    /// After its end: on the same port and data.
+    pub fn start_again(&mut self) -> Result<()> {
         self.process = Self::launch(&self.components, &self.folder)?;
         Ok(())
     }

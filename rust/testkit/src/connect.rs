@@ -10,6 +10,8 @@ use crate::wait_for;
 pub struct Connect {
     url: String,
     agent: ureq::Agent,
+    /// For the end of a rebalance.
+    patience: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +45,14 @@ impl ConnectorStatus {
 
 impl Connect {
     pub fn new(url: impl Into<String>) -> Self {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(90)))
-            .build();
-        Connect { url: url.into(), agent: config.into() }
+        Self::within(url, Duration::from_secs(90), Duration::from_secs(60))
+    }
+
+    /// `limit` is for each request; a worker that takes part in a rebalance is asked again for as long as `patience`.
+    pub fn within(url: impl Into<String>, limit: Duration, patience: Duration) -> Self {
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit)).build();
+        Connect { url: url.into(), agent: config.into(), patience }
     }
 
     pub fn connectors(&self) -> Result<Vec<String>> {
@@ -113,6 +118,12 @@ impl Connect {
         self.call("POST", &format!("/connectors/{name}/restart?includeTasks=true"), None).map(drop)
     }
 
+    /// What has failed of the connector and its tasks.
+    pub fn restart_failed(&self, name: &str) -> Result<()> {
+        let path = format!("/connectors/{name}/restart?includeTasks=true&onlyFailed=true");
+        self.call("POST", &path, None).map(drop)
+    }
+
     pub fn restart_task(&self, name: &str, task: usize) -> Result<()> {
         self.call("POST", &format!("/connectors/{name}/tasks/{task}/restart"), None).map(drop)
     }
@@ -155,11 +166,9 @@ impl Connect {
 
     /// A worker that takes part in a rebalance answers 409, for a moment.
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        wait_for("the end of a rebalance", Duration::from_secs(60), || {
-            match self.request(method, path, body)? {
-                (409, _) => Ok(None),
-                (status, answer) => accepted(status, answer).map(Some),
-            }
+        wait_for("the end of a rebalance", self.patience, || match self.request(method, path, body)? {
+            (409, _) => Ok(None),
+            (status, answer) => accepted(status, answer).map(Some),
         })
     }
 

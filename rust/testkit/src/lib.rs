@@ -43,7 +43,7 @@ pub use mbeans::{jmx_arguments, read_mbeans};
 pub use ports::free_ports;
 pub use produce::{Produce, Producer, write_events};
 pub use proxy::{Fault, FaultProxy, Kind, Reply, Request};
-pub use read::{Expected, TableRead, read_rows, read_table};
+pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, read_table};
 pub use s3_server::{S3Options, S3Program, S3Server};
 pub use table_log::TableLog;
 pub use worker::{Worker, WorkerOptions};

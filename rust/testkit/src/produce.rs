@@ -1,7 +1,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ pub enum Produce {
     Generate { first: u64, count: u64 },
     /// The same events as JsonConverter writes them with schemas: about 1,350 bytes.
     Enveloped { first: u64, count: u64 },
+    /// Records that say their place: `{"id", "partition", "sequence", "text"}`, the sequence counted from 0 in each partition.
+    /// Sent again for as long as it takes, so that no end of the broker ends the producer.
+    Sequences { count: u64, partitions: u32 },
     /// The lines of a JSON-lines file, each given a first field `demo_id` counted from 0.
     Numbered(PathBuf),
     /// The lines of a file as they are; an empty line is a tombstone.
@@ -35,6 +38,7 @@ pub fn write_events(components: &Components, folder: &Path, count: u64) -> Resul
 pub struct Producer {
     process: Leashed,
     acknowledged: Arc<AtomicU64>,
+    by_partition: Arc<Mutex<Vec<u64>>>,
     done: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -61,6 +65,9 @@ impl Producer {
             Produce::Enveloped { first, count } => {
                 java.args(["enveloped", &first.to_string(), &count.to_string()]);
             }
+            Produce::Sequences { count, partitions } => {
+                java.args(["sequences", &count.to_string(), &partitions.to_string()]);
+            }
             Produce::Numbered(file) => {
                 java.arg("numbered").arg(file);
             }
@@ -72,11 +79,16 @@ impl Producer {
         let (process, output) = Leashed::spawn_piped(&java, &folder.join("producer.log"))?;
         let acknowledged = Arc::new(AtomicU64::new(0));
         let done = Arc::new(AtomicBool::new(false));
+        let by_partition = Arc::new(Mutex::new(Vec::new()));
         let reader = {
-            let (acknowledged, done) = (acknowledged.clone(), done.clone());
+            let (acknowledged, by_partition, done) =
+                (acknowledged.clone(), by_partition.clone(), done.clone());
             std::thread::spawn(move || {
                 for line in output.lines().map_while(|line| line.ok()) {
-                    if let Some((word, count)) = line.split_once(' ')
+                    if let Some(counts) = line.strip_prefix("partitions ") {
+                        let counts = counts.split(',').filter_map(|count| count.parse().ok()).collect();
+                        *by_partition.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+                    } else if let Some((word, count)) = line.split_once(' ')
                         && let Ok(count) = count.parse()
                     {
                         acknowledged.store(count, Ordering::Relaxed);
@@ -85,12 +97,17 @@ impl Producer {
                 }
             })
         };
-        Ok(Producer { process, acknowledged, done, reader: Some(reader) })
+        Ok(Producer { process, acknowledged, by_partition, done, reader: Some(reader) })
     }
 
     /// Records that the broker has acknowledged so far; at most half a second old.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// What was acknowledged of each partition; empty while it runs.
+    pub fn by_partition(&self) -> Vec<u64> {
+        self.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The number of all records once the producer has ended well; `None` while it runs.

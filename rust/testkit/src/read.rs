@@ -80,6 +80,47 @@ pub fn read_table(
     parse(&text)
 }
 
+/// What the reader found of records that [`crate::Produce::Sequences`] sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SequencesRead {
+    pub version: u64,
+    pub rows: u64,
+    pub files: u64,
+    /// Rows of each partition.
+    pub partitions: Vec<u64>,
+    pub duplicates: u64,
+    pub missing: u64,
+    /// Rows that were never sent.
+    pub unknown: u64,
+    /// Rows whose columns `_kafka_partition` and `_kafka_offset` say another place than the record itself.
+    pub misplaced: u64,
+    /// Rows that come, in their file or by the version of their commit, before an earlier one of their partition.
+    pub disordered: u64,
+    /// The first that are wrong.
+    pub examples: Vec<String>,
+}
+
+impl SequencesRead {
+    /// Whether exactly the records that were sent of each partition are there, once each, as they were and in order.
+    pub fn is_exactly(&self, sent: &[u64]) -> bool {
+        let wrong = self.duplicates + self.missing + self.unknown + self.misplaced + self.disordered;
+        wrong == 0 && self.partitions == sent && self.rows == sent.iter().sum::<u64>()
+    }
+}
+
+/// Reads the whole table at `table`, a local path; `sent` is the number of records of each partition. Logs into `folder`.
+pub fn read_sequences(
+    components: &Components,
+    folder: &Path,
+    table: &Path,
+    sent: &[u64],
+) -> Result<SequencesRead> {
+    let mut java = reader(components, table);
+    java.arg("sequences").arg(sent.iter().map(u64::to_string).collect::<Vec<_>>().join(","));
+    let patience = Duration::from_secs(120 + sent.iter().sum::<u64>() / 5_000);
+    parse_sequences(&run(&java, &log(folder)?, patience)?)
+}
+
 /// The rows as text, null as `None`; for small tables. Order as in the files.
 pub fn read_rows(components: &Components, folder: &Path, table: &Path) -> Result<Vec<Vec<Option<String>>>> {
     let mut java = reader(components, table);
@@ -131,6 +172,27 @@ fn parse(text: &str) -> Result<TableRead> {
     })
 }
 
+fn parse_sequences(text: &str) -> Result<SequencesRead> {
+    let value: Value =
+        serde_json::from_str(text.trim()).context(|| format!("the reader printed {text:?}"))?;
+    let given = |name: &str| {
+        value[name].as_u64().ok_or_else(|| Error::new(format!("the reader gave no `{name}`: {text}")))
+    };
+    let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+    Ok(SequencesRead {
+        version: given("version")?,
+        rows: given("rows")?,
+        files: given("files")?,
+        partitions: list("partitions").iter().filter_map(Value::as_u64).collect(),
+        duplicates: given("duplicates")?,
+        missing: given("missing")?,
+        unknown: given("unknown")?,
+        misplaced: given("misplaced")?,
+        disordered: given("disordered")?,
+        examples: list("examples").iter().filter_map(|text| Some(text.as_str()?.to_owned())).collect(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +217,22 @@ mod tests {
         ] {
             assert!(!parse(&PERFECT.replace(field, spoiled)).unwrap().is_exactly(2), "{spoiled}");
         }
+    }
+
+    #[test]
+    fn only_perfect_sequences_are_exact() {
+        let perfect = r#"{"version":3,"rows":5,"files":2,"bytes":9,"non_null":{},"partitions":[3,2],"duplicates":0,
+            "missing":0,"unknown":0,"misplaced":0,"disordered":0,"examples":[]}"#;
+        let read = |text: &str| parse_sequences(text).unwrap();
+        assert!(read(perfect).is_exactly(&[3, 2]));
+        assert!(!read(perfect).is_exactly(&[2, 3]));
+        assert!(!read(perfect).is_exactly(&[3, 2, 1]));
+        for field in ["duplicates", "missing", "unknown", "misplaced", "disordered"] {
+            let spoiled = perfect.replace(&format!("\"{field}\":0"), &format!("\"{field}\":1"));
+            assert!(!read(&spoiled).is_exactly(&[3, 2]), "{spoiled}");
+            assert!(parse_sequences(&perfect.replace(field, "other")).is_err(), "{field}");
+        }
+        assert!(!read(&perfect.replace("\"rows\":5", "\"rows\":6")).is_exactly(&[3, 2]));
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub fn of_cargo(output: &str) -> Counts {
     counts
 }
 
+/// A run is one test: `chaos: passed, seed 1, ...`. Another end counts where its status is seen.
+pub fn of_chaos(output: &str) -> Counts {
+    let passed = output.lines().filter(|line| line.starts_with("chaos: passed, ")).count();
+    Counts { passed: passed as u64, failed: 0 }
+}
+
 /// `[        12 tests successful      ]`, from JUnit's console launcher.
 pub fn of_junit(output: &str) -> Counts {
     let number = |outcome: &str| -> u64 {
@@ -51,6 +57,14 @@ mod tests {
             test result: FAILED. 40 passed; 2 failed; 0 ignored; 0 measured; 7 filtered out; finished in 1.00s\n";
         assert_eq!(of_cargo(output), Counts { passed: 43, failed: 2 });
         assert_eq!(of_cargo("error: could not compile"), Counts::default());
+    }
+
+    #[test]
+    fn a_run_of_chaos_is_one_test() {
+        let output =
+            "chaos: seed 1, 2 min\n# Chaos\nchaos: passed, seed 1, 30 events, target/chaos/report.md\n";
+        assert_eq!(of_chaos(output), Counts { passed: 1, failed: 0 });
+        assert_eq!(of_chaos("xtask: chaos FAILED with seed 1"), Counts::default());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod chaos;
 mod checkout;
 mod counts;
 mod demo;
@@ -41,6 +42,10 @@ cargo xtask COMMAND
       --records N          generated events (default 2000000)
       --connect            raw mode, JsonConverter without and with schemas, and ready structs, each beside that sink
       --beside FOLDER      another checkout's target/plugin, whose plugin is measured in turn with this one
+  chaos [OPTIONS]          kill, hold and cut off real processes while numbered records come in, and count them afterwards
+      --minutes M          of harm (default 2)
+      --seed S             the same events in the same order (default: another each time)
+      --lock LOCK          s3, s3-dynamodb, or both at once (default)
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
@@ -76,6 +81,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
+    let chaos = if command == "chaos" { Some(chaos::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
     let all_stores = command == "install" && args.flag("--all-stores");
@@ -84,6 +90,10 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     args.end()?;
     if let Some(options) = fuzzing {
         fuzz::fuzz(&checkout, &options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = chaos {
+        chaos::run(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(options) = benching {

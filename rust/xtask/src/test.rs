@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use sluice_testkit::{Error, Result, tail};
+use sluice_testkit::{Context, Error, Result, tail};
 
 use crate::checkout::{Checkout, shown};
 use crate::counts::{self, Counts};
@@ -67,6 +67,7 @@ fn no_tests(_: &str) -> Counts {
 
 const STATIC: (Show, fn(&str) -> Counts) = (step::nothing, no_tests);
 const CARGO: (Show, fn(&str) -> Counts) = (step::cargo_lines, counts::of_cargo);
+const CHAOS: (Show, fn(&str) -> Counts) = (chaos_lines, counts::of_chaos);
 const JUNIT: (Show, fn(&str) -> Counts) = (step::nothing, counts::of_junit);
 
 /// Everything.
@@ -106,7 +107,18 @@ fn all_steps(checkout: &Checkout, tally: &mut Tally) -> Result<()> {
         let tests = checkout.cargo(&threads);
         tally.step(checkout, "end-to-end tests", "real brokers and workers; some minutes", &tests, CARGO)?;
     }
-    Ok(())
+    let this = std::env::current_exe().context(|| "the path of xtask".into())?;
+    let mut chaos = checkout.command(this, &["chaos", "--minutes", "2", "--seed", CHAOS_SEED]);
+    chaos.env("CARGO_TARGET_DIR", &checkout.cargo_target).env("SLUICE_CACHE", &checkout.cache);
+    let why = "both locks, two minutes of harm to real processes; four in all";
+    tally.step(checkout, "chaos", why, &chaos, CHAOS)
+}
+
+/// Its two minutes have each kind of event.
+const CHAOS_SEED: &str = "1";
+
+fn chaos_lines(line: &str) -> bool {
+    line.starts_with("==> ") || line.starts_with("chaos") || line.starts_with("**") || line.starts_with("- ")
 }
 
 /// The static part of `test`.

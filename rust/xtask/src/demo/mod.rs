@@ -23,6 +23,7 @@ use crate::{install, package, servers};
 use input::Input;
 use progress::Progress;
 use report::Report;
+pub use report::audit;
 use store::{Place, Store};
 
 const TOPIC: &str = "demo";
@@ -280,7 +281,7 @@ struct Flow {
     cpu_before_kill: f64,
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).at(to)?;
     for entry in fs::read_dir(from).at(from)? {
         let path = entry.at(from)?.path();
