@@ -335,3 +335,6 @@ fn named(set: &RoaringTreemap, from: i64, to: i64) -> String {
         false => format!("offsets {}", named.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;

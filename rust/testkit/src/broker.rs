@@ -7,6 +7,7 @@ use crate::error::{Context, Error, Result};
 use crate::java::{kafka_jvm, kafka_tool, run, tail, write_logging};
 use crate::leash::Leashed;
 use crate::ports::free_ports;
+use crate::secured::Secured;
 use crate::wait_for;
 
 /// A single Kafka broker (KRaft, its own controller).
@@ -14,12 +15,23 @@ pub struct Broker {
     components: Components,
     folder: PathBuf,
     port: u16,
+    secured: Option<Secured>,
     process: Leashed,
 }
 
 impl Broker {
     /// Formats `folder` and starts a broker in it; ready when this returns.
     pub fn start(components: &Components, folder: &Path) -> Result<Self> {
+        Self::start_with(components, folder, None)
+    }
+
+    /// The same with a second listener.
+    pub fn start_secured(components: &Components, folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).at(folder)?;
+        Self::start_with(components, folder, Some(Secured::make(folder)?))
+    }
+
+    fn start_with(components: &Components, folder: &Path, secured: Option<Secured>) -> Result<Self> {
         std::fs::create_dir_all(folder).at(folder)?;
         let [port, controller] = free_ports()?;
         let settings = folder.join("server.properties");
@@ -47,14 +59,18 @@ impl Broker {
              group.min.session.timeout.ms=1000\n",
             folder.join("data").display()
         );
-        std::fs::write(&settings, text).at(&settings)?;
+        let more = secured.as_ref().map(|secured| secured.settings(port, controller)).unwrap_or_default();
+        std::fs::write(&settings, text + &more).at(&settings)?;
         write_logging(&folder.join("log4j2.properties"), "info")?;
         let mut format = kafka_jvm(components, &folder.join("log4j2.properties"), "256m");
         format.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]);
         format.args(["-t", "c2x1aWNlLXRlc3RraXQtMQ", "-c"]).arg(&settings);
+        if secured.is_some() {
+            format.args(Secured::users());
+        }
         run(&format, &folder.join("format.log"), Duration::from_secs(120))?;
         let process = Self::launch(components, folder)?;
-        Ok(Broker { components: components.clone(), folder: folder.to_owned(), port, process })
+        Ok(Broker { components: components.clone(), folder: folder.to_owned(), port, secured, process })
     }
 
     fn launch(components: &Components, folder: &Path) -> Result<Leashed> {
@@ -79,6 +95,11 @@ impl Broker {
 
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The second listener of a broker that was started with one.
+    pub fn secured(&self) -> Option<&Secured> {
+        self.secured.as_ref()
     }
 
     /// `settings` are the topic's own, such as `("cleanup.policy", "compact")`.

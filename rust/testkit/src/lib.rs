@@ -27,6 +27,7 @@ mod produce;
 mod proxy;
 mod read;
 mod s3_server;
+mod secured;
 mod serve;
 mod table_log;
 mod worker;
@@ -45,6 +46,7 @@ pub use produce::{Produce, Producer, write_events};
 pub use proxy::{Fault, FaultProxy, Kind, Reply, Request};
 pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, read_table};
 pub use s3_server::{S3Options, S3Program, S3Server};
+pub use secured::Secured;
 pub use table_log::TableLog;
 pub use worker::{Worker, WorkerOptions};
 

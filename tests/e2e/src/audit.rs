@@ -186,6 +186,50 @@ fn a_table_is_compared_with_its_topic_and_its_rows() {
     assert_eq!(kinds, ["ahead", "ahead"], "one for each partition");
 }
 
+/// TLS and each way to authenticate, as `--kafka-config` has them; and what is said of a wrong one.
+fn reads_a_secured_broker(audited: &Audited<'_>, expected: &[&str]) {
+    let secured = cluster().broker.secured().unwrap();
+    let run = |properties: &str| {
+        let file = audited.flow.scenario.folder.join("client.properties");
+        fs::write(&file, properties).unwrap();
+        let mut audit = Command::new(&cluster().components.sluice);
+        audit.arg("audit").arg(&audited.flow.scenario.table).args([
+            "--bootstrap",
+            &secured.bootstrap(),
+            "--json",
+        ]);
+        audit.arg("--kafka-config").arg(&file).output().unwrap()
+    };
+    for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+        let output = run(&secured.client(mechanism));
+        let error = String::from_utf8_lossy(&output.stderr);
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"));
+        let kinds: Vec<_> =
+            report["findings"].as_array().unwrap().iter().map(|found| &found["kind"]).collect();
+        assert_eq!(kinds, expected, "{mechanism}");
+    }
+    let right = secured.client("SCRAM-SHA-512");
+    let wrong = [
+        (right.replace("wide-open", "hunter2"), "invalid credentials"),
+        (secured.client("PLAIN").replace("wide-open", "hunter2"), "Invalid username or password"),
+        (right.replace("SASL_SSL", "SASL_PLAINTEXT"), "cannot connect to the broker"),
+        (
+            right
+                .lines()
+                .filter(|line| !line.contains("truststore"))
+                .map(|line| format!("{line}\n"))
+                .collect(),
+            "certificate",
+        ),
+    ];
+    for (properties, said) in wrong {
+        let output = run(&properties);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(said) && !error.contains("hunter2"), "{said}: {error}");
+    }
+}
+
 /// What a consumer sees that reads what is not committed is no record for the audit.
 #[test]
 fn rows_of_aborted_transactions_are_found() {
@@ -206,6 +250,7 @@ fn rows_of_aborted_transactions_are_found() {
     let audited = Audited { flow: &flow, config: &config };
     assert_eq!(audited.kinds(&flow.scenario.table, &[]), ["surplus"]);
     assert_eq!(audited.kinds(&flow.scenario.table, &["--rows"]), ["surplus", "no-record"]);
+    reads_a_secured_broker(&audited, &["surplus"]);
 }
 
 /// Rows whose records Kafka has compacted away since are no finding.

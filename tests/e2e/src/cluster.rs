@@ -47,7 +47,7 @@ impl Cluster {
         copy_folder(&packaged, &second.join("sluice"));
         set_version(&second.join("sluice"), SECOND_VERSION);
 
-        let broker = Broker::start(&components, &folder.join("broker")).unwrap();
+        let broker = Broker::start_secured(&components, &folder.join("broker")).unwrap();
         let plugin_path = format!("{},{}", components.plugins.display(), second.display());
         let mut settings = file_provider();
         settings.push(("plugin.path".into(), plugin_path));

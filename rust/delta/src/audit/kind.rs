@@ -99,3 +99,16 @@ impl Serialize for Kind {
         serializer.serialize_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_explained() {
+        let document = std::fs::read_to_string("../../docs/audit.md").unwrap();
+        for kind in Kind::ALL {
+            assert!(document.contains(&format!("`{}`", kind.name())), "docs/audit.md: {}", kind.name());
+        }
+    }
+}
