@@ -62,6 +62,8 @@ pub(crate) struct Current {
     pub commits_on: SnapshotRef,
     pub protocol: Protocol,
     pub info: Arc<TableInfo>,
+    /// A `txn` may be gone without anybody having written: [`TableInfo::txn_retention`].
+    pub forgets: bool,
     metadata_id: String,
     /// `txn` versions of this very snapshot, as far as anybody asked.
     held: HashMap<String, Option<i64>>,
@@ -152,13 +154,6 @@ impl TableState {
                 format!("cannot write to the Delta table {}: {what}", self.uri()),
             )
         };
-        if let Some(duration) = snapshot.table_properties().set_transaction_retention_duration {
-            return Err(unsupported(format!(
-                "delta.setTransactionRetentionDuration ({} s) would let it forget the offsets that it holds; \
-                 unset the property",
-                duration.as_secs()
-            )));
-        }
         let metadata = snapshot.table_configuration().metadata();
         let protocol = Protocol::of(&snapshot)
             .map_err(|e| Error::new(Code::TableCorrupt, format!("protocol of {}: {e}", self.uri())))?;
@@ -170,6 +165,7 @@ impl TableState {
         if let Some(reason) = features::refusal(&protocol, &info) {
             return Err(unsupported(reason));
         }
+        let forgets = info.txn_retention().map_err(|e| unsupported(e.message))?.is_some();
         let commits_on = features::for_transactions(&snapshot, &protocol)
             .and_then(|commits_on| {
                 let committer = Box::new(ClaimCommitter::new(self.store.clone()));
@@ -177,7 +173,7 @@ impl TableState {
             })
             .map_err(|e| unsupported(e.to_string()))?;
         let metadata_id = metadata.id().to_owned();
-        Ok(Current { snapshot, commits_on, protocol, info, metadata_id, held: HashMap::new() })
+        Ok(Current { snapshot, commits_on, protocol, info, forgets, metadata_id, held: HashMap::new() })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
@@ -191,10 +187,16 @@ impl TableState {
         if let Some(held) = current.held.get(app_id) {
             return Ok(*held);
         }
-        let held = current
+        let mut held = current
             .snapshot
             .get_app_id_version(app_id, &self.engine)
             .map_err(|e| kernel_error(&doing, &e))?;
+        if held.is_none() && current.forgets {
+            // One that has expired and is still in the log is as true as ever.
+            held = features::never_forgetting(&current.snapshot)
+                .and_then(|snapshot| snapshot.get_app_id_version(app_id, &self.engine))
+                .map_err(|e| kernel_error(&doing, &e))?;
+        }
         current.held.insert(app_id.to_owned(), held);
         Ok(held)
     }

@@ -646,9 +646,9 @@ fn features_that_are_used_or_unknown_are_refused_by_name() {
         (features(&["variantType"], &[]), json!({}), plain.replace("\"long\"", "\"variant\""), "variant"),
         (
             legacy(2),
-            json!({"delta.setTransactionRetentionDuration": "interval 1 day"}),
+            json!({"delta.setTransactionRetentionDuration": "interval 1 month"}),
             plain.clone(),
-            "setTransactionRetentionDuration",
+            "setTransactionRetentionDuration is \"interval 1 month\"",
         ),
     ];
     for (protocol, configuration, schema, text) in cases {

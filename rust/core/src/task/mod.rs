@@ -32,7 +32,7 @@ use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
 use crate::offsets::{TakenOver, TopicPartition};
 use crate::settings::{Settings, TableRef};
-use crate::table::TableInfo;
+use crate::table::{TXN_RETENTION, TableInfo};
 use partition::{Feed, Partition};
 use slot::Slot;
 
@@ -149,7 +149,7 @@ impl<T: Tables> Task<T> {
         self.slots.iter().position(|slot| slot.uri == table.uri).unwrap_or_else(|| {
             let settings = self.settings.of_table(&table.name).clone();
             let handle = self.tables.open(&table.uri, &settings);
-            self.slots.push(Slot::new(handle, table.uri, settings, self.settings.json_strings));
+            self.slots.push(Slot::new(handle, table.uri, settings, &self.settings));
             self.slots.len() - 1
         })
     }
@@ -229,9 +229,13 @@ impl<T: Tables> Task<T> {
         self.slots.iter().map(|slot| slot.table.backlog()).sum()
     }
 
-    fn has_open(&self, slot: usize) -> bool {
+    fn feeds(&self, slot: usize) -> impl Iterator<Item = &Feed> {
         let feeds = self.partitions.iter().flatten().flat_map(|partition| &partition.feeds);
-        feeds.filter(|feed| feed.slot == slot).any(Feed::has_open)
+        feeds.filter(move |feed| feed.slot == slot)
+    }
+
+    fn has_open(&self, slot: usize) -> bool {
+        self.feeds(slot).any(Feed::has_open)
     }
 
     fn turn(&mut self, now: u64) -> Result<()> {
@@ -240,24 +244,29 @@ impl<T: Tables> Task<T> {
             return Err(error.clone());
         }
         for index in 0..self.slots.len() {
-            if self.slots[index].in_flight.is_none() && self.has_open(index) {
-                let slot = &mut self.slots[index];
+            if self.slots[index].in_flight.is_some() {
+                continue;
+            }
+            let (open, keep) = (self.has_open(index), self.slots[index].keep);
+            let slot = &mut self.slots[index];
+            if open {
                 slot.open_since.get_or_insert(now);
-                if slot.is_due(now, &self.settings) {
-                    self.cut(index);
-                }
+            }
+            if (open && slot.is_due(now, &self.settings)) || self.feeds(index).any(|f| f.expires(now, keep)) {
+                self.cut(index, now);
             }
         }
         Ok(())
     }
 
-    fn cut(&mut self, index: usize) {
+    fn cut(&mut self, index: usize, now: u64) {
+        let keep = self.slots[index].keep;
         let cut = self.partitions.iter_mut().enumerate();
         let (ids, intervals) = cut
             .filter_map(|(id, partition)| {
                 let Partition { feeds, topic_partition, app_id, .. } = partition.as_mut()?;
                 let feed = feeds.iter_mut().find(|feed| feed.slot == index)?;
-                Some((id, feed.cut((topic_partition, app_id))?))
+                Some((id, feed.cut((topic_partition, app_id), now, keep)?))
             })
             .unzip();
         self.slots[index].commit(ids, intervals);
@@ -320,7 +329,15 @@ impl<T: Tables> Task<T> {
             {
                 tell(predecessor, &partition.topic_partition, &slot.uri);
             }
-            partition.loaded(index, own, taken_over);
+            let (app_id, place) = (partition.app_id.clone(), partition.topic_partition.clone());
+            partition.loaded(index, own, taken_over, slot.keep.is_some());
+            if slot.keep.is_some() && partition.feed(index).is_some_and(|feed| feed.holds_nothing()) {
+                warn!(
+                    "table {} forgets offsets ({TXN_RETENTION}) and holds none of {app_id:?}: {place} starts where the \
+                     consumer group stands. That is right for a new partition",
+                    slot.uri
+                );
+            }
         }
     }
 

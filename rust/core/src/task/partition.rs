@@ -30,6 +30,11 @@ pub struct Feed {
     /// The version of its own `txn`.
     own: Option<i64>,
     taken_over: Option<TakenOver>,
+    /// What the table held before a reset: it may have forgotten it since.
+    remembered: Option<i64>,
+    /// When its `txn` was put up, and when the one that the table holds was, in the driver's ms.
+    put_up: Option<u64>,
+    set_at: Option<u64>,
     readiness: Readiness,
     /// The lowest offset with a row in the unit that is up for commit.
     in_flight_from: Option<i64>,
@@ -142,18 +147,20 @@ impl Partition {
         let routed = self.routed;
         let Some(feed) = self.feed(slot) else { return };
         let lost = feed.uncommitted();
-        *feed = Feed::new(slot);
+        *feed = Feed { remembered: feed.committed.or(feed.remembered), ..Feed::new(slot) };
         if routed && lost.is_some() {
             // What Connect delivers until it is told is dropped. Gone back for another table, it may be before the lost row.
             self.rewind = self.rewind.into_iter().chain(lost).chain(self.cursor.position).min();
         }
     }
 
-    pub fn loaded(&mut self, slot: usize, own: Option<i64>, taken_over: Option<TakenOver>) {
+    /// `forgets`: the table does not hold each offset for ever.
+    pub fn loaded(&mut self, slot: usize, own: Option<i64>, taken_over: Option<TakenOver>, forgets: bool) {
         let routed = self.routed;
         let Some(feed) = self.feed(slot).filter(|feed| feed.is_loading()) else { return };
         feed.readiness = if routed { Readiness::Running } else { Readiness::Loaded };
-        let held = own.or(taken_over.as_ref().and_then(|predecessor| predecessor.next));
+        let next = taken_over.as_ref().and_then(|predecessor| predecessor.next);
+        let held = own.or(next.max(feed.remembered.filter(|_| forgets)));
         feed.committed = held;
         feed.cursor.position = held;
         feed.cursor.open_from = held;
@@ -268,6 +275,9 @@ impl Feed {
             committed: None,
             own: None,
             taken_over: None,
+            remembered: None,
+            put_up: None,
+            set_at: None,
             readiness: Readiness::Loading,
             in_flight_from: None,
             cursor: FeedCursor::default(),
@@ -314,14 +324,27 @@ impl Feed {
     pub fn committed(&mut self, to: i64) {
         self.committed = Some(to);
         self.own = Some(to);
+        self.set_at = self.put_up;
         self.in_flight_from = None;
     }
 
+    /// Whether the table was found without an offset to start from.
+    pub fn holds_nothing(&self) -> bool {
+        !self.is_loading() && self.committed.is_none()
+    }
+
+    /// Whether the offset has to be set again, in a table where it has to be after `keep` ms.
+    pub fn expires(&self, now: u64, keep: Option<u64>) -> bool {
+        let due = |keep| self.set_at.is_none_or(|set_at| now.saturating_sub(set_at) >= keep);
+        self.is_running() && self.committed.is_some() && keep.is_some_and(due)
+    }
+
     /// Ends the open interval and starts the next one where it ends.
-    pub fn cut(&mut self, of: (&TopicPartition, &str)) -> Option<Interval> {
-        if !self.has_open() {
+    pub fn cut(&mut self, of: (&TopicPartition, &str), now: u64, keep: Option<u64>) -> Option<Interval> {
+        if !self.has_open() && !self.expires(now, keep) {
             return None;
         }
+        self.put_up = Some(now);
         let cursor = &mut self.cursor;
         let (from, to) = (cursor.open_from?, cursor.position?);
         let rows = std::mem::take(&mut cursor.open_rows);
@@ -345,7 +368,7 @@ mod tests {
 
     fn partition(held: Option<i64>) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0]);
-        partition.loaded(0, held, None);
+        partition.loaded(0, held, None, false);
         partition
     }
 
@@ -365,7 +388,7 @@ mod tests {
 
     fn cut_of(partition: &mut Partition, slot: usize) -> Option<Interval> {
         let at = partition.topic_partition.clone();
-        partition.feed_of(slot).cut((&at, "app"))
+        partition.feed_of(slot).cut((&at, "app"), 0, None)
     }
 
     #[test]
@@ -411,7 +434,7 @@ mod tests {
         }
         cut(&mut p);
         p.reset(0);
-        p.loaded(0, None, None);
+        p.loaded(0, None, None, false);
         assert_eq!(p.start_running(), Some(7));
     }
 
@@ -458,9 +481,9 @@ mod tests {
 
     fn feeding_two(held: [Option<i64>; 2]) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0, 1]);
-        partition.loaded(0, held[0], None);
+        partition.loaded(0, held[0], None, false);
         assert_eq!(partition.start_running(), None, "not before all tables are loaded");
-        partition.loaded(1, held[1], None);
+        partition.loaded(1, held[1], None, false);
         partition
     }
 
@@ -491,7 +514,7 @@ mod tests {
             take(&mut p, offset, true);
         }
         p.reset(0);
-        p.loaded(0, Some(20), None);
+        p.loaded(0, Some(20), None, false);
         assert_eq!(p.start_running(), Some(15));
         assert_eq!(p.admit(15), Admission::Take);
         assert_eq!(p.feeds.iter().map(|feed| feed.wants(15)).collect::<Vec<_>>(), [false, true]);
@@ -515,7 +538,7 @@ mod tests {
 
     fn routes(p: &mut Partition, slot: usize, held: Option<i64>) {
         assert!(p.feed_of(slot).is_loading());
-        p.loaded(slot, held, None);
+        p.loaded(slot, held, None, false);
         assert!(p.is_running());
     }
 
@@ -556,7 +579,7 @@ mod tests {
         p.reset(0);
         assert_eq!((p.admit(8), p.committable(9)), (Admission::NotReady, None));
         assert_eq!(p.start_running(), Some(6));
-        p.loaded(0, None, None);
+        p.loaded(0, None, None, false);
         assert_eq!(p.committable(9), None, "Connect has not gone back yet");
         assert_eq!(p.admit(6), Admission::Take);
         assert!(p.feed_of(0).wants(6) && !p.feed_of(1).wants(7));
@@ -576,7 +599,7 @@ mod tests {
         }
         p.reset(0);
         assert_eq!(p.start_running(), Some(5));
-        p.loaded(0, None, None);
+        p.loaded(0, None, None, false);
         p.reset(1);
         assert_eq!(p.admit(5), Admission::NotReady);
         assert_eq!(p.start_running(), Some(5));

@@ -1,25 +1,29 @@
 //! One table of a task: how its rows are made, its open unit and the unit that is up for commit.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 
 use super::port::Table;
 use super::rows::Rows;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::offsets::Interval;
 use crate::settings::{JsonStrings, Settings, TableSettings};
-use crate::table::TableInfo;
+use crate::table::{TXN_RETENTION, TableInfo};
 
 pub struct Slot<T> {
     pub uri: String,
     pub table: T,
     pub settings: Arc<TableSettings>,
     json_strings: JsonStrings,
+    commit_interval: Duration,
     /// How rows are made for the table; none until it is loaded or created.
     pub rows: Option<Rows>,
     /// Partition ids of the unit that is up for commit, each with the offset that the table holds afterwards.
     pub in_flight: Option<Vec<(usize, i64)>>,
+    /// After how many ms an offset is set again, so that the table does not forget it.
+    pub keep: Option<u64>,
     /// The table was asked for offsets and has not answered.
     pub load_asked: bool,
     /// That answer is of no use, or there was no time to ask: ask (again).
@@ -35,14 +39,16 @@ pub struct Slot<T> {
 }
 
 impl<T: Table> Slot<T> {
-    pub fn new(table: T, uri: String, settings: Arc<TableSettings>, json_strings: JsonStrings) -> Self {
+    pub fn new(table: T, uri: String, settings: Arc<TableSettings>, of_all: &Settings) -> Self {
         Slot {
             uri,
             table,
             settings,
-            json_strings,
+            json_strings: of_all.json_strings,
+            commit_interval: of_all.commit_interval,
             rows: None,
             in_flight: None,
+            keep: None,
             load_asked: false,
             load_again: false,
             evolving: false,
@@ -59,6 +65,7 @@ impl<T: Table> Slot<T> {
         {
             return Ok(());
         }
+        self.keep = self.keep_of(&table)?;
         if let Some(wanted) = self.settings.wants_of(&table)? {
             self.rows = None;
             self.evolving = true;
@@ -67,6 +74,22 @@ impl<T: Table> Slot<T> {
         }
         self.rows = Some(Rows::new(table, &self.settings, self.json_strings)?);
         Ok(())
+    }
+
+    /// Half of the time that the table keeps an offset. It has to keep one for two commit intervals: partitions that rows
+    /// come of then never need to set theirs for this alone.
+    fn keep_of(&self, table: &TableInfo) -> Result<Option<u64>> {
+        let Some(retention) = table.txn_retention()? else { return Ok(None) };
+        if retention < 2 * self.commit_interval {
+            let message = format!(
+                "table {} forgets offsets after {} ms ({TXN_RETENTION}), which is less than twice delta.commit.interval.ms; \
+                 change one of the two",
+                self.uri,
+                retention.as_millis()
+            );
+            return Err(Error::new(Code::TableUnsupported, message));
+        }
+        Ok(Some(retention.as_millis() as u64 / 2))
     }
 
     /// A batch is taken: what of it came to this table goes to the open unit.

@@ -14,7 +14,7 @@ use crate::crossing::{Segment, encode_raw, read_batch};
 use crate::offsets::Interval;
 use crate::schema::Schema;
 use crate::settings::TableSettings;
-use crate::table::TableInfo;
+use crate::table::{TXN_RETENTION, TableInfo};
 use arrow_array::RecordBatch;
 
 const SCHEMA: &str =
@@ -31,6 +31,8 @@ struct World {
     events: Vec<VecDeque<Event>>,
     fail_next: Option<Error>,
     backlog: usize,
+    /// What the table's property says of how long it keeps an offset.
+    retention: Option<&'static str>,
     /// By handle: what is written in the background, in order, and the unit that it makes.
     orders: Vec<(VecDeque<Order>, Unit)>,
     /// Orders wait until they are worked off.
@@ -65,7 +67,7 @@ impl World {
             (None, Ask::Load(app_ids)) => {
                 let held = |app_id: String| (app_id.clone(), self.held.get(&app_id).copied());
                 let offsets = app_ids.into_iter().map(held).collect();
-                Event::Loaded { table: Some(table()), offsets }
+                Event::Loaded { table: Some(self.table()), offsets }
             }
             (None, Ask::Commit(intervals, rows)) => self.commit(intervals, rows),
         };
@@ -73,7 +75,11 @@ impl World {
     }
 
     fn commit(&mut self, intervals: Vec<Interval>, rows: Vec<i64>) -> Event {
-        if intervals.iter().any(|interval| self.held.get(&interval.app_id).copied() != interval.expected) {
+        let moved = |interval: &Interval| {
+            let held = self.held.get(&interval.app_id).copied();
+            held != interval.expected && (held.is_some() || self.retention.is_none())
+        };
+        if intervals.iter().any(moved) {
             return Event::Fenced { reason: "test".into() };
         }
         for predecessor in intervals.iter().filter_map(|interval| interval.taken_over.as_ref()) {
@@ -86,7 +92,13 @@ impl World {
         }
         self.rows.extend(rows);
         self.versions += 1;
-        Event::Committed { version: self.versions, table: table() }
+        Event::Committed { version: self.versions, table: self.table() }
+    }
+
+    fn table(&self) -> Arc<TableInfo> {
+        let mut table = TableInfo::unpartitioned(Schema::parse(SCHEMA).unwrap());
+        table.properties.extend(self.retention.map(|text| (TXN_RETENTION.to_owned(), text.to_owned())));
+        Arc::new(table)
     }
 
     fn order(&mut self, handle: usize, order: Order) {
@@ -130,10 +142,6 @@ impl World {
             self.answer(0);
         }
     }
-}
-
-fn table() -> Arc<TableInfo> {
-    Arc::new(TableInfo::unpartitioned(Schema::parse(SCHEMA).unwrap()))
 }
 
 struct Fakes(Rc<RefCell<World>>);
@@ -790,4 +798,87 @@ fn a_partition_that_is_taken_over_and_idle_holds_its_predecessors_offset() {
     assert_eq!((rig.held(0), rig.world.borrow().versions), (None, 0), "nothing to commit");
     let error = rig.put_values(&[(0, 99, Some(r#"{"v":0}"#))]).unwrap_err();
     assert_eq!(error.code, Code::OffsetBelowTable, "these are not the records that the predecessor wrote");
+}
+
+/// The rig commits every second.
+fn forgetting(retention: &'static str) -> Rig {
+    let rig = Rig::new(&[]);
+    rig.world.borrow_mut().retention = Some(retention);
+    rig
+}
+
+#[test]
+fn offsets_of_idle_partitions_are_set_again_before_the_table_forgets_them() {
+    let mut rig = forgetting("interval 10 seconds");
+    rig.hold(0, 7);
+    rig.hold(1, 3);
+    rig.opened(&[0, 1, 2]);
+    let units = |rig: &Rig, id: i32| {
+        let app_id = TopicPartition::new("t", id).app_id("k");
+        rig.world.borrow().intervals.get(&app_id).cloned().unwrap_or_default()
+    };
+    let pass = |rig: &mut Rig, ms: u64| {
+        rig.now += ms;
+        rig.task.tick(rig.now).unwrap();
+        rig.world.borrow_mut().answer_all();
+        rig.task.tick(rig.now).unwrap();
+    };
+    pass(&mut rig, 0);
+    assert_eq!((units(&rig, 0), units(&rig, 1)), (vec![(7, 7)], vec![(3, 3)]), "of unknown age");
+    pass(&mut rig, 3000);
+    rig.put(1, 3..5);
+    pass(&mut rig, 1500);
+    assert_eq!((units(&rig, 0).len(), units(&rig, 1)), (1, vec![(3, 3), (3, 5)]), "by its rows");
+    pass(&mut rig, 400);
+    assert_eq!(units(&rig, 0).len(), 1, "not before half of the time is over");
+    pass(&mut rig, 100);
+    assert_eq!((units(&rig, 0), units(&rig, 1).len()), (vec![(7, 7); 2], 2), "only what needs it");
+    assert_eq!(units(&rig, 2), [], "there is nothing to keep");
+    pass(&mut rig, 5000);
+    assert_eq!((units(&rig, 0), units(&rig, 1)[2]), (vec![(7, 7); 3], (5, 5)));
+    assert_eq!(rig.task.pre_commit(&[(0, 7), (1, 5)]), [(0, 7), (1, 5)]);
+    assert_eq!((rig.held(0), rig.held(1), rig.held(2)), (Some(7), Some(5), None));
+}
+
+/// I1, I4: what the table has forgotten has not been moved by anybody, and the task knows it.
+#[test]
+fn a_running_task_goes_on_from_an_offset_that_the_table_forgot() {
+    let mut rig = forgetting("interval 10 seconds");
+    rig.opened(&[0]);
+    rig.put(0, 0..5);
+    rig.settle();
+    let forget = |rig: &Rig| rig.world.borrow_mut().held.clear();
+    forget(&rig);
+    rig.put(0, 5..7);
+    rig.settle();
+    assert_eq!((rig.rows(), rig.held(0)), ((0..7).collect(), Some(7)));
+
+    forget(&rig);
+    rig.world.borrow_mut().fail_write = true;
+    rig.put(0, 7..9);
+    rig.task.tick(rig.now).unwrap();
+    rig.world.borrow_mut().answer_all();
+    assert_eq!(rig.task.tick(rig.now).unwrap().rewinds, [(0, 7)], "and not to the first record that it saw");
+    rig.put(0, 7..9); // puts up the offset, of unknown age, alone
+    rig.settle();
+    rig.settle();
+    assert_eq!((rig.rows(), rig.held(0)), ((0..9).collect(), Some(9)));
+    assert_eq!(rig.world.borrow().intervals["sluice/k/t/0"].last(), Some(&(7, 9)));
+}
+
+#[test]
+fn a_table_that_forgets_too_soon_is_refused() {
+    for (retention, words) in [
+        ("interval 1999 milliseconds", "forgets offsets after 1999 ms"),
+        ("interval 1 month", "\"interval 1 month\", which is no interval of fixed length"),
+    ] {
+        let mut rig = forgetting(retention);
+        rig.task.open(0, vec![(0, TopicPartition::new("t", 0))]).unwrap();
+        rig.world.borrow_mut().answer_all();
+        let error = rig.task.tick(0).unwrap_err();
+        assert_eq!(error.code, Code::TableUnsupported);
+        assert!(error.message.contains(words), "{error}");
+    }
+    let mut rig = forgetting("interval 2 seconds");
+    assert_eq!(rig.opened(&[0]), []);
 }

@@ -14,6 +14,7 @@ use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::{DeltaResult, Snapshot};
 use sluice_core::Result;
 use sluice_core::offsets::TopicPartition;
+use sluice_core::table::TXN_RETENTION;
 
 use super::chain::{held, is_ours};
 use super::kind::Kind;
@@ -33,6 +34,8 @@ pub(super) struct Snapshots<'a> {
 pub(super) struct Held {
     pub version: u64,
     txns: HashMap<String, i64>,
+    /// Offsets may be missing for their age.
+    forgets: bool,
 }
 
 impl<'a> Snapshots<'a> {
@@ -52,11 +55,11 @@ impl<'a> Snapshots<'a> {
         builder.build(&self.engine).map_err(|e| kernel_error("the Delta kernel cannot read it", &e))
     }
 
-    fn at(&self, version: Option<u64>) -> Result<(SnapshotRef, Held)> {
+    fn at(&self, version: Option<u64>) -> Result<Held> {
         let snapshot = self.open(version)?;
         let txns = self.txns(&snapshot).map_err(|e| kernel_error("the Delta kernel cannot read it", &e))?;
-        let version = snapshot.version();
-        Ok((snapshot, Held { version, txns }))
+        let forgets = snapshot.metadata_configuration().contains_key(TXN_RETENTION);
+        Ok(Held { version: snapshot.version(), txns, forgets })
     }
 
     /// The newest `txn` of each app id.
@@ -81,7 +84,7 @@ impl<'a> Snapshots<'a> {
         let mut failed = None;
         for version in usable {
             match self.at(Some(*version)) {
-                Ok((_, held)) => {
+                Ok(held) => {
                     audit.checkpoint = Some(*version);
                     return Some(held);
                 }
@@ -95,7 +98,7 @@ impl<'a> Snapshots<'a> {
 
     /// Compares the ends of the chains with what the newest snapshot holds.
     pub(super) fn last(&self, audit: &mut Audit) {
-        let (snapshot, newest) = match self.at(None) {
+        let newest = match self.at(None) {
             Ok(newest) => newest,
             Err(error) => {
                 audit.untold.push(format!("Which offsets the newest snapshot holds: {error}."));
@@ -109,9 +112,9 @@ impl<'a> Snapshots<'a> {
             ));
             return;
         }
-        if snapshot.table_properties().set_transaction_retention_duration.is_some() {
+        if newest.forgets {
             audit.untold.push(
-                "The table has delta.setTransactionRetentionDuration: readers may see fewer offsets than the log has."
+                "The table has delta.setTransactionRetentionDuration: readers may see fewer offsets than were committed."
                     .to_owned(),
             );
         }
@@ -155,7 +158,8 @@ fn compare(audit: &mut Audit, snapshot: &Held, all_known: bool) {
     let mut found = Vec::new();
     for (app_id, progress) in &audit.app_ids {
         let there = snapshot.txns.get(app_id).and_then(|version| held(*version));
-        if there != progress.to_offset {
+        let forgotten = there.is_none() && snapshot.forgets;
+        if there != progress.to_offset && !forgotten {
             let message = format!(
                 "the snapshot of version {} holds {}, the commits lead to {}",
                 snapshot.version,
