@@ -12,6 +12,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -21,6 +22,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  * Topics BOOTSTRAP delete TOPIC
  * Topics BOOTSTRAP ends TOPIC        JSON: {"partition": end offset}
  * Topics BOOTSTRAP group GROUP       JSON: {"topic-partition": committed offset}
+ * Topics BOOTSTRAP move GROUP TOPIC-PARTITION=OFFSET ...   of a group without members
  * Topics BOOTSTRAP forget GROUP      removes the group with its offsets, which nobody may be in
  * Topics BOOTSTRAP records TOPIC     each record up to the present end, a line of JSON: {"value": hexadecimal or null, "headers": {...}}
  * </pre>
@@ -48,11 +50,20 @@ final class Topics {
                     print(offsets.entrySet().stream().filter(e -> e.getValue() != null)
                         .collect(Collectors.toMap(e -> e.getKey().toString(), e -> e.getValue().offset())));
                 }
+                case "move" -> admin.alterConsumerGroupOffsets(args[2], List.of(args).subList(3, args.length).stream()
+                    .map(pair -> pair.split("=", 2))
+                    .collect(Collectors.toMap(pair -> partition(pair[0]), pair -> new OffsetAndMetadata(Long.parseLong(pair[1])))))
+                    .all().get();
                 case "forget" -> admin.deleteConsumerGroups(List.of(args[2])).all().get();
                 case "records" -> printRecords(args[0], args[2]);
                 default -> throw new IllegalArgumentException("unknown command " + args[1]);
             }
         }
+    }
+
+    private static TopicPartition partition(String text) {
+        int dash = text.lastIndexOf('-');
+        return new TopicPartition(text.substring(0, dash), Integer.parseInt(text.substring(dash + 1)));
     }
 
     private static void printRecords(String bootstrap, String topic) throws Exception {

@@ -1,5 +1,6 @@
 //! The core of Sluice: everything between a batch of records and a staged unit that needs neither I/O nor a JVM.
 
+pub mod alter;
 pub mod computed;
 pub mod connect;
 pub mod crossing;

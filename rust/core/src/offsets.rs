@@ -86,14 +86,39 @@ pub struct TakenOver {
     pub next: Option<i64>,
 }
 
+/// An offset that a user moves on purpose, with Connect's REST interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alteration {
+    pub partition: TopicPartition,
+    /// The next offset to read; none: the table is to hold none.
+    pub to: Option<i64>,
+}
+
+impl Alteration {
+    /// The `txn` version that says so.
+    pub fn txn_version(&self) -> i64 {
+        self.to.unwrap_or(RESET)
+    }
+}
+
+/// The `txn` version that a reset leaves: the app id is there, and holds no offset.
+pub const RESET: i64 = -1;
+
+/// The offset that a `txn` version stands for: none where there is no `txn`, and none after a reset.
+pub fn offset_of(txn_version: Option<i64>) -> Option<i64> {
+    txn_version.filter(|version| *version >= 0)
+}
+
 /// What a staged unit covers of one partition: the offsets from `from` up to, not including, `to`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interval {
     pub partition: TopicPartition,
     pub app_id: String,
-    /// The `txn` version that the table has to hold for the unit to be committed; none: no `txn` yet.
+    /// The `txn` version that the table has to hold for the unit to be committed, a negative one included; none: no
+    /// `txn` yet. So a reset fences what was read before it.
     pub expected: Option<i64>,
-    /// Equal to `expected`; where there is none, the predecessor's next offset or the first one that was delivered.
+    /// The offset that `expected` stands for; where it stands for none, the predecessor's next offset or the first one that
+    /// was delivered.
     pub from: i64,
     pub to: i64,
     /// Rows of the interval. Less than `to - from` where offsets have no record or make no row.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Class, Code, Error, Result};
-use crate::offsets::TopicPartition;
+use crate::offsets::{Alteration, TopicPartition};
 
 /// Both sides of the crossing carry this number; `init` refuses another.
-pub const CROSSING_VERSION: i32 = 2;
+pub const CROSSING_VERSION: i32 = 3;
 
 /// Longest list or string that a request may announce; a larger count is a broken message, not a request.
 const MAX_COUNT: u32 = 1 << 24;
@@ -43,6 +43,22 @@ impl<'a> Request<'a> {
         Ok(i32::from_le_bytes(self.array()?))
     }
 
+    pub fn i64(&mut self) -> Result<i64> {
+        Ok(i64::from_le_bytes(self.array()?))
+    }
+
+    pub fn flag(&mut self) -> Result<bool> {
+        match self.u8()? {
+            flag @ (0 | 1) => Ok(flag == 1),
+            flag => Err(Error::new(Code::CrossingInvalid, format!("{flag} for yes or no"))),
+        }
+    }
+
+    /// Keys and values.
+    fn strings(&mut self) -> Result<BTreeMap<String, String>> {
+        (0..self.count()?).map(|_| Ok((self.str()?.to_owned(), self.str()?.to_owned()))).collect()
+    }
+
     pub fn count(&mut self) -> Result<usize> {
         match u32::from_le_bytes(self.array()?) {
             count if count <= MAX_COUNT => Ok(count as usize),
@@ -73,15 +89,33 @@ pub struct Start {
 
 pub fn read_start(bytes: &[u8]) -> Result<Start> {
     let mut request = Request::new(bytes);
-    let has_reporter = match request.u8()? {
-        flag @ (0 | 1) => flag == 1,
-        flag => return Err(Error::new(Code::CrossingInvalid, format!("{flag} for yes or no"))),
-    };
-    let settings = (0..request.count()?)
-        .map(|_| Ok((request.str()?.to_owned(), request.str()?.to_owned())))
-        .collect::<Result<_>>()?;
+    let (has_reporter, settings) = (request.flag()?, request.strings()?);
     request.end()?;
     Ok(Start { has_reporter, settings })
+}
+
+/// What `alterOffsets` is told.
+#[derive(Debug, PartialEq)]
+pub struct Alter {
+    pub settings: BTreeMap<String, String>,
+    pub alterations: Vec<Alteration>,
+}
+
+pub fn read_alter(bytes: &[u8]) -> Result<Alter> {
+    let mut request = Request::new(bytes);
+    let settings = request.strings()?;
+    let alterations = (0..request.count()?)
+        .map(|_| {
+            let partition = TopicPartition::new(request.str()?, request.i32()?);
+            let to = match request.flag()? {
+                true => Some(request.i64()?),
+                false => None,
+            };
+            Ok(Alteration { partition, to })
+        })
+        .collect::<Result<_>>()?;
+    request.end()?;
+    Ok(Alter { settings, alterations })
 }
 
 /// The newly assigned partitions of an `open`, each with the id that Java gave it.
@@ -158,6 +192,18 @@ mod tests {
         assert_eq!(request.str(), Ok("größe"));
         assert_eq!(request.count(), Ok(2));
         assert!(request.end().is_err(), "sixteen bytes are left");
+    }
+
+    #[test]
+    fn alterations_are_read_with_and_without_offset() {
+        let request = Reply { bytes: vec![] }.i32(1).str("name").str("k").i32(2);
+        let request = request.str("t").i32(3).u8(1).i64(7).str("ü").i32(0).u8(0).into_bytes();
+        let altered =
+            |topic: &str, partition, to| Alteration { partition: TopicPartition::new(topic, partition), to };
+        let read = read_alter(&request).unwrap();
+        assert_eq!(read.alterations, [altered("t", 3, Some(7)), altered("ü", 0, None)]);
+        assert_eq!(read.settings["name"], "k");
+        assert!((0..request.len()).all(|length| read_alter(&request[..length]).is_err()));
     }
 
     #[test]

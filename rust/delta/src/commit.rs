@@ -14,7 +14,7 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::StructType;
 use delta_kernel::transaction::CommitResult;
 use serde::Serialize;
-use sluice_core::offsets::{Interval, TakenOver};
+use sluice_core::offsets::{Interval, RESET, TakenOver};
 use sluice_core::schema::still_fits;
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
@@ -61,7 +61,7 @@ impl Group {
 }
 
 /// How one attempt ended.
-enum Attempt {
+pub(crate) enum Attempt {
     Landed(u64),
     Lost,
     /// The store or the kernel failed; the commit may be there.
@@ -85,7 +85,7 @@ impl TableState {
                 return Ok(());
             }
             group.tried = true;
-            match self.attempt(&group.id, &group.units) {
+            match self.attempt(group) {
                 Attempt::Landed(version) => return self.end_all(group, version),
                 Attempt::Lost => {
                     races += 1;
@@ -125,8 +125,11 @@ impl TableState {
             // Who moves an offset sets it: one that is gone was not moved.
             let forgotten = held.is_none() && self.current()?.forgets;
             if held != interval.expected && !forgotten {
-                let name =
-                    |offset: Option<i64>| offset.map_or("no offset".to_owned(), |o| format!("offset {o}"));
+                let name = |txn: Option<i64>| match txn {
+                    Some(RESET) => "no offset since a reset".to_owned(),
+                    Some(offset) => format!("offset {offset}"),
+                    None => "no offset".to_owned(),
+                };
                 return fenced(format!(
                     "for {} the table holds {}, and these rows start from {}",
                     interval.partition,
@@ -158,20 +161,36 @@ impl TableState {
         Ok(())
     }
 
-    fn attempt(&mut self, id: &str, group: &[Submission]) -> Attempt {
-        let units = || group.iter().map(|submission| &submission.unit);
+    fn attempt(&mut self, group: &Group) -> Attempt {
+        let units = || group.units.iter().map(|submission| &submission.unit);
         let txns: Vec<(String, i64)> = units()
             .flat_map(|unit| unit.intervals.iter().map(|interval| (interval.app_id.clone(), interval.to)))
             .collect();
         let files: Vec<&StagedFile> = units().flat_map(|unit| &unit.files).collect();
+        let origin = Origin {
+            commit: group.id.clone(),
+            units: units().map(unit_origin).collect(),
+            alterations: vec![],
+        };
+        self.claim(OPERATION, origin, &files, &txns)
+    }
+
+    /// One try to make the next version of these.
+    pub(crate) fn claim(
+        &mut self,
+        operation: &str,
+        origin: Origin,
+        files: &[&StagedFile],
+        txns: &[(String, i64)],
+    ) -> Attempt {
         let committer = ClaimCommitter::new(self.store.clone());
         let store_said = committer.error();
         self.world.reached(FailPoint::CommitBegun);
-        match self.try_commit(id, committer, units(), &files, &txns) {
+        match self.try_commit(operation, origin, committer, files, txns) {
             Ok(CommitResult::CommittedTransaction(committed)) => {
                 self.world.reached(FailPoint::CommitLanded);
                 let version = committed.commit_version();
-                if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), &txns) {
+                if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), txns) {
                     warn!("after commit {version} to {}: {error}", self.store.root());
                 }
                 Attempt::Landed(version)
@@ -188,24 +207,24 @@ impl TableState {
         }
     }
 
-    fn try_commit<'a>(
+    fn try_commit(
         &self,
-        id: &str,
+        operation: &str,
+        origin: Origin,
         committer: ClaimCommitter,
-        units: impl Iterator<Item = &'a StagedUnit>,
         files: &[&StagedFile],
         txns: &[(String, i64)],
     ) -> Result<CommitResult> {
         let failed =
             |e: delta_kernel::Error| kernel_error(&format!("cannot commit to {}", self.store.root()), &e);
-        let (info, info_schema) = commit_info(id, units)?;
+        let (info, info_schema) = commit_info(origin)?;
         let mut transaction = self
             .current()?
             .commits_on
             .clone()
             .transaction(Box::new(committer), &self.engine)
             .map_err(failed)?
-            .with_operation(OPERATION.to_owned())
+            .with_operation(operation.to_owned())
             .with_engine_info(crate::ENGINE_INFO)
             .with_commit_info(Box::new(ArrowEngineData::new(info)), Arc::new(info_schema));
         if !files.is_empty() {
@@ -223,20 +242,12 @@ impl TableState {
 }
 
 /// `commitInfo.sluice`, which lets anybody check a table afterwards (I4).
-fn commit_info<'a>(
-    id: &str,
-    units: impl Iterator<Item = &'a StagedUnit>,
-) -> Result<(RecordBatch, StructType)> {
+fn commit_info(sluice: Origin) -> Result<(RecordBatch, StructType)> {
     #[derive(Serialize)]
     struct Row {
         sluice: Origin,
     }
-    let units = units.map(|unit| UnitOrigin {
-        connector: unit.connector.clone(),
-        task: unit.task.clone(),
-        intervals: unit.intervals.iter().map(interval_origin).collect(),
-    });
-    let row = Row { sluice: Origin { commit: id.to_owned(), units: units.collect(), alterations: vec![] } };
+    let row = Row { sluice };
     let schema = Arc::new(origin_schema());
     let broken = |e: &dyn std::fmt::Display| Error::new(Code::NativePanic, format!("commitInfo: {e}"));
     let mut decoder =
@@ -245,6 +256,14 @@ fn commit_info<'a>(
     let batch = decoder.flush().map_err(|e| broken(&e))?.ok_or_else(|| broken(&"no row"))?;
     let kernel_schema = StructType::try_from_arrow(schema.as_ref()).map_err(|e| broken(&e))?;
     Ok((batch, kernel_schema))
+}
+
+fn unit_origin(unit: &StagedUnit) -> UnitOrigin {
+    UnitOrigin {
+        connector: unit.connector.clone(),
+        task: unit.task.clone(),
+        intervals: unit.intervals.iter().map(interval_origin).collect(),
+    }
 }
 
 fn still_runs(interval: &Interval, predecessor: &TakenOver, moved: i64) -> Error {
@@ -294,7 +313,18 @@ fn origin_schema() -> ArrowSchema {
         field("task", DataType::Utf8),
         field("intervals", list(interval)),
     ]);
-    let origin = Fields::from(vec![field("commit", DataType::Utf8), field("units", list(unit))]);
+    let alteration = Fields::from(vec![
+        field("connector", DataType::Utf8),
+        field("topic", DataType::Utf8),
+        field("partition", DataType::Int32),
+        field("fromOffset", DataType::Int64),
+        field("toOffset", DataType::Int64),
+    ]);
+    let origin = Fields::from(vec![
+        field("commit", DataType::Utf8),
+        field("units", list(unit)),
+        field("alterations", list(alteration)),
+    ]);
     ArrowSchema::new(vec![field("sluice", DataType::Struct(origin))])
 }
 

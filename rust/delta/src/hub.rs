@@ -60,8 +60,12 @@ impl Hub {
         })
     }
 
+    pub(crate) fn world(&self) -> &dyn World {
+        &*self.world
+    }
+
     /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
-    fn requests(
+    pub(crate) fn requests(
         &self,
         uri: &str,
         settings: &StoreSettings,

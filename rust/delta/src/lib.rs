@@ -1,6 +1,7 @@
 //! Object stores, Parquet files and the Delta log.
 
 mod actions;
+mod alter;
 pub mod audit;
 mod commit;
 mod create;

@@ -1,5 +1,7 @@
 //! Reading single commits of the Delta log, and what Sluice writes into their `commitInfo`.
 
+use std::fmt;
+
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +62,14 @@ pub struct IntervalOrigin {
 pub struct TakenOverOrigin {
     pub app_id: String,
     pub version: i64,
+}
+
+impl fmt::Display for AlterationOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |offset: Option<i64>| offset.map_or("no offset".to_owned(), |offset| offset.to_string());
+        let (from, to) = (name(self.from_offset), name(self.to_offset));
+        write!(f, "{}-{} from {from} to {to}", self.topic, self.partition)
+    }
 }
 
 /// The actions of one commit, as far as Sluice looks at them.

@@ -12,6 +12,7 @@ use sluice_core::table::TableInfo;
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
+use crate::alter::Alter;
 use crate::commit::{Group, Submission};
 use crate::outage::{Attempts, Outage};
 use crate::table::{Loaded, Spec, TableState};
@@ -24,6 +25,7 @@ const GROUP_LINGER: Duration = Duration::from_millis(10);
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(60);
 
 pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
+pub(crate) type AlterReply = Box<dyn FnOnce(Result<()>) + Send>;
 pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
 
 pub(crate) enum Request {
@@ -41,6 +43,7 @@ pub(crate) struct Ask {
 pub(crate) enum What {
     Load(Vec<String>, LoadReply),
     Evolve(Schema, EvolveReply),
+    Alter(Alter, AlterReply),
 }
 
 impl What {
@@ -48,6 +51,7 @@ impl What {
         match self {
             What::Load(_, reply) => reply(Err(error)),
             What::Evolve(_, reply) => reply(Err(error)),
+            What::Alter(_, reply) => reply(Err(error)),
         }
     }
 }
@@ -94,6 +98,12 @@ impl Waiting {
                     let evolved = state.evolve(spec, wanted)?;
                     if let Some(Ask { what: What::Evolve(_, reply), .. }) = self.asks.pop_front() {
                         reply(Ok(evolved));
+                    }
+                }
+                What::Alter(alter, _) => {
+                    state.alter(alter)?;
+                    if let Some(Ask { what: What::Alter(_, reply), .. }) = self.asks.pop_front() {
+                        reply(Ok(()));
                     }
                 }
             }

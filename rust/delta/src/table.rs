@@ -3,8 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use buoyant_kernel as delta_kernel;
 use delta_kernel::Snapshot;
+use delta_kernel::actions::LOG_TXN_SCHEMA;
+use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
 use futures::StreamExt;
 use sluice_core::schema::{Evolution, Schema, check_fits};
@@ -180,7 +185,8 @@ impl TableState {
         self.current.as_ref().ok_or_else(|| replaced(self.uri()))
     }
 
-    /// The `txn` version in the current snapshot.
+    /// The `txn` version in the current snapshot, as it stands: a negative one is no offset, see
+    /// [`sluice_core::offsets::offset_of`], and yet another than none at all.
     pub fn held(&mut self, app_id: &str) -> Result<Option<i64>> {
         let doing = format!("cannot read the offsets in the log of {}", self.store.root());
         let Some(current) = &mut self.current else { return self.current().map(|_| None) };
@@ -199,6 +205,26 @@ impl TableState {
         }
         current.held.insert(app_id.to_owned(), held);
         Ok(held)
+    }
+
+    /// Every app id in the current snapshot with its `txn` version.
+    pub(crate) fn all_held(&self) -> Result<BTreeMap<String, i64>> {
+        let doing = format!("cannot read the offsets in the log of {}", self.store.root());
+        let failed = |e: delta_kernel::Error| kernel_error(&doing, &e);
+        let log = self.current()?.snapshot.log_segment();
+        let mut all = BTreeMap::new();
+        // The newest come first.
+        for batch in log.read_actions(&self.engine, LOG_TXN_SCHEMA.clone()).map_err(failed)? {
+            let batch =
+                ArrowEngineData::try_from_engine_data(batch.map_err(failed)?.actions).map_err(failed)?;
+            let txns = batch.record_batch().column(0).as_struct();
+            let (app_ids, versions) =
+                (txns.column(0).as_string::<i32>(), txns.column(1).as_primitive::<Int64Type>());
+            for row in (0..txns.len()).filter(|row| txns.is_valid(*row)) {
+                all.entry(app_ids.value(row).to_owned()).or_insert(versions.value(row));
+            }
+        }
+        Ok(all)
     }
 
     /// Our own commit made `snapshot` from the current one.

@@ -7,8 +7,8 @@ use once_cell::sync::Lazy;
 use sluice_core::crossing::{Buffers, read_batch};
 use sluice_core::settings::{Settings, as_one_error};
 use sluice_core::task::{Actions, Task};
-use sluice_core::wire::{CROSSING_VERSION, Reply, Start, read_open, read_start};
-use sluice_core::{Code, Error, Result};
+use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start};
+use sluice_core::{Code, Error, Result, alter};
 use sluice_delta::fail_point::FailPoint;
 use sluice_delta::{Hub, TaskTables};
 use tokio::runtime::Runtime;
@@ -25,8 +25,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(2);
 
 struct Process {
-    /// Keeps the threads; never shut down, since the library is never unloaded.
-    _runtime: Runtime,
+    /// Never shut down, since the library is never unloaded.
+    runtime: Runtime,
     hub: Arc<Hub>,
     clock: Instant,
     tasks: Mutex<Tasks>,
@@ -41,7 +41,7 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
         .build()
         .map_err(|e| Error::new(Code::NativeUnavailable, format!("cannot start threads: {e}")))?;
     let hub = Hub::new(runtime.handle().clone(), cores);
-    Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
+    Ok(Process { runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
 });
 
 fn process() -> Result<&'static Process> {
@@ -136,6 +136,18 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let task = Mutex::new(Task::new(settings, has_reporter, tables));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Reply::ok().i64(tasks.insert(Entry { context, task })).u8(mode).u8(needs))
+}
+
+/// Called for a connector, not for a task, and waits for the store: its thread is one that may.
+pub fn alter_offsets(request: &[u8]) -> Result<Reply> {
+    let Alter { settings: given, alterations } = read_alter(request)?;
+    let settings = Settings::parse(&given).map_err(|errors| as_one_error(&errors))?;
+    let process = process()?;
+    logs::within(&format!("[{}] ", settings.connector), || {
+        let tables = alter::plan(&settings, &given, alterations)?;
+        process.runtime.block_on(process.hub.alter(&settings, tables))
+    })?;
+    Ok(Reply::ok())
 }
 
 pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {

@@ -126,6 +126,14 @@ impl Broker {
         offsets(&self.topics(&["group", group])?)
     }
 
+    /// Moves a group's offsets, as `kafka-consumer-groups` does. It must have no members.
+    pub fn move_group(&self, group: &str, topic: &str, to: &[(u32, i64)]) -> Result<()> {
+        let to: Vec<_> =
+            to.iter().map(|(partition, offset)| format!("{topic}-{partition}={offset}")).collect();
+        let args: Vec<_> = ["move", group].into_iter().chain(to.iter().map(String::as_str)).collect();
+        self.topics(&args).map(drop)
+    }
+
     /// Removes a consumer group that nobody is in, with its offsets, as their expiry does.
     pub fn forget_group(&self, group: &str) -> Result<()> {
         self.topics(&["forget", group]).map(drop)

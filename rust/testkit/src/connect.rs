@@ -70,6 +70,12 @@ impl Connect {
         self.call("PUT", &format!("/connectors/{name}/config"), Some(config)).map(drop)
     }
 
+    /// Creates the connector without starting it (KIP-980).
+    pub fn create_stopped(&self, name: &str, config: &Value) -> Result<()> {
+        let body = json!({ "name": name, "config": config, "initial_state": "STOPPED" });
+        self.call("POST", "/connectors", Some(&body)).map(drop)
+    }
+
     pub fn delete_connector(&self, name: &str) -> Result<()> {
         self.call("DELETE", &format!("/connectors/{name}"), None).map(drop)
     }

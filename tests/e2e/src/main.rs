@@ -22,6 +22,7 @@ mod reader;
 mod records;
 mod routed;
 mod routing;
+mod rules;
 mod scenario;
 mod settings;
 mod store;

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use sluice_testkit::{
-    Connect, Error, Expected, Produce, Producer, Result, TableLog, TableRead, read_rows, read_table, wait_for,
+    Connect, Error, Expected, Produce, Producer, Result, State, TableLog, TableRead, read_rows, read_table,
+    wait_for,
 };
 
 use crate::cluster::cluster;
@@ -174,6 +175,30 @@ impl Scenario {
         self.runs(1);
     }
 
+    /// Stops the connector, as altering its offsets wants it, and waits until its tasks are gone.
+    pub fn stop(&self) {
+        self.connect.stop(&self.name).unwrap();
+        wait_for("the connector to stop", PATIENCE, || {
+            let status = self.connect.status(&self.name)?;
+            Ok((status.connector == State::Stopped && status.tasks.is_empty()).then_some(()))
+        })
+        .unwrap();
+    }
+
+    pub fn resume(&self) {
+        self.connect.resume(&self.name).unwrap();
+    }
+
+    /// Alters offsets of partition 0 of the connector's topic by REST; none: removes it.
+    pub fn alter(&self, offset: Option<i64>) {
+        altered(|| self.connect.alter_offset(&self.name, &self.name, 0, offset));
+    }
+
+    /// Resets all of the connector's offsets by REST.
+    pub fn reset(&self) {
+        altered(|| self.connect.delete_offsets(&self.name));
+    }
+
     /// Waits until the table's offsets are the topic's ends.
     pub fn reaches_the_end(&self) {
         self.topic_reaches_the_end(&self.name, &self.table);
@@ -245,13 +270,34 @@ impl Scenario {
     /// Waits for everything sent and checks the values of the column `id`; for small tables.
     pub fn completes_with_ids(&self, ids: impl IntoIterator<Item = u64>) {
         self.reaches_the_end();
-        let rows = read_rows(&cluster().components, &self.folder.join("reader"), &self.table).unwrap();
-        let mut found: Vec<u64> = rows.iter().map(|row| row[0].as_ref().unwrap().parse().unwrap()).collect();
-        found.sort_unstable();
-        assert_eq!(found, ids.into_iter().collect::<Vec<_>>());
-        audit_is_clean(&self.table);
+        self.holds_ids(ids);
         self.ends();
     }
+
+    /// The table holds exactly these values of the column `id`, as often as they are named.
+    pub fn holds_ids(&self, ids: impl IntoIterator<Item = u64>) {
+        let rows = read_rows(&cluster().components, &self.folder.join("reader"), &self.table).unwrap();
+        let mut found: Vec<u64> = rows.iter().map(|row| row[0].as_ref().unwrap().parse().unwrap()).collect();
+        let mut ids: Vec<u64> = ids.into_iter().collect();
+        found.sort_unstable();
+        ids.sort_unstable();
+        assert_eq!(found, ids);
+        audit_is_clean(&self.table);
+    }
+
+    /// Records of these ids for [`Scenario::small_config`].
+    pub fn send_ids(&self, ids: std::ops::Range<u64>) {
+        self.send_lines(&ids.map(|id| format!(r#"{{"id":{id}}}"#)).collect::<Vec<_>>());
+    }
+}
+
+/// Tasks that have just stopped may still be members of the group, which Connect then refuses to alter.
+pub fn altered(mut request: impl FnMut() -> Result<()>) {
+    let mut last = None;
+    wait_for("the group to be altered", Duration::from_secs(30), || {
+        Ok(request().map_err(|e| last = Some(e)).ok())
+    })
+    .unwrap_or_else(|e| panic!("{e}: {last:?}"));
 }
 
 pub fn audit_is_clean(table: &Path) {

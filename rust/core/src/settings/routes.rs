@@ -69,6 +69,25 @@ impl Routes {
         }
     }
 
+    /// Every table that a record of the topic can go to; none: that is known only from the records.
+    pub fn all_of_topic(&self, topic: &str) -> Option<Vec<TableRef>> {
+        if self.by.is_none() {
+            return Some(self.of_topic(topic));
+        }
+        let mut tables = Vec::new();
+        for (_, targets) in &self.map.as_ref()?.0 {
+            tables.extend(self.tables(topic, targets));
+        }
+        Some(tables)
+    }
+
+    /// The table of all records, where it is one whatever their topic.
+    pub fn only_table(&self) -> Option<TableRef> {
+        let is_one =
+            self.by.is_none() && self.map.is_none() && !self.uri.takes_a_name() && !self.uri.takes_a_topic();
+        is_one.then(|| self.named("", ""))
+    }
+
     fn tables(&self, topic: &str, targets: &[Target]) -> Vec<TableRef> {
         let table = |target: &Target| match target {
             Target::Name(name) => self.named(topic, name),

@@ -88,6 +88,10 @@ impl TableUriTemplate {
         self.url.replace(TOPIC, &encoded(topic)).replace(TABLE, &encoded(table))
     }
 
+    pub fn takes_a_topic(&self) -> bool {
+        self.url.contains(TOPIC)
+    }
+
     pub fn takes_a_name(&self) -> bool {
         self.url.contains(TABLE)
     }

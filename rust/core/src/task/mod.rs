@@ -330,8 +330,9 @@ impl<T: Tables> Task<T> {
                 tell(predecessor, &partition.topic_partition, &slot.uri);
             }
             let (app_id, place) = (partition.app_id.clone(), partition.topic_partition.clone());
-            partition.loaded(index, own, taken_over, slot.keep.is_some());
-            if slot.keep.is_some() && partition.feed(index).is_some_and(|feed| feed.holds_nothing()) {
+            if let Err(error) = partition.loaded(index, own, taken_over, slot.keep.is_some()) {
+                self.failed.get_or_insert(error);
+            } else if slot.keep.is_some() && partition.feed(index).is_some_and(|feed| feed.holds_nothing()) {
                 warn!(
                     "table {} forgets offsets ({TXN_RETENTION}) and holds none of {app_id:?}: {place} starts where the \
                      consumer group stands. That is right for a new partition",

@@ -1,6 +1,7 @@
 //! One assigned partition: how far its rows are taken, and how far each of its tables has them.
 
-use crate::offsets::{Interval, TakenOver, TopicPartition};
+use crate::error::{Code, Error, Result};
+use crate::offsets::{Interval, TakenOver, TopicPartition, offset_of};
 
 #[derive(Debug)]
 pub struct Partition {
@@ -27,8 +28,8 @@ pub struct Feed {
     pub slot: usize,
     /// The offset that the table holds, as of the last load or commit: its own, or the one that it goes on from.
     committed: Option<i64>,
-    /// The version of its own `txn`.
-    own: Option<i64>,
+    /// The version of its own `txn`; the outer none: never loaded.
+    txn: Option<Option<i64>>,
     taken_over: Option<TakenOver>,
     /// What the table held before a reset: it may have forgotten it since.
     remembered: Option<i64>,
@@ -147,24 +148,44 @@ impl Partition {
         let routed = self.routed;
         let Some(feed) = self.feed(slot) else { return };
         let lost = feed.uncommitted();
-        *feed = Feed { remembered: feed.committed.or(feed.remembered), ..Feed::new(slot) };
+        let remembered = feed.committed.or(feed.remembered);
+        *feed = Feed { txn: feed.txn, remembered, ..Feed::new(slot) };
         if routed && lost.is_some() {
             // What Connect delivers until it is told is dropped. Gone back for another table, it may be before the lost row.
             self.rewind = self.rewind.into_iter().chain(lost).chain(self.cursor.position).min();
         }
     }
 
-    /// `forgets`: the table does not hold each offset for ever.
-    pub fn loaded(&mut self, slot: usize, own: Option<i64>, taken_over: Option<TakenOver>, forgets: bool) {
+    /// The table holds this `txn` version. `forgets`: it does not hold each for ever. The error: the offset was reset since this
+    /// task knew it, so where to go on is not for this task to say.
+    pub fn loaded(
+        &mut self,
+        slot: usize,
+        txn: Option<i64>,
+        taken_over: Option<TakenOver>,
+        forgets: bool,
+    ) -> Result<()> {
         let routed = self.routed;
-        let Some(feed) = self.feed(slot).filter(|feed| feed.is_loading()) else { return };
+        let Some(feed) = self.feed(slot).filter(|feed| feed.is_loading()) else { return Ok(()) };
+        if txn.is_some() && offset_of(txn).is_none() && feed.txn.is_some_and(|known| known != txn) {
+            let partition = &self.topic_partition;
+            return Err(Error::new(
+                Code::OffsetsReset,
+                format!("the offset of {partition} was reset while this task still ran"),
+            ));
+        }
+        feed.txn = Some(txn);
         feed.readiness = if routed { Readiness::Running } else { Readiness::Loaded };
         let next = taken_over.as_ref().and_then(|predecessor| predecessor.next);
-        let held = own.or(next.max(feed.remembered.filter(|_| forgets)));
+        let held = match txn {
+            Some(_) => offset_of(txn),
+            None => next.max(feed.remembered.filter(|_| forgets)),
+        };
         feed.committed = held;
         feed.cursor.position = held;
         feed.cursor.open_from = held;
-        (feed.own, feed.taken_over) = (own, taken_over);
+        feed.taken_over = taken_over;
+        Ok(())
     }
 
     /// Where Connect has to rewind to, once, after loads. None where nothing was missed, and where a table that holds
@@ -273,7 +294,7 @@ impl Feed {
         Feed {
             slot,
             committed: None,
-            own: None,
+            txn: None,
             taken_over: None,
             remembered: None,
             put_up: None,
@@ -323,7 +344,7 @@ impl Feed {
     /// The unit that was up for commit is in the table.
     pub fn committed(&mut self, to: i64) {
         self.committed = Some(to);
-        self.own = Some(to);
+        self.txn = Some(Some(to));
         self.set_at = self.put_up;
         self.in_flight_from = None;
     }
@@ -353,7 +374,7 @@ impl Feed {
         Some(Interval {
             partition: of.0.clone(),
             app_id: of.1.to_owned(),
-            expected: self.own,
+            expected: self.txn.flatten(),
             from,
             to,
             rows,
@@ -368,7 +389,7 @@ mod tests {
 
     fn partition(held: Option<i64>) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0]);
-        partition.loaded(0, held, None, false);
+        partition.loaded(0, held, None, false).unwrap();
         partition
     }
 
@@ -434,8 +455,52 @@ mod tests {
         }
         cut(&mut p);
         p.reset(0);
-        p.loaded(0, None, None, false);
+        p.loaded(0, None, None, false).unwrap();
         assert_eq!(p.start_running(), Some(7));
+    }
+
+    #[test]
+    fn after_a_reset_the_table_holds_no_offset_and_rows_start_from_the_reset() {
+        let mut p = partition(Some(-1));
+        assert_eq!(p.start_running(), None, "Connect's own offset says where to start");
+        assert_eq!((p.admit(3), p.committable(50)), (Admission::Take, None));
+        take(&mut p, 3, true);
+        let interval = cut(&mut p).unwrap();
+        assert_eq!(
+            (interval.expected, interval.from),
+            (Some(-1), 3),
+            "fenced where the table holds none at all"
+        );
+        p.reset(0);
+        p.loaded(0, Some(-1), None, false).unwrap();
+        assert_eq!(p.start_running(), Some(3), "the same reset is no news");
+    }
+
+    /// A task of before the reset would take its own place for that of the new ones.
+    #[test]
+    fn a_task_that_sees_its_offset_reset_does_not_go_on() {
+        for known in [None, Some(10)] {
+            let mut p = partition(known);
+            p.start_running();
+            take(&mut p, 10, true);
+            p.reset(0);
+            assert_eq!(p.loaded(0, Some(-1), None, false).unwrap_err().code, Code::OffsetsReset);
+        }
+    }
+
+    #[test]
+    fn a_task_whose_offset_was_altered_goes_on_from_there() {
+        for altered in [3, 40] {
+            let mut p = partition(Some(10));
+            p.start_running();
+            take(&mut p, 10, true);
+            p.reset(0);
+            p.loaded(0, Some(altered), None, false).unwrap();
+            assert_eq!(p.start_running(), Some(altered));
+            assert_eq!(p.admit(altered), Admission::Take);
+            take(&mut p, altered, true);
+            assert_eq!(cut(&mut p).map(|i| (i.expected, i.from)), Some((Some(altered), altered)));
+        }
     }
 
     #[test]
@@ -481,9 +546,9 @@ mod tests {
 
     fn feeding_two(held: [Option<i64>; 2]) -> Partition {
         let mut partition = Partition::new(TopicPartition::new("t", 0), "sluice/c/t/0".into(), &[0, 1]);
-        partition.loaded(0, held[0], None, false);
+        partition.loaded(0, held[0], None, false).unwrap();
         assert_eq!(partition.start_running(), None, "not before all tables are loaded");
-        partition.loaded(1, held[1], None, false);
+        partition.loaded(1, held[1], None, false).unwrap();
         partition
     }
 
@@ -514,7 +579,7 @@ mod tests {
             take(&mut p, offset, true);
         }
         p.reset(0);
-        p.loaded(0, Some(20), None, false);
+        p.loaded(0, Some(20), None, false).unwrap();
         assert_eq!(p.start_running(), Some(15));
         assert_eq!(p.admit(15), Admission::Take);
         assert_eq!(p.feeds.iter().map(|feed| feed.wants(15)).collect::<Vec<_>>(), [false, true]);
@@ -538,7 +603,7 @@ mod tests {
 
     fn routes(p: &mut Partition, slot: usize, held: Option<i64>) {
         assert!(p.feed_of(slot).is_loading());
-        p.loaded(slot, held, None, false);
+        p.loaded(slot, held, None, false).unwrap();
         assert!(p.is_running());
     }
 
@@ -579,7 +644,7 @@ mod tests {
         p.reset(0);
         assert_eq!((p.admit(8), p.committable(9)), (Admission::NotReady, None));
         assert_eq!(p.start_running(), Some(6));
-        p.loaded(0, None, None, false);
+        p.loaded(0, None, None, false).unwrap();
         assert_eq!(p.committable(9), None, "Connect has not gone back yet");
         assert_eq!(p.admit(6), Admission::Take);
         assert!(p.feed_of(0).wants(6) && !p.feed_of(1).wants(7));
@@ -599,7 +664,7 @@ mod tests {
         }
         p.reset(0);
         assert_eq!(p.start_running(), Some(5));
-        p.loaded(0, None, None, false);
+        p.loaded(0, None, None, false).unwrap();
         p.reset(1);
         assert_eq!(p.admit(5), Admission::NotReady);
         assert_eq!(p.start_running(), Some(5));

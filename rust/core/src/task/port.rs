@@ -48,7 +48,8 @@ pub enum Event {
     Loaded {
         /// None: there is no table yet, and the settings want it created from the first records.
         table: Option<Arc<TableInfo>>,
-        /// The app ids of the request with the `txn` version that the table holds for each.
+        /// The app ids of the request with the `txn` version that the table has for each. A negative one stands for no
+        /// offset, see [`crate::offsets::offset_of`].
         offsets: Vec<(String, Option<i64>)>,
     },
     Evolved {

@@ -5,13 +5,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.Config;
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.common.config.ConfigValue;
 import org.apache.kafka.connect.connector.Task;
 import org.apache.kafka.connect.sink.SinkConnector;
 
-/** Kafka Connect sink for Delta Lake. Works without the native library: only tasks load it. */
+/** Kafka Connect sink for Delta Lake. Works without the native library: only tasks and {@link #alterOffsets} load it. */
 public final class DeltaSinkConnector extends SinkConnector {
   /** Added to each task's settings: the task's number, counted from 0. */
   static final String TASK_ID = "sluice.task.id";
@@ -23,7 +25,16 @@ public final class DeltaSinkConnector extends SinkConnector {
           "org.apache.kafka.connect.converters.ByteArrayConverter", "ByteArrayConverter", "ByteArray",
           "org.apache.kafka.connect.storage.StringConverter", "StringConverter", "String");
 
+  private final Supplier<NativeCalls> library;
   private Map<String, String> settings = Map.of();
+
+  public DeltaSinkConnector() {
+    this(NativeLibrary::load);
+  }
+
+  DeltaSinkConnector(Supplier<NativeCalls> library) {
+    this.library = library;
+  }
 
   @Override
   public String version() {
@@ -71,6 +82,16 @@ public final class DeltaSinkConnector extends SinkConnector {
       tasks.add(task);
     }
     return tasks;
+  }
+
+  /**
+   * Writes the offsets into the tables, before Connect alters the consumer group's. Called by workers from Kafka 3.6 on, while the
+   * connector is stopped, on an instance that was never started; again when Connect could not alter the group.
+   */
+  @Override
+  public boolean alterOffsets(Map<String, String> given, Map<TopicPartition, Long> offsets) {
+    new Reply(library.get().alterOffsets(Request.alterOffsets(given, offsets))).demandOk();
+    return true;
   }
 
   @Override

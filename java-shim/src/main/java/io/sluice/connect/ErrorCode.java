@@ -60,15 +60,17 @@ public enum ErrorCode {
       "The table was dropped and created again, or its log went backwards, while a task was "
           + "writing to it.",
       "Make sure that this is the table you mean, then restart the task: it starts from the new "
-          + "table's offsets, and where that holds none, from the consumer group's."),
+          + "table's offsets, and where that holds none, from the consumer group's. To fill the new "
+          + "table from the start, reset the connector's offsets first; see docs/offsets.md."),
 
   OFFSET_BELOW_TABLE(
       ErrorClass.FATAL,
       "Kafka delivers records below the offset that the table holds, and Connect was told to go "
           + "on from there. The topic was deleted and created again, or lost its end.",
-      "If the topic is a new one, give the connector another name: its offsets then start anew, "
-          + "and the rows of the old topic stay. If the topic lost records that are in the table, wait "
-          + "until it has grown past the table's offset."),
+      "If the topic is a new one, stop the connector, reset its offsets (DELETE "
+          + "/connectors/NAME/offsets) and resume it: the rows of the old topic stay, and the new one "
+          + "is read from its start; see docs/offsets.md. If the topic lost records that are in the "
+          + "table, wait until it has grown past the table's offset."),
 
   PREDECESSOR_RUNS(
       ErrorClass.FATAL,
@@ -77,6 +79,20 @@ public enum ErrorCode {
       "Stop the job, then restart the task: where the table holds no offset of Sluice's own it "
           + "starts from what the job wrote last. Where the message says that both have written, "
           + "compare the rows from the offset that it names on."),
+
+  OFFSETS_RESET(
+      ErrorClass.FATAL,
+      "The connector's offsets were reset with Connect's REST interface, and this task, which "
+          + "had not stopped, noticed it.",
+      "Nothing, if it was a task of before the reset: the connector goes on without it when it "
+          + "is resumed. If it is the connector's own task, restart it: it starts where the consumer "
+          + "group stands."),
+
+  OFFSETS_UNALTERABLE(
+      ErrorClass.FATAL,
+      "Connect was asked to alter offsets of the connector in a way that Sluice cannot carry "
+          + "out. No table was changed.",
+      "The message says why and what to do instead; see docs/offsets.md."),
 
   TABLE_CORRUPT(
       ErrorClass.FATAL,

@@ -2,7 +2,7 @@ package io.sluice.connect;
 
 /** The only native methods; docs/crossing.md says what goes through them. */
 final class Native {
-  static final int CROSSING_VERSION = 2;
+  static final int CROSSING_VERSION = 3;
 
   /** For code that has called {@link NativeLibrary#load}. */
   static final NativeCalls CALLS =
@@ -51,6 +51,11 @@ final class Native {
         public byte[] stats(long task) {
           return Native.stats(task);
         }
+
+        @Override
+        public byte[] alterOffsets(byte[] request) {
+          return Native.alterOffsets(request);
+        }
       };
 
   private Native() {}
@@ -74,6 +79,8 @@ final class Native {
   static native byte[] stop(long task);
 
   static native byte[] stats(long task);
+
+  static native byte[] alterOffsets(byte[] request);
 
   static native byte[] drainLogs(int timeoutMs);
 }

@@ -1,6 +1,6 @@
 package io.sluice.connect;
 
-/** The native methods of a task, so that the task's logic can be tested without the native library. */
+/** The native methods of a task and of a connector, so that their logic can be tested without the native library. */
 interface NativeCalls {
   byte[] start(byte[] request);
 
@@ -19,4 +19,6 @@ interface NativeCalls {
   byte[] stop(long task);
 
   byte[] stats(long task);
+
+  byte[] alterOffsets(byte[] request);
 }

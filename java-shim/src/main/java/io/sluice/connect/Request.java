@@ -14,9 +14,20 @@ final class Request {
   private ByteBuffer buffer = ByteBuffer.allocate(1024).order(ByteOrder.LITTLE_ENDIAN);
 
   static byte[] start(boolean hasReporter, Map<String, String> settings) {
-    Map<String, String> given = new LinkedHashMap<>(settings);
-    given.values().removeIf(value -> value == null); // Connect's way to write "not set"
-    return new Request().u8(hasReporter ? 1 : 0).strings(given).bytes();
+    return new Request().u8(hasReporter ? 1 : 0).settings(settings).bytes();
+  }
+
+  /** A null is a reset. */
+  static byte[] alterOffsets(Map<String, String> settings, Map<TopicPartition, Long> offsets) {
+    Request request = new Request().settings(settings).u32(offsets.size());
+    offsets.forEach(
+        (partition, offset) -> {
+          request.str(partition.topic()).u32(partition.partition()).u8(offset == null ? 0 : 1);
+          if (offset != null) {
+            request.i64(offset);
+          }
+        });
+    return request.bytes();
   }
 
   static byte[] open(Collection<TopicPartition> opened, Partitions partitions) {
@@ -37,6 +48,11 @@ final class Request {
     return this;
   }
 
+  Request i64(long value) {
+    room(Long.BYTES).putLong(value);
+    return this;
+  }
+
   Request str(String value) {
     byte[] utf8 = value.getBytes(StandardCharsets.UTF_8);
     u32(utf8.length);
@@ -48,6 +64,12 @@ final class Request {
     u32(pairs.size());
     pairs.forEach((key, value) -> str(key).str(value));
     return this;
+  }
+
+  private Request settings(Map<String, String> settings) {
+    Map<String, String> given = new LinkedHashMap<>(settings);
+    given.values().removeIf(value -> value == null); // Connect's way to write "not set"
+    return strings(given);
   }
 
   byte[] bytes() {

@@ -53,7 +53,7 @@ final class BatchReader {
   BatchReader(int[] meta, Object[] buffers, List<byte[]> schemas) {
     this.buffers = buffers;
     this.schemas = schemas;
-    assertArrayEquals(new int[] {0x534C4331, 2}, Arrays.copyOf(meta, 2));
+    assertArrayEquals(new int[] {0x534C4331, Native.CROSSING_VERSION}, Arrays.copyOf(meta, 2));
     assertEquals(4 + 5 * meta[2], meta.length);
     clear.put("records", meta[3]);
     ArrayNode segments = clear.putArray("segments");

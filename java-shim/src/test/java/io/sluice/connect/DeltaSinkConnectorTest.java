@@ -1,7 +1,10 @@
 package io.sluice.connect;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -9,13 +12,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.ServiceLoader;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.StreamSupport;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigValue;
+import org.apache.kafka.connect.errors.ConnectException;
 import org.apache.kafka.connect.runtime.AbstractHerder;
 import org.apache.kafka.connect.runtime.rest.entities.ConfigInfos;
 import org.apache.kafka.connect.sink.SinkConnector;
@@ -132,6 +138,38 @@ class DeltaSinkConnectorTest {
   @Test
   void every_declared_key_is_known_and_the_reverse() {
     assertEquals(new HashSet<>(Settings.NAMES), connector.config().names());
+  }
+
+  @Test
+  void altered_offsets_go_to_the_tables_first() {
+    FakeNative core = new FakeNative();
+    DeltaSinkConnector stopped = new DeltaSinkConnector(() -> core);
+    Map<TopicPartition, Long> offsets = new LinkedHashMap<>();
+    offsets.put(new TopicPartition("t", 3), 1L << 40);
+    offsets.put(new TopicPartition("u", 0), null);
+    Map<String, String> given = new HashMap<>(Map.of("name", "k"));
+    given.put("delta.schema.json", null);
+    assertTrue(stopped.alterOffsets(given, offsets));
+    Request expected = new Request().strings(Map.of("name", "k")).u32(2);
+    expected.str("t").u32(3).u8(1).i64(1L << 40).str("u").u32(0).u8(0);
+    assertArrayEquals(expected.bytes(), core.alterRequest);
+  }
+
+  /** Then Connect leaves the group's offsets alone and answers with the message. */
+  @Test
+  void what_keeps_the_tables_from_being_altered_is_thrown() {
+    FakeNative core = new FakeNative();
+    core.alterReply = ReplyBytes.error(Reply.FATAL, ErrorCode.STORE_DENIED, "no key");
+    DeltaSinkConnector denied = new DeltaSinkConnector(() -> core);
+    ConnectException thrown = assertThrows(ConnectException.class, () -> denied.alterOffsets(settings, Map.of()));
+    assertTrue(thrown.getMessage().startsWith("STORE_DENIED: no key | "), thrown.getMessage());
+    ConnectException missing = new ConnectException("NATIVE_UNAVAILABLE: none");
+    DeltaSinkConnector bare =
+        new DeltaSinkConnector(
+            () -> {
+              throw missing;
+            });
+    assertSame(missing, assertThrows(ConnectException.class, () -> bare.alterOffsets(settings, Map.of())));
   }
 
   private Map<String, List<String>> errors() {

@@ -189,7 +189,7 @@ class DeltaSinkTaskTest {
     start();
     open(A0);
     task.put(List.of(record(A0, 5, Map.of("k", 1))));
-    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, 2, 1, 1, 0, 2, 1, 12, 0}, core.meta);
+    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, Native.CROSSING_VERSION, 1, 1, 0, 2, 1, 12, 0}, core.meta);
     assertEquals(List.of("a"), core.topics);
   }
 
@@ -324,7 +324,7 @@ class DeltaSinkTaskTest {
     task.put(batch);
     assertEquals(1, reported.size());
     assertSame(batch.get(0), reported.get(0));
-    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, 2, 2, 2, 0, 1, 1, 12, 0, 0, 0, 1, 9, SegmentEncoder.FLAG_REFUSED}, core.meta);
+    assertArrayEquals(new int[] {SegmentEncoder.MAGIC, Native.CROSSING_VERSION, 2, 2, 0, 1, 1, 12, 0, 0, 0, 1, 9, SegmentEncoder.FLAG_REFUSED}, core.meta);
     assertEquals(5L, ((long[]) core.buffers[14])[0]);
     task.put(List.of());
     assertEquals(1, reported.size(), "once");

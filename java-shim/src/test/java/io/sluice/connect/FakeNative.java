@@ -24,6 +24,8 @@ final class FakeNative implements NativeCalls {
   byte[] openReply = ReplyBytes.actions(0, 1000).done();
   byte[] putReply = ReplyBytes.actions(0, 1000).i32(0).done();
   byte[] preCommitReply = ReplyBytes.ok().i32(0).done();
+  byte[] alterRequest;
+  byte[] alterReply = ReplyBytes.ok().done();
   byte[] closeReply = ReplyBytes.ok().done();
   byte[] stopReply = ReplyBytes.ok().done();
   byte[] statsReply = ReplyBytes.ok().i32(2).str("rows.total").i64(41).str("buffer.bytes").i64(1L << 40).done();
@@ -96,6 +98,12 @@ final class FakeNative implements NativeCalls {
   @Override
   public byte[] stats(long task) {
     return task == HANDLE ? statsReply : ReplyBytes.error(Reply.FATAL, ErrorCode.NATIVE_HANDLE, "no such task");
+  }
+
+  @Override
+  public byte[] alterOffsets(byte[] request) {
+    alterRequest = request;
+    return alterReply;
   }
 
   private void call(long task, String name) {

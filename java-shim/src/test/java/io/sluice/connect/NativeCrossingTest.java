@@ -107,6 +107,25 @@ class NativeCrossingTest {
   }
 
   @Test
+  void altered_offsets_are_in_the_table_when_the_call_returns() throws Exception {
+    a_whole_life_ends_with_the_rows_in_the_table();
+    Map<TopicPartition, Long> back = Map.of(FLIGHTS, 3L);
+    expectOk(Native.alterOffsets(Request.alterOffsets(settings(), back)));
+    expectOk(Native.alterOffsets(Request.alterOffsets(settings(), back)));
+    assertCode(ErrorCode.OFFSETS_UNALTERABLE, Native.alterOffsets(Request.alterOffsets(settings(), Map.of(FLIGHTS, -3L))));
+    assertCode(ErrorCode.CONFIG_MISSING, Native.alterOffsets(Request.alterOffsets(Map.of("name", "k"), back)));
+    byte[] cut = Request.alterOffsets(settings(), back);
+    assertCode(ErrorCode.CROSSING_INVALID, Native.alterOffsets(Arrays.copyOf(cut, cut.length - 1)));
+    try (Stream<Path> log = Files.list(folder.resolve("table/_delta_log"))) {
+      List<String> altered = new ArrayList<>();
+      for (Path commit : log.filter(file -> file.toString().endsWith(".json")).toList()) {
+        Files.readAllLines(commit).stream().filter(line -> line.contains("\"version\":3,") && line.contains("/flights/0\"")).forEach(altered::add);
+      }
+      assertEquals(1, altered.size(), "asked twice, altered once");
+    }
+  }
+
+  @Test
   void null_in_any_place_is_refused() {
     encoder.encode(rows(0, 3));
     assertCode(ErrorCode.CROSSING_INVALID, Native.start(null));
@@ -121,6 +140,7 @@ class NativeCrossingTest {
     assertCode(ErrorCode.CROSSING_INVALID, Native.close(task, null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.registerSchema(task, null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.registerTopic(task, null));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.alterOffsets(null));
     assertTakes(encoder.buffers());
   }
 

@@ -23,6 +23,7 @@ class OldWorkerTest {
       }
       org.apache.kafka.common.TopicPartition partition = new org.apache.kafka.common.TopicPartition("t", 0);
       FakeNative core = new FakeNative();
+      new DeltaSinkConnector().config(); // has a method that this API does not know
       DeltaSinkTask task = new DeltaSinkTask(() -> core);
       FakeContext context = new FakeContext();
       context.assigned.add(partition);

@@ -1,0 +1,140 @@
+//! Moving offsets because a user wants it, by Connect's REST interface. docs/offsets.md has the rules.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+use sluice_core::alter::TableAlterations;
+use sluice_core::error::{Code, Error, Result};
+use sluice_core::offsets::{Alteration, TopicPartition, offset_of};
+use sluice_core::settings::Settings;
+use tokio::sync::oneshot;
+use tracing::info;
+
+use crate::commit::{Attempt, RACE_BACKOFF};
+use crate::hub::Hub;
+use crate::log::{AlterationOrigin, Origin};
+use crate::serve::{AlterReply, Ask, Request, What};
+use crate::table::{Spec, TableState};
+
+const OPERATION: &str = "ALTER OFFSETS";
+
+/// How long a failing store is tried. Connect's REST interface waits for 90 s, and has to alter the group after us.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How long the caller waits for all tables.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What one table is to hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Alter {
+    pub connector: String,
+    pub what: TableAlterations,
+}
+
+/// What a table does not hold as it should, and the `txn` versions that change it.
+#[derive(Default)]
+struct Missing {
+    alterations: Vec<AlterationOrigin>,
+    txns: Vec<(String, i64)>,
+}
+
+impl Hub {
+    /// Makes the tables hold these offsets of a connector whose tasks are stopped, and waits until they do. Doing it again
+    /// changes nothing more; after an error some tables may have been altered.
+    pub async fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
+        let connector = &settings.connector;
+        let ended = || {
+            Error::new(
+                Code::NativePanic,
+                "the table's background work ended; the worker's log has the reason",
+            )
+        };
+        let mut answers = Vec::new();
+        for (uri, what) in tables {
+            let (requests, _) = self.requests(&uri, &settings.store)?;
+            let (reply, answer) = oneshot::channel();
+            // Nobody may wait for it any more.
+            let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
+            let what = What::Alter(Alter { connector: connector.clone(), what }, reply);
+            let patience = settings.store_retry_timeout.min(PATIENCE);
+            // A request that cannot be sent is dropped, and there is no answer.
+            let _ = requests.send(Request::Ask(Ask { spec: Spec::default(), patience, what }));
+            answers.push(async move {
+                let answer = answer.await;
+                drop(requests);
+                answer.unwrap_or_else(|_| Err(ended()))
+            });
+        }
+        match select(join_all(answers), self.world().sleep(DEADLINE)).await {
+            Either::Left((done, _)) => done.into_iter().collect(),
+            Either::Right(_) => Err(Error::new(
+                Code::StoreIo,
+                format!(
+                    "the offsets could not be altered within {} s; ask Connect again",
+                    DEADLINE.as_secs()
+                ),
+            )),
+        }
+    }
+}
+
+impl TableState {
+    /// Makes the table hold the offsets; nothing where there is no table. Doing it again changes nothing more; after an
+    /// error it may have been done.
+    pub(crate) fn alter(&mut self, alter: &Alter) -> Result<()> {
+        self.store.check()?;
+        if !self.exists()? {
+            return Ok(());
+        }
+        let mut races = 0;
+        loop {
+            self.open()?;
+            let Missing { alterations, txns } = self.missing(alter)?;
+            if txns.is_empty() {
+                return Ok(());
+            }
+            let told: Vec<_> = alterations.iter().map(ToString::to_string).collect();
+            let origin = Origin { commit: self.world.uuid().to_string(), units: vec![], alterations };
+            match self.claim(OPERATION, origin, &[], &txns) {
+                Attempt::Landed(version) => {
+                    info!("commit {version} to {} alters offsets: {}", self.uri(), told.join(", "));
+                    return Ok(());
+                }
+                Attempt::Lost => {
+                    races += 1;
+                    self.world.pause(self.world.backoff(races, RACE_BACKOFF));
+                }
+                Attempt::Unknown(error) => return Err(error),
+            }
+        }
+    }
+
+    fn missing(&mut self, alter: &Alter) -> Result<Missing> {
+        let connector = &alter.connector;
+        let wanted = match &alter.what {
+            TableAlterations::These(these) => these.clone(),
+            TableAlterations::ResetAll => {
+                let all = self.all_held()?.into_keys();
+                let ours = all.filter_map(|app_id| TopicPartition::from_app_id(&app_id));
+                let ours = ours.filter(|(of, _)| of == connector);
+                ours.map(|(_, partition)| Alteration { partition, to: None }).collect()
+            }
+        };
+        let mut missing = Missing::default();
+        for alteration in wanted {
+            let app_id = alteration.partition.app_id(connector);
+            let held = self.held(&app_id)?;
+            if held != Some(alteration.txn_version()) {
+                missing.txns.push((app_id, alteration.txn_version()));
+                missing.alterations.push(AlterationOrigin {
+                    connector: connector.clone(),
+                    topic: alteration.partition.topic.to_string(),
+                    partition: alteration.partition.partition,
+                    from_offset: offset_of(held),
+                    to_offset: alteration.to,
+                });
+            }
+        }
+        Ok(missing)
+    }
+}
