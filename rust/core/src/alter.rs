@@ -49,7 +49,7 @@ fn tables_of(settings: &Settings, topic: &str) -> Result<Vec<TableRef>> {
         unalterable(
             "with delta.route.by and without delta.route.map it is not known which tables hold offsets. Connect's own \
              offset says where to start: move that one forward with Kafka's tools. To read records again, which the tables \
-             would skip, give the connector another name",
+             would skip, give the connector another name and set delta.offsets.other.connectors=ignore",
         )
     })
 }

@@ -97,10 +97,15 @@ codes! {
          rows of the old topic stay, and the new one is read from its start; see docs/offsets.md. If the topic lost records \
          that are in the table, wait until it has grown past the table's offset.";
     PredecessorRuns "PREDECESSOR_RUNS" Fatal
-        "The job that the table is taken over from (`delta.kafka-delta-ingest.app.id`) has written to the table since its \
-         offset was read: it still runs."
-        "Stop the job, then restart the task: where the table holds no offset of Sluice's own it starts from what the job \
-         wrote last. Where the message says that both have written, compare the rows from the offset that it names on.";
+        "The job that the table is taken over from (`delta.kafka-delta-ingest.app.id`), or the connector \
+         (`delta.offsets.from.connector`), has written to the table since its offset was read: it still runs."
+        "Stop it, then restart the task: where the table holds no offset of the connector's own, the task starts from what \
+         the other wrote last. Where the message says that both have written, compare the rows from the offset that it names on.";
+    OffsetsOfAnother "OFFSETS_OF_ANOTHER" Fatal
+        "The table holds another connector's offset of a topic's partition, and none of this connector's own: a connector that \
+         was renamed, or two that write the same records. Nothing was written."
+        "If the connector was renamed, set `delta.offsets.from.connector` to its old name: it goes on where that one stopped. \
+         If both are to write the topic's records, set `delta.offsets.other.connectors=ignore`. See docs/offsets.md.";
     OffsetsReset "OFFSETS_RESET" Fatal
         "The connector's offsets were reset with Connect's REST interface, and this task, which had not stopped, noticed it."
         "Nothing, if it was a task of before the reset: the connector goes on without it when it is resumed. If it is the \

@@ -58,12 +58,23 @@ pub struct Predecessor {
 pub enum Counts {
     /// The last offset that was written, as kafka-delta-ingest has it.
     LastWritten,
+    /// The next offset to read, as Sluice has it.
+    NextToRead,
 }
 
 impl Predecessor {
     /// kafka-delta-ingest's app ids have no topic in them (its `txn_app_id_for_partition`).
     pub fn kafka_delta_ingest(app_id: &str, partition: i32) -> Self {
-        Predecessor { app_id: format!("{app_id}-{partition}"), counts: Counts::LastWritten }
+        Predecessor::new(format!("{app_id}-{partition}"))
+    }
+
+    /// By its app id: that of another connector of Sluice, or kafka-delta-ingest's.
+    pub fn new(app_id: String) -> Self {
+        let counts = match TopicPartition::from_app_id(&app_id) {
+            Some(_) => Counts::NextToRead,
+            None => Counts::LastWritten,
+        };
+        Predecessor { app_id, counts }
     }
 
     /// What the table holds of it.
@@ -71,6 +82,7 @@ impl Predecessor {
         let held = version.filter(|version| *version >= 0);
         let next = held.map(|version| match self.counts {
             Counts::LastWritten => version.saturating_add(1),
+            Counts::NextToRead => version,
         });
         TakenOver { app_id: self.app_id, version, next }
     }
@@ -139,6 +151,12 @@ mod tests {
             [None, Some(-1), Some(0), Some(41)].map(|v| held(v).next),
             [None, None, Some(1), Some(42)]
         );
+    }
+
+    #[test]
+    fn another_connector_holds_the_next_offset_to_read() {
+        let held = |version| Predecessor::new("sluice/old/t/3".into()).holds(version).next;
+        assert_eq!([None, Some(-1), Some(0), Some(42)].map(held), [None, None, Some(0), Some(42)]);
     }
 
     #[test]

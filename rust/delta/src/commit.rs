@@ -14,8 +14,9 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::StructType;
 use delta_kernel::transaction::CommitResult;
 use serde::Serialize;
-use sluice_core::offsets::{Interval, RESET, TakenOver};
+use sluice_core::offsets::{Interval, RESET, TakenOver, TopicPartition, offset_of};
 use sluice_core::schema::still_fits;
+use sluice_core::settings::OtherConnectors;
 use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -137,6 +138,11 @@ impl TableState {
                     name(interval.expected)
                 ));
             }
+            if interval.expected.is_none()
+                && let Some(error) = self.of_another(unit, interval)?
+            {
+                return Ok(Some(Outcome::Failed(error)));
+            }
             if let Some(predecessor) = &interval.taken_over {
                 let held = self.held(&predecessor.app_id)?;
                 // Gone is not moved: a table may forget it.
@@ -151,6 +157,32 @@ impl TableState {
         misfit.map_or(Ok(None), |changes| {
             fenced(format!("another writer changed the table since the rows were converted: {changes}"))
         })
+    }
+
+    /// Why the partition's first rows may not be committed: another connector has written them, as far as its offset says.
+    fn of_another(&self, unit: &StagedUnit, interval: &Interval) -> Result<Option<Error>> {
+        let taken_over = interval.taken_over.as_ref().is_some_and(|predecessor| predecessor.next.is_some());
+        if taken_over || unit.other_connectors == OtherConnectors::Ignore {
+            return Ok(None);
+        }
+        let same_partition = |(app_id, version): (String, i64)| {
+            let (connector, partition) = TopicPartition::from_app_id(&app_id)?;
+            offset_of(Some(version))
+                .filter(|_| partition == interval.partition && connector != unit.connector)
+                .map(|offset| format!("{connector:?} has written it up to offset {offset}"))
+        };
+        let others: Vec<_> = self.all_held()?.into_iter().filter_map(same_partition).collect();
+        Ok((!others.is_empty()).then(|| {
+            let (table, partition) = (self.uri(), &interval.partition);
+            Error::new(
+                Code::OffsetsOfAnother,
+                format!(
+                    "table {table} holds no offset of {partition} of connector {:?}, and {}",
+                    unit.connector,
+                    others.join(", ")
+                ),
+            )
+        }))
     }
 
     fn end_all(&self, group: &mut Group, version: u64) -> Result<()> {
@@ -275,7 +307,7 @@ fn still_runs(interval: &Interval, predecessor: &TakenOver, moved: i64) -> Error
         (None, _) => String::new(),
     };
     let message = format!(
-        "{} was taken over when the txn of {app_id:?} had {had}, and it has version {moved} now: the job still runs{both}",
+        "{} was taken over when the txn of {app_id:?} had {had}, and it has version {moved} now: it still runs{both}",
         interval.partition
     );
     Error::new(Code::PredecessorRuns, message)

@@ -9,7 +9,7 @@ use arrow_array::RecordBatch;
 use sluice_core::error::{Code, Error, Result};
 use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
-use sluice_core::settings::Compression;
+use sluice_core::settings::{Compression, OtherConnectors};
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table};
 use tokio::sync::{Semaphore, mpsc};
@@ -33,6 +33,7 @@ pub(crate) struct Writing {
     pub connector: String,
     pub task: String,
     pub patience: Duration,
+    pub other_connectors: OtherConnectors,
 }
 
 enum Order {
@@ -310,6 +311,7 @@ impl Worker {
             task: self.writing.task.clone(),
             files,
             intervals,
+            other_connectors: self.writing.other_connectors,
         };
         let mut reply = Reply::new(&self.replies);
         let outcome = Box::new(move |outcome| {

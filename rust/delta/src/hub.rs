@@ -129,6 +129,7 @@ impl TaskTables {
                 connector: self.settings.connector.clone(),
                 task: self.settings.task.clone(),
                 patience: self.settings.store_retry_timeout,
+                other_connectors: self.settings.other_connectors,
             };
             Ok((writing, requests, Attempts::new(outage)))
         });

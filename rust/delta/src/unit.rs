@@ -7,6 +7,7 @@ use arrow_array::cast::AsArray;
 use buoyant_kernel as delta_kernel;
 use delta_kernel::engine::arrow_expression::evaluate_expression::to_json;
 use sluice_core::offsets::Interval;
+use sluice_core::settings::OtherConnectors;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 
@@ -19,6 +20,8 @@ pub struct StagedUnit {
     pub task: String,
     pub files: Vec<StagedFile>,
     pub intervals: Vec<Interval>,
+    /// Of partitions of which the table holds another connector's offset and none of its own.
+    pub other_connectors: OtherConnectors,
 }
 
 /// A finished, durable data file that no commit refers to yet.

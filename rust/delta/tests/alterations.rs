@@ -91,7 +91,7 @@ fn where_there_is_no_table_there_is_nothing_to_do() {
 fn a_reset_of_everything_leaves_other_connectors_alone() {
     let rig = Rig::new();
     drop(task_at_ten(&rig, &[0, 1]));
-    let mut other = rig.task(&rig.process(), &[("name", "k2")]);
+    let mut other = rig.task(&rig.process(), &[("name", "k2"), ("delta.offsets.other.connectors", "ignore")]);
     other.open(&[0]).unwrap();
     other.put(0, 0..3).unwrap();
     other.until_committed(0, 3).unwrap();

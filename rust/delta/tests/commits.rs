@@ -388,3 +388,77 @@ fn files_end_at_their_size_and_dropped_rows_leave_none() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     assert_eq!(rig.data_files(), files);
 }
+
+/// A renamed connector that would write every row again, also where both begin at once.
+#[test]
+fn a_connector_does_not_write_what_another_one_has_written() {
+    let rig = Rig::new();
+    let mut old = rig.task(&rig.process(), &[("name", "old")]);
+    let mut late = rig.task(&rig.process(), &[("name", "late")]);
+    old.open(&[0, 1]).unwrap();
+    late.open(&[0]).unwrap();
+    old.put(0, 0..10).unwrap();
+    old.until_committed(0, 10).unwrap();
+    late.put(0, 0..10).unwrap();
+    let error = late.until_failed();
+    assert_eq!(error.code, Code::OffsetsOfAnother);
+    let said = ["\"old\" has written it up to offset 10", "t-0", "\"late\""];
+    assert!(said.iter().all(|said| error.message.contains(said)), "{error}");
+    // Nobody has written this partition, and then the connector itself has.
+    let mut other = rig.task(&rig.process(), &[("name", "late")]);
+    other.open(&[1]).unwrap();
+    other.put(1, 0..5).unwrap();
+    other.until_committed(1, 5).unwrap();
+    other.put(1, 5..8).unwrap();
+    other.until_committed(1, 8).unwrap();
+    let expected: Vec<i64> = (0..10).chain((0..8).map(|offset| value(1, offset))).collect();
+    assert_eq!(rig.values(), expected);
+}
+
+#[test]
+fn two_connectors_write_one_topic_where_that_is_wanted() {
+    let rig = Rig::new();
+    for name in ["one", "two"] {
+        let wanted = [("name", name), ("delta.offsets.other.connectors", "ignore")];
+        let mut task = rig.task(&rig.process(), &wanted);
+        task.open(&[0]).unwrap();
+        task.put(0, 0..4).unwrap();
+        task.until_committed(0, 4).unwrap();
+    }
+    assert_eq!(rig.values(), [0, 0, 1, 1, 2, 2, 3, 3]);
+    assert!(rig.audit().is_clean());
+}
+
+#[test]
+fn a_renamed_connector_goes_on_where_the_old_one_stopped() {
+    let rig = Rig::new();
+    let mut old = rig.task(&rig.process(), &[("name", "old")]);
+    old.open(&[0]).unwrap();
+    old.put(0, 0..10).unwrap();
+    old.until_committed(0, 10).unwrap();
+    let renamed = [("name", "new"), ("delta.offsets.from.connector", "old")];
+    let mut new = rig.task(&rig.process(), &renamed);
+    new.open(&[0]).unwrap();
+    assert_eq!(new.rewinds, [(0, 10)]);
+    new.put(0, 10..15).unwrap();
+    new.until_committed(0, 15).unwrap();
+    assert!(rig.log().pop().unwrap().contains(r#""takenOver":{"appId":"sluice/old/t/0","version":10}"#));
+    let mut again = rig.task(&rig.process(), &renamed);
+    again.open(&[0]).unwrap();
+    assert_eq!(again.rewinds, [(0, 15)], "its own offset counts from now on");
+    assert_eq!(rig.values(), (0..15).collect::<Vec<_>>());
+    let audit = rig.audit();
+    assert!(audit.is_clean(), "{:?}", audit.findings);
+    // The old one had not ended.
+    old.put(0, 10..12).unwrap();
+    old.until_committed(0, 12).unwrap();
+    new.put(0, 15..20).unwrap();
+    assert_eq!(new.until_failed().code, Code::PredecessorRuns);
+
+    // A name with no offset in the table, misspelt perhaps, is no leave to start over.
+    let mut misspelt =
+        rig.task(&rig.process(), &[("name", "newer"), ("delta.offsets.from.connector", "odl")]);
+    misspelt.open(&[0]).unwrap();
+    misspelt.put(0, 0..3).unwrap();
+    assert_eq!(misspelt.until_failed().code, Code::OffsetsOfAnother);
+}

@@ -95,6 +95,42 @@ fn connectors_with_topics_of_their_own_share_a_table() {
     other.ends();
 }
 
+/// I1: the rows of the old name are not written a second time.
+#[test]
+fn a_renamed_connector_is_told_and_takes_over() {
+    let old = Scenario::new("renamed", 1);
+    old.send_ids(0..50);
+    old.put(&old.small_config());
+    old.reaches_the_end();
+    old.ends();
+    let new = Scenario::without_topic(old.connect().clone(), "renamed-new").with_table(old.table.clone());
+    let config = new.small_config().set("topics", &old.name);
+    new.put(&config);
+    new.fails_with(&["OFFSETS_OF_ANOTHER", "\"renamed\"", "delta.offsets.from.connector"]);
+    new.put(&config.set("delta.offsets.from.connector", &old.name));
+    new.runs(1);
+    old.send_ids(50..60);
+    reaches(&new, "sluice/renamed-new/renamed/0", 60);
+    new.holds_ids(0..60);
+    new.ends();
+}
+
+#[test]
+fn two_connectors_write_one_topic_into_one_table_where_that_is_wanted() {
+    let one = Scenario::new("twice", 1);
+    let two = Scenario::without_topic(one.connect().clone(), "twice-two").with_table(one.table.clone());
+    one.send_ids(0..20);
+    for scenario in [&one, &two] {
+        let config = scenario.small_config().set("topics", &one.name);
+        scenario.put(&config.set("delta.offsets.other.connectors", "ignore"));
+    }
+    reaches(&one, "sluice/twice/twice/0", 20);
+    reaches(&two, "sluice/twice-two/twice/0", 20);
+    one.holds_ids((0..20).chain(0..20));
+    one.ends();
+    two.ends();
+}
+
 /// The same names on another Kafka cluster: the connector's consumer and Connect's requests for its group go there.
 #[test]
 fn a_connector_moves_to_another_cluster_by_its_offsets() {

@@ -37,6 +37,13 @@ pub enum Unmatched {
     Dlq,
 }
 
+/// What becomes of a partition of which the table holds another connector's offset and none of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherConnectors {
+    Fail,
+    Ignore,
+}
+
 /// How the bytes of a raw record are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawFormat {
@@ -115,6 +122,7 @@ macro_rules! words {
 
 words! {
     UnknownFields { Ignore = "ignore", Fail = "fail" }
+    OtherConnectors { Fail = "fail", Ignore = "ignore" }
     InputMode { Auto = "auto", Raw = "raw", Connect = "connect" }
     NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
     KeyMode { Ignore = "ignore", Columns = "columns" }

@@ -3,7 +3,7 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -159,6 +159,8 @@ pub const SCHEMA_UNKNOWN_FIELDS: &str = "delta.schema.unknown.fields";
 pub const INPUT_MODE: &str = "delta.input.mode";
 pub const RAW_FORMAT: &str = "delta.raw.format";
 pub const RAW_JSON_STRINGS: &str = "delta.raw.json.strings";
+pub const OFFSETS_FROM_CONNECTOR: &str = "delta.offsets.from.connector";
+pub const OFFSETS_OTHER_CONNECTORS: &str = "delta.offsets.other.connectors";
 pub const KAFKA_DELTA_INGEST_APP_ID: &str = "delta.kafka-delta-ingest.app.id";
 pub const COMMIT_INTERVAL_MS: &str = "delta.commit.interval.ms";
 pub const COMMIT_MAX_BYTES: &str = "delta.commit.max.bytes";
@@ -465,6 +467,29 @@ pub const SETTINGS: &[Setting] = &[
         title: "Derived columns",
         doc: "Columns that Sluice computes for each row, such as `event_date = date(ts); country = \
               field(address.country); ingested = kafka.timestamp`. docs/columns.md has the functions.",
+    },
+    Setting {
+        name: OFFSETS_FROM_CONNECTOR,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Offsets",
+        importance: Importance::Low,
+        title: "Take over from another connector",
+        doc: "The name of the connector that filled the table until now, with the same topics of the same Kafka cluster: \
+              what to set when a connector is renamed. A partition of which the table holds no offset of this \
+              connector's own starts where that one stopped. Once the table holds an offset of its own the setting has \
+              no effect, and it may stay. Delete the other connector first. docs/offsets.md has the steps.",
+    },
+    Setting {
+        name: OFFSETS_OTHER_CONNECTORS,
+        kind: Kind::OneOf(OtherConnectors::WORDS),
+        default: Default::Value("fail"),
+        group: "Offsets",
+        importance: Importance::Low,
+        title: "Offsets of other connectors",
+        doc: "What to do when the table holds another connector's offset of a topic's partition and none of this one's: \
+              a connector that was renamed would write every row again. `fail` fails the task. `ignore` lets both write \
+              the topic's rows, each from its own offsets. Connectors with different topics share a table without this.",
     },
     Setting {
         name: KAFKA_DELTA_INGEST_APP_ID,
@@ -950,6 +975,7 @@ pub const SETTINGS: &[Setting] = &[
 pub const RULES: &[Rule] = &[
     Rule::NotBoth(SCHEMA_JSON, SCHEMA_FILE),
     Rule::NotBoth(TOPIC2TABLE_MAP, ROUTE_BY),
+    Rule::NotBoth(OFFSETS_FROM_CONNECTOR, KAFKA_DELTA_INGEST_APP_ID),
     Rule::OnlyWith(ROUTE_MAP, ROUTE_BY),
     Rule::OnlyWith(METADATA_STRUCT, METADATA_COLUMNS),
     Rule::OnlyWith(S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY),

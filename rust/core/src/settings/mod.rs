@@ -13,8 +13,8 @@ mod table_properties;
 mod table_uri;
 
 pub use choices::{
-    BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues, PathScheme,
-    PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
+    BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
+    OtherConnectors, PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
@@ -51,6 +51,7 @@ pub struct Settings {
     /// By the table's name.
     pub of_tables: BTreeMap<String, Arc<TableSettings>>,
     pub null_values: NullValues,
+    pub other_connectors: OtherConnectors,
     pub input_mode: InputMode,
     pub raw_format: RawFormat,
     pub json_strings: JsonStrings,
@@ -80,6 +81,7 @@ impl Settings {
         let routes = routes(&mut read);
         let of_any_table = TableSettings::read(&mut read);
         let null_values = read.choice(declare::NULL_VALUES);
+        let other_connectors = read.choice(declare::OFFSETS_OTHER_CONNECTORS);
         let input_mode = read.choice(declare::INPUT_MODE);
         let raw_format = read.choice(declare::RAW_FORMAT);
         let json_strings = read.choice(declare::RAW_JSON_STRINGS);
@@ -107,6 +109,7 @@ impl Settings {
                 of_any_table: Arc::new(of_any_table?),
                 of_tables,
                 null_values: null_values?,
+                other_connectors: other_connectors?,
                 input_mode: input_mode?,
                 raw_format: raw_format?,
                 json_strings: json_strings?,

@@ -23,6 +23,8 @@ pub struct TableSettings {
     pub computed: Computed,
     /// The `--app_id` of the job that the table is taken over from.
     pub kafka_delta_ingest: Option<String>,
+    /// The name of the connector that the table is taken over from.
+    pub from_connector: Option<String>,
 }
 
 /// Where the schema comes from that records are converted to.
@@ -55,6 +57,7 @@ impl TableSettings {
         let unknown_fields = read.choice(declare::SCHEMA_UNKNOWN_FIELDS);
         let computed = computed(read);
         let kafka_delta_ingest = read.any_text(declare::KAFKA_DELTA_INGEST_APP_ID).map(str::to_owned);
+        let from_connector = read.any_text(declare::OFFSETS_FROM_CONNECTOR).map(str::to_owned);
         Some(TableSettings {
             auto_create,
             properties: properties.unwrap_or_default(),
@@ -63,13 +66,15 @@ impl TableSettings {
             unknown_fields: unknown_fields?,
             computed: computed?,
             kafka_delta_ingest,
+            from_connector,
         })
     }
 
     /// Whose offset a partition starts from where the table holds none of its own.
     pub fn predecessor(&self, partition: &TopicPartition) -> Option<Predecessor> {
-        let app_id = self.kafka_delta_ingest.as_ref()?;
-        Some(Predecessor::kafka_delta_ingest(app_id, partition.partition))
+        let job = self.kafka_delta_ingest.as_ref();
+        let job = job.map(|app_id| Predecessor::kafka_delta_ingest(app_id, partition.partition));
+        job.or_else(|| Some(Predecessor::new(partition.app_id(self.from_connector.as_ref()?))))
     }
 
     /// The schema that the settings give, with the computed columns.

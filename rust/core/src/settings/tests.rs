@@ -47,9 +47,11 @@ fn defaults_are_the_documented_ones() {
                 })
                 .unwrap(),
                 kafka_delta_ingest: None,
+                from_connector: None,
             }),
             of_tables: BTreeMap::new(),
             null_values: NullValues::Ignore,
+            other_connectors: OtherConnectors::Fail,
             input_mode: InputMode::Auto,
             raw_format: RawFormat::Json,
             json_strings: JsonStrings::Strict,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sluice_core::offsets::{APP_ID_PREFIX, TopicPartition};
+use sluice_core::offsets::{APP_ID_PREFIX, Predecessor, TopicPartition};
 
 use super::kind::Kind;
 use super::report::{Audit, Author, Finding, Progress, Taken, range};
@@ -95,10 +95,10 @@ impl Audit {
             _ => {}
         }
         if let Some(taken_over) = &interval.taken_over {
-            let next = taken_over.version.saturating_add(1);
-            if from != next {
+            let next = Predecessor::new(taken_over.app_id.clone()).holds(Some(taken_over.version)).next;
+            if next != Some(from) {
                 let message = format!(
-                    "{} of kafka-delta-ingest had written up to offset {}, and the first interval starts at {from}",
+                    "{} stood at version {}, and the first interval starts at {from}",
                     taken_over.app_id, taken_over.version
                 );
                 found.push(finding(Kind::TakeOver, message));

@@ -74,11 +74,21 @@ public enum ErrorCode {
 
   PREDECESSOR_RUNS(
       ErrorClass.FATAL,
-      "The job that the table is taken over from (delta.kafka-delta-ingest.app.id) has written "
-          + "to the table since its offset was read: it still runs.",
-      "Stop the job, then restart the task: where the table holds no offset of Sluice's own it "
-          + "starts from what the job wrote last. Where the message says that both have written, "
-          + "compare the rows from the offset that it names on."),
+      "The job that the table is taken over from (delta.kafka-delta-ingest.app.id), or the "
+          + "connector (delta.offsets.from.connector), has written to the table since its offset was "
+          + "read: it still runs.",
+      "Stop it, then restart the task: where the table holds no offset of the connector's own, "
+          + "the task starts from what the other wrote last. Where the message says that both have "
+          + "written, compare the rows from the offset that it names on."),
+
+  OFFSETS_OF_ANOTHER(
+      ErrorClass.FATAL,
+      "The table holds another connector's offset of a topic's partition, and none of this "
+          + "connector's own: a connector that was renamed, or two that write the same records. "
+          + "Nothing was written.",
+      "If the connector was renamed, set delta.offsets.from.connector to its old name: it goes "
+          + "on where that one stopped. If both are to write the topic's records, set "
+          + "delta.offsets.other.connectors=ignore. See docs/offsets.md."),
 
   OFFSETS_RESET(
       ErrorClass.FATAL,

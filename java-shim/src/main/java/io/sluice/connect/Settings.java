@@ -52,6 +52,8 @@ public final class Settings {
   public static final String KEY_MODE = "delta.key.mode";
   public static final String KEY_PREFIX = "delta.key.prefix";
   public static final String DERIVED_COLUMNS = "delta.derived.columns";
+  public static final String OFFSETS_FROM_CONNECTOR = "delta.offsets.from.connector";
+  public static final String OFFSETS_OTHER_CONNECTORS = "delta.offsets.other.connectors";
   public static final String KAFKA_DELTA_INGEST_APP_ID = "delta.kafka-delta-ingest.app.id";
   public static final String COMMIT_INTERVAL_MS = "delta.commit.interval.ms";
   public static final String COMMIT_MAX_BYTES = "delta.commit.max.bytes";
@@ -125,6 +127,8 @@ public final class Settings {
       KEY_MODE,
       KEY_PREFIX,
       DERIVED_COLUMNS,
+      OFFSETS_FROM_CONNECTOR,
+      OFFSETS_OTHER_CONNECTORS,
       KAFKA_DELTA_INGEST_APP_ID,
       COMMIT_INTERVAL_MS,
       COMMIT_MAX_BYTES,
@@ -512,6 +516,35 @@ public final class Settings {
         Width.LONG,
         "Derived columns");
     definitions.define(
+        OFFSETS_FROM_CONNECTOR,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The name of the connector that filled the table until now, with the same topics of the "
+            + "same Kafka cluster: what to set when a connector is renamed. A partition of which the "
+            + "table holds no offset of this connector's own starts where that one stopped. Once the "
+            + "table holds an offset of its own the setting has no effect, and it may stay. Delete the "
+            + "other connector first. docs/offsets.md has the steps.",
+        "Offsets",
+        1,
+        Width.LONG,
+        "Take over from another connector");
+    definitions.define(
+        OFFSETS_OTHER_CONNECTORS,
+        Type.STRING,
+        "fail",
+        ValidString.in("fail", "ignore"),
+        Importance.LOW,
+        "What to do when the table holds another connector's offset of a topic's partition and "
+            + "none of this one's: a connector that was renamed would write every row again. fail fails "
+            + "the task. ignore lets both write the topic's rows, each from its own offsets. Connectors "
+            + "with different topics share a table without this.",
+        "Offsets",
+        2,
+        Width.SHORT,
+        "Offsets of other connectors");
+    definitions.define(
         KAFKA_DELTA_INGEST_APP_ID,
         Type.STRING,
         null,
@@ -523,7 +556,7 @@ public final class Settings {
             + "may stay. Stop the job first. Its offsets do not say of which topic they are, so one "
             + "topic of topics at most may lead to the table. docs/kafka-delta-ingest.md has the steps.",
         "Offsets",
-        1,
+        3,
         Width.LONG,
         "Take over from kafka-delta-ingest");
     definitions.define(
@@ -1113,6 +1146,9 @@ public final class Settings {
     }
     if (isGiven(settings, TOPIC2TABLE_MAP) && isGiven(settings, ROUTE_BY)) {
       refuse(values, ROUTE_BY, "cannot be given together with delta.topic2table.map; give one of the two");
+    }
+    if (isGiven(settings, OFFSETS_FROM_CONNECTOR) && isGiven(settings, KAFKA_DELTA_INGEST_APP_ID)) {
+      refuse(values, KAFKA_DELTA_INGEST_APP_ID, "cannot be given together with delta.offsets.from.connector; give one of the two");
     }
     if (isGiven(settings, ROUTE_MAP) && !isGiven(settings, ROUTE_BY)) {
       refuse(values, ROUTE_MAP, "means nothing without delta.route.by; give both, or none");
