@@ -40,8 +40,8 @@ struct Missing {
 
 impl Hub {
     /// Makes the tables hold these offsets of a connector whose tasks are stopped, and waits until they do. Doing it again
-    /// changes nothing more; after an error some tables may have been altered.
-    pub async fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
+    /// changes nothing more; after an error some tables may have been altered. Not for threads of the runtime: it blocks.
+    pub fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
         let connector = &settings.connector;
         let ended = || {
             Error::new(
@@ -65,7 +65,7 @@ impl Hub {
                 answer.unwrap_or_else(|_| Err(ended()))
             });
         }
-        match select(join_all(answers), self.world().sleep(DEADLINE)).await {
+        match self.world().wait(select(join_all(answers), self.world().sleep(DEADLINE))) {
             Either::Left((done, _)) => done.into_iter().collect(),
             Either::Right(_) => Err(Error::new(
                 Code::StoreIo,

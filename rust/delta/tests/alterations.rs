@@ -15,7 +15,7 @@ use sluice_delta::Hub;
 
 fn alter_all(rig: &Rig, process: &Arc<Hub>, what: TableAlterations) -> Result<()> {
     let tables = BTreeMap::from([(rig.store_uri().to_string(), what)]);
-    rig.runtime.block_on(process.alter(&rig.settings(&[]), tables))
+    process.alter(&rig.settings(&[]), tables)
 }
 
 fn alter(rig: &Rig, process: &Arc<Hub>, these: &[(i32, Option<i64>)]) -> Result<()> {

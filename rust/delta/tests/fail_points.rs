@@ -10,7 +10,8 @@ mod servers;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crash::{Case, JOB_FOLDER, Passing, each, passings};
+use crash::worker::RECORDS;
+use crash::{Case, JOB_FOLDER, Passing, decided_by, each, passings};
 use servers::Place;
 use sluice_delta::fail_point::FailPoint;
 
@@ -84,6 +85,33 @@ fn crash_while_recovering(place: fn() -> Place, first: impl Fn(&[FailPoint]) -> 
         case.check_end(COMMITS);
     });
     eprintln!("{} pairs of crashes on {}", pairs.len(), place().name);
+}
+
+/// Altering is done once or not at all, and asking again does what is left of it.
+fn crash_while_altering(place: fn() -> Place) {
+    const TO: i64 = 7;
+    let settled = || {
+        let mut case = Case::new(place());
+        case.run(None);
+        case
+    };
+    let trace = settled().alter(TO, None);
+    assert!(trace.ends_with(&[FailPoint::CommitLanded]), "{trace:?}");
+    each(&passings(&trace), |passing| {
+        let mut case = settled();
+        let until_then = case.alter(TO, Some(*passing));
+        let expected = if decided_by(&until_then) > 0 { TO } else { RECORDS };
+        assert_eq!(case.held(), Some(expected), "{passing:?}");
+        case.alter(TO, None);
+        assert_eq!(case.held(), Some(TO), "{passing:?}");
+        case.check_altered(COMMITS + 1);
+    });
+    eprintln!("{} crashes while altering on {}", trace.len(), place().name);
+}
+
+#[test]
+fn a_crash_while_offsets_are_altered() {
+    [Place::local, Place::conditional_put, Place::dynamodb].into_iter().for_each(crash_while_altering);
 }
 
 /// From one return of offsets to the next: the `n`-th batch of records, the first is 0.

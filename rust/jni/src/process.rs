@@ -25,8 +25,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(2);
 
 struct Process {
-    /// Never shut down, since the library is never unloaded.
-    runtime: Runtime,
+    /// Keeps the threads; never shut down, since the library is never unloaded.
+    _runtime: Runtime,
     hub: Arc<Hub>,
     clock: Instant,
     tasks: Mutex<Tasks>,
@@ -41,7 +41,7 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
         .build()
         .map_err(|e| Error::new(Code::NativeUnavailable, format!("cannot start threads: {e}")))?;
     let hub = Hub::new(runtime.handle().clone(), cores);
-    Ok(Process { runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
+    Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
 });
 
 fn process() -> Result<&'static Process> {
@@ -145,7 +145,7 @@ pub fn alter_offsets(request: &[u8]) -> Result<Reply> {
     let process = process()?;
     logs::within(&format!("[{}] ", settings.connector), || {
         let tables = alter::plan(&settings, &given, alterations)?;
-        process.runtime.block_on(process.hub.alter(&settings, tables))
+        process.hub.alter(&settings, tables)
     })?;
     Ok(Reply::ok())
 }

@@ -28,6 +28,11 @@ const SIGABRT: i32 = 6;
 /// After these a commit is decided: until then it is not in the table, from then on it is.
 const DECIDING: [FailPoint; 3] = [FailPoint::LinkDone, FailPoint::PutDone, FailPoint::EntryWritten];
 
+/// How many commits these steps decide.
+pub fn decided_by(trace: &[FailPoint]) -> usize {
+    trace.iter().filter(|point| DECIDING.contains(point)).count()
+}
+
 /// A point, and which passing of it: the first is 1.
 pub type Passing = (FailPoint, usize);
 
@@ -54,8 +59,28 @@ impl Case {
     /// A worker that lives until all is done, or dies where it is told to. What it passed.
     pub fn run(&mut self, dies: Option<Passing>) -> Vec<FailPoint> {
         let before = self.seen();
+        let trace = self.process(None, dies);
+        self.check_start(&before);
+        self.check();
+        trace
+    }
+
+    /// A process that alters the offset of the first partition, until it is done or dies. What it passed.
+    pub fn alter(&mut self, to: i64, dies: Option<Passing>) -> Vec<FailPoint> {
+        let trace = self.process(Some(to), dies);
+        assert_eq!(self.seen().commits.len(), self.decided);
+        trace
+    }
+
+    /// What the table holds of the first partition.
+    pub fn held(&self) -> Option<i64> {
+        self.seen().held(PARTITIONS[0])
+    }
+
+    fn process(&mut self, alters: Option<i64>, dies: Option<Passing>) -> Vec<FailPoint> {
         let settings = [
             ("name", "k"),
+            ("topics", "t"),
             ("delta.table.auto.create", "true"),
             ("delta.schema.evolution", "add"),
             ("delta.commit.interval.ms", "100"),
@@ -65,7 +90,7 @@ impl Case {
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let settings = settings.into_iter().chain(self.place.connector()).collect();
-        Job { settings, large: self.large, dies }.write(self.path());
+        Job { settings, large: self.large, alters, dies }.write(self.path());
         for file in [TRACE, STARTED] {
             let _ = fs::remove_file(self.path().join(file));
         }
@@ -78,9 +103,7 @@ impl Case {
             }
             None => assert!(status.success(), "{status}, after {trace:?}: {said}"),
         }
-        self.check_start(&before);
-        self.decided += trace.iter().filter(|point| DECIDING.contains(point)).count();
-        self.check();
+        self.decided += decided_by(&trace);
         trace
     }
 
@@ -139,9 +162,20 @@ impl Case {
             commits,
             "one that made the table, one that changed its columns, three of rows"
         );
+        assert_eq!(self.audited_rows(), RECORDS * PARTITIONS.len() as i64);
+    }
+
+    /// A user's alteration is one commit, however often it was asked for, and no finding of the audit.
+    pub fn check_altered(&self, commits: usize) {
+        assert_eq!(self.seen().commits.len(), commits);
+        self.audited_rows();
+    }
+
+    /// The rows of all intervals of a table with a clean history.
+    fn audited_rows(&self) -> i64 {
         let audit = audit(&*self.place.direct(), runtime().handle()).unwrap();
         assert!(audit.is_clean(), "I3, I4: {:?}", audit.findings);
-        assert_eq!(audit.rows, RECORDS * PARTITIONS.len() as i64);
+        audit.rows
     }
 }
 

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use sluice_core::Code;
+use sluice_core::alter::plan;
+use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_core::settings::Settings;
 use sluice_delta::Hub;
 use sluice_delta::fail_point::FailPoint;
@@ -34,6 +36,8 @@ pub struct Job {
     pub settings: BTreeMap<String, String>,
     /// So large that the last records' file is uploaded in parts.
     pub large: bool,
+    /// Not a worker's work: the offset of partition 0 is altered to this, as a user asks for it with Connect's REST interface.
+    pub alters: Option<i64>,
     /// Where it dies, and at which passing.
     pub dies: Option<(FailPoint, usize)>,
 }
@@ -41,7 +45,8 @@ pub struct Job {
 impl Job {
     pub fn write(&self, folder: &Path) {
         let dies = self.dies.map(|(point, passing)| (point.name(), passing));
-        let job = serde_json::json!({"settings": self.settings, "large": self.large, "dies": dies});
+        let (settings, large, alters) = (&self.settings, self.large, self.alters);
+        let job = serde_json::json!({"settings": settings, "large": large, "alters": alters, "dies": dies});
         fs::write(folder.join(JOB), job.to_string()).unwrap();
     }
 
@@ -51,6 +56,7 @@ impl Job {
         Job {
             settings: serde_json::from_value(job["settings"].clone()).unwrap(),
             large: job["large"].as_bool().unwrap(),
+            alters: job["alters"].as_i64(),
             dies: job["dies"][0]
                 .as_str()
                 .map(|name| (point(name), job["dies"][1].as_u64().unwrap() as usize)),
@@ -136,13 +142,19 @@ struct Worker<'a> {
 
 /// Runs until Connect has been given the end of every partition.
 pub fn run(folder: &Path) {
-    let Job { settings, large, dies } = Job::read(folder);
+    let Job { settings: given, large, alters, dies } = Job::read(folder);
+    let settings = Settings::parse(&given).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trace = OpenOptions::new().create(true).append(true).open(folder.join(TRACE)).unwrap();
     let passed = Mutex::new((trace, HashMap::new()));
     let hub =
         Hub::in_world(Arc::new(Mortal { inner: Tokio::world(runtime.handle().clone()), dies, passed }), 2);
-    let mut task = Driver::new(&hub, Settings::parse(&settings).unwrap());
+    if let Some(to) = alters {
+        let wanted = Alteration { partition: TopicPartition::new("t", PARTITIONS[0]), to: Some(to) };
+        let tables = plan(&settings, &given, vec![wanted]).unwrap();
+        return hub.alter(&settings, tables).unwrap();
+    }
+    let mut task = Driver::new(&hub, settings);
     let returned = group(folder);
     for id in PARTITIONS {
         task.seek(id, returned.get(&id).copied().unwrap_or(0));
