@@ -217,10 +217,10 @@ pub fn close(handle: i64, ids: &[i32]) -> Result<Reply> {
     with_task(handle, |task, process| {
         let deadline = Instant::now() + CLOSE_WAIT;
         // A task that has failed drains nothing; its error is thrown by `put`.
-        let mut draining = task.drain(process.now(), ids).is_ok();
-        while draining && !task.is_drained() && Instant::now() < deadline {
+        let mut draining = task.drain(process.now(), ids).is_ok() && !task.is_drained();
+        while draining && Instant::now() < deadline {
             std::thread::sleep(POLL);
-            draining = task.tick(process.now()).is_ok();
+            draining = task.still_drains(process.now());
         }
         task.close(ids);
         Ok(Reply::ok())

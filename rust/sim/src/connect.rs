@@ -385,10 +385,10 @@ impl Consumer {
         let ids: Vec<i32> = partitions.iter().map(|partition| *partition as i32).collect();
         if !self.unreported {
             let deadline = self.sim.now() + 3_000;
-            let mut draining = self.task.drain(self.sim.now(), &ids).is_ok();
-            while draining && !self.task.is_drained() && self.sim.now() < deadline {
+            let mut draining = self.task.drain(self.sim.now(), &ids).is_ok() && !self.task.is_drained();
+            while draining && self.sim.now() < deadline {
                 self.sim.sleep_ms(20).await;
-                draining = self.task.tick(self.sim.now()).is_ok();
+                draining = self.task.still_drains(self.sim.now());
             }
             self.task.close(&ids);
         }

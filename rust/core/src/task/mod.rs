@@ -186,7 +186,7 @@ impl<T: Tables> Task<T> {
         offsets
     }
 
-    /// Starts to bring the rows of partitions that go away into the table. Poll [`Task::is_drained`] for a while.
+    /// Starts to bring the rows of partitions that go away into the table. Poll [`Task::still_drains`] for a while.
     pub fn drain(&mut self, now: u64, ids: &[i32]) -> Result<()> {
         for id in ids {
             if let Some(partition) = assigned(&mut self.partitions, *id) {
@@ -194,6 +194,12 @@ impl<T: Tables> Task<T> {
             }
         }
         self.turn(now)
+    }
+
+    /// Takes in what came of it, and says whether to wait on. It gives no actions, unlike [`Task::tick`]: nobody carries them out
+    /// while partitions go away, and a rewind of those that stay is told once only.
+    pub fn still_drains(&mut self, now: u64) -> bool {
+        self.turn(now).is_ok() && !self.is_drained()
     }
 
     /// Whether all that was taken is in the table, for the slots that are drained.

@@ -584,6 +584,32 @@ fn closing_drains_first() {
     assert_eq!((rig.held(0), rig.held(1)), (Some(3), Some(5)));
 }
 
+/// I1, found by `cargo xtask chaos --seed 6`: the rewind was told while the other partition was drained, where nobody carries it
+/// out. Its rows up to where Connect stood would have been passed over, or Connect's taken for those of a recreated topic.
+#[test]
+fn a_partition_that_stays_is_rewound_after_another_was_drained() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    let app_id = TopicPartition::new("t", 1).app_id("k");
+    rig.world.borrow_mut().held.insert(app_id, 5);
+    rig.task.open(rig.now, vec![(1, TopicPartition::new("t", 1))]).unwrap();
+    rig.put(0, 0..3);
+    rig.task.drain(rig.now, &[0]).unwrap();
+    rig.world.borrow_mut().answer(0);
+    assert!(rig.task.still_drains(rig.now), "the table's offsets are there, the unit is still up for commit");
+    rig.world.borrow_mut().answer_all();
+    assert!(!rig.task.still_drains(rig.now));
+    rig.task.close(&[0]);
+    assert_eq!(rig.put(1, 8..10).rewinds, [(1, 5)], "Connect stands at 8");
+    rig.put(1, 5..10);
+    rig.settle();
+    assert_eq!(rig.held(1), Some(10));
+    assert_eq!(
+        rig.rows(),
+        [0, 1, 2].into_iter().chain((5..10).map(|offset| value(1, offset))).collect::<Vec<_>>()
+    );
+}
+
 /// A partition comes back while the unit with its rows is still up for commit: an answer from before that commit
 /// would make its rows be taken twice.
 #[test]

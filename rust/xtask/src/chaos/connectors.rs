@@ -11,6 +11,9 @@ use super::stage::Stage;
 pub const TASKS: u64 = 4;
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// In the trace of a task that Sluice fails.
+const OURS: &str = "io.sluice.";
+
 /// A connector as it is to be.
 #[derive(Debug, Clone)]
 pub struct Connector {
@@ -50,7 +53,7 @@ const ACTS: [Act; 8] = [
 pub fn operate(connectors: &[Connector], stage: &Stage, seed: u64) -> Result<()> {
     let (mut random, mut deck) = (Random::new(seed, 3), Deck::new(&ACTS));
     while !stage.has_ended() {
-        let quiet = random.millis(2_000, 7_000);
+        let quiet = random.millis(3_000, 12_000);
         stage.pause(quiet);
         let connector = &connectors[random.index(connectors.len())];
         let (act, turn) = (deck.draw(&mut random), random.index(60));
@@ -123,6 +126,10 @@ fn away(
 fn mend(stage: &Stage, name: &str, turn: usize) {
     let Ok(status) = stage.ask(turn, |connect| connect.status(name)) else { return };
     for trace in &status.traces {
+        // Connect itself fails tasks, such as those that are too many for a moment after `tasks.max` was changed.
+        if trace.contains(OURS) {
+            stage.found(format!("{name}: a task failed by itself: {}", reason(trace)));
+        }
         stage.happened("task failed, restarted", &format!("{name}:\n{trace}"));
     }
     if !status.traces.is_empty()
@@ -130,6 +137,11 @@ fn mend(stage: &Stage, name: &str, turn: usize) {
     {
         stage.note(&format!("refused: restart of what failed of {name}: {error}"));
     }
+}
+
+/// The last cause.
+fn reason(trace: &str) -> &str {
+    trace.lines().rfind(|line| line.starts_with("Caused by: ")).or(trace.lines().next()).unwrap_or_default()
 }
 
 /// Waits until all connectors run as they are to.
@@ -172,4 +184,16 @@ pub fn stop(name: &str, stage: &Stage) -> Result<()> {
         };
         Ok(status.filter(stopped).map(drop))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_cause_is_the_reason() {
+        let trace = "ConnectException: Exiting\n\tat a\nCaused by: X: one\n\tat b\nCaused by: Y: two\n\tat c";
+        assert_eq!(reason(trace), "Caused by: Y: two");
+        assert_eq!(reason("TooManyTasksException: 7\n\tat a"), "TooManyTasksException: 7");
+    }
 }

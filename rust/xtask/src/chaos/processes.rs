@@ -119,7 +119,7 @@ impl Processes {
             if Instant::now() >= next && self.ready().len() >= 2 {
                 let harm = deck.draw(&mut random);
                 self.apply(harm, &mut random, stage)?;
-                next = Instant::now() + random.millis(2_000, 9_000);
+                next = Instant::now() + random.millis(3_000, 15_000);
             }
             sleep(Duration::from_millis(50));
         }
