@@ -146,3 +146,76 @@ pub fn counted(count: u64, what: &str) -> String {
         _ => format!("{count} {what}s"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use sluice_delta::audit::{Author, Kind};
+
+    use super::*;
+
+    #[test]
+    fn partitions_findings_notes_and_what_cannot_be_told_stand_in_this_order() {
+        let by =
+            Author { version: 2, commit: Some("c2".to_owned()), timestamp: Some(0), ..Author::default() };
+        let mut audit =
+            Audit { table: "file:///t/".to_owned(), last_version: 3, commits: 3, ..Audit::default() };
+        for (partition, to) in [(0, Some(15)), (10, None)] {
+            let progress = Progress {
+                connector: "k".to_owned(),
+                topic: "t".to_owned(),
+                partition,
+                to_offset: to,
+                intervals: 1 + partition as u64,
+                rows: 7,
+                ..Progress::default()
+            };
+            audit.app_ids.insert(format!("sluice/k/t/{partition}"), progress);
+        }
+        let other = Other {
+            writer: Writer::SparkStreaming,
+            name: "q".to_owned(),
+            partition: None,
+            from: 0,
+            to: 4,
+            commits: 5,
+            rows: 1,
+            last: None,
+        };
+        audit.other_app_ids.insert("q".to_owned(), other);
+        audit.find(Finding::new(Kind::Log, 2, "it is gone".to_owned()).of("a").by(&by));
+        audit.note("some", "a note".to_owned());
+        audit.untold.push("Nobody knows.".to_owned());
+        let topic =
+            Topic { end_offset: 9, compared_to: 9, records: 8, hidden: 1, rows: 8, ..Topic::default() };
+        let gone = Topic { start_offset: 3, end_offset: 3, ..Topic::default() };
+        let topics = BTreeMap::from([("t-0".to_owned(), topic), ("t-10".to_owned(), gone)]);
+        let checked = Checked { audit, topics };
+        let expected = [
+            "table     file:///t/",
+            "versions  0 to 3: 3 by Sluice, 0 by others",
+            "  k  t-0   offsets 0 to 15                 1 interval    7 rows",
+            "  k  t-10  offsets 0 to no offset (reset)  11 intervals  7 rows",
+            "  Spark query q: batches 0 to 4 in 5 commits, 1 row",
+            "  in Kafka  t-0: offsets 0 to 9; of 0 to 9: 8 records, 1 aborted or markers; 8 rows",
+            "  in Kafka  t-10: offsets 3 to 3; nothing is compared",
+            "",
+            "FINDING 1  log, version 2: a: it is gone",
+            "    by       version 2 (commit c2, an engine that does not say its name, 1970-01-01 00:00:00 UTC)",
+            "    means    A version of the log is not there: what it held cannot be told, and readers cannot read the table.",
+            "    do       Bring the file back from a backup of the store. Do not write one by hand.",
+            "",
+            "to know",
+            "  - a note",
+            "",
+            "cannot be told",
+            "  - Nobody knows.",
+            "",
+            "audit: 1 finding",
+        ];
+        assert_eq!(text(&checked).lines().collect::<Vec<_>>(), expected);
+        let json: serde_json::Value = serde_json::from_str(&json(&checked).unwrap()).unwrap();
+        assert_eq!((&json["clean"], &json["topics"]["t-0"]["records"]), (&false.into(), &8.into()));
+    }
+}

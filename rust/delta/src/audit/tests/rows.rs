@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use buoyant_kernel::actions::deletion_vector_writer::{KernelDeletionVector, StreamingDeletionVectorWriter};
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
+use url::Url;
 
 use super::super::{Audit, Columns, Kind, Rows, rows};
 use super::history::{History, app_id, interval, kinds, origin, remove, txn};
@@ -135,6 +137,55 @@ fn other_engines_may_move_and_delete_rows() {
     let (audit, rows) = table.check();
     assert_eq!((kinds(&audit), rows.incomplete), (vec![], true), "{:?}", audit.findings);
     assert!(audit.untold.iter().any(|text| text.contains("which rows are missing")), "{:?}", audit.untold);
+}
+
+/// Rows that a deletion vector takes away are not there, neither as rows nor as second ones.
+#[test]
+fn deletion_vectors_are_honoured() {
+    let mut table = Table::new();
+    let mut actions = table.0.read(0);
+    actions[0] = json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}});
+    table.0.write(0, &actions);
+    table.take("a.parquet", 0, 5, &[0, 1, 4]);
+    let mut add = table.file("twice.parquet", &[(0, 4), (0, 0)]);
+    table.0.commit(&[add.clone()]);
+    assert_eq!(table.only().kind, Kind::Twice);
+
+    let mut deleted = KernelDeletionVector::new();
+    deleted.add_deleted_row_indexes([0u64, 1]);
+    let mut bytes = Vec::new();
+    let mut writer = StreamingDeletionVectorWriter::new(&mut bytes);
+    let written = writer.write_deletion_vector(deleted).unwrap();
+    writer.finalize().unwrap();
+    let file = table.0.root().join("deleted.bin");
+    fs::write(&file, bytes).unwrap();
+    add["add"]["deletionVector"] = json!({"storageType": "p", "pathOrInlineDv": Url::from_file_path(file).unwrap(),
+        "offset": written.offset, "sizeInBytes": written.size_in_bytes, "cardinality": written.cardinality});
+    table.0.commit(&[remove("twice.parquet", true), add]);
+    let (audit, rows) = table.check();
+    assert_eq!((kinds(&audit), rows.incomplete), (vec![], true), "{:?}", audit.findings);
+    assert!(audit.untold.iter().any(|text| text.contains("(2 by deletion vectors)")), "{:?}", audit.untold);
+}
+
+/// The partition is in the log alone.
+#[test]
+fn columns_may_be_partition_columns() {
+    let mut table = Table::new();
+    let mut actions = table.0.read(0);
+    actions[1]["metaData"]["partitionColumns"] = json!(["p"]);
+    table.0.write(0, &actions);
+    let mut actions = Vec::new();
+    for (partition, rows) in [(0, [(7, 0), (7, 1)]), (1, [(7, 5), (7, 6)])] {
+        let mut add = table.file(&format!("{partition}.parquet"), &rows);
+        add["add"]["partitionValues"] = json!({"p": partition.to_string()});
+        actions.push(add);
+        actions.push(txn(&app_id(partition), rows[1].1 + 1));
+    }
+    actions.push(origin(1, json!([interval(0, 0, 2, 2), interval(1, 5, 7, 2)])));
+    table.0.commit(&actions);
+    let (audit, rows) = table.check();
+    assert_eq!((kinds(&audit), rows.partitions.len()), (vec![], 2), "{:?}", audit.findings);
 }
 
 /// A user had these offsets read again: rows twice are what was asked for.
