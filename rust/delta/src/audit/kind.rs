@@ -46,8 +46,9 @@ kinds! {
         "The offset was moved on purpose, but not from where the commits had left it."
         "Find out what wrote the commit before it.";
     TakeOver "takeover"
-        "The first rows do not follow the last ones of kafka-delta-ingest: records between are lost, or are in the table twice."
-        "Make sure that kafka-delta-ingest no longer runs; compare the table with Kafka.";
+        "The first rows do not follow the last ones of the job that was taken over: records between are lost, or are in the \
+         table twice."
+        "Make sure that the job no longer runs; compare the table with Kafka.";
     End "end"
         "The newest snapshot, or a checkpoint, holds another offset than the commits lead to: a reader and the connector go by \
          something that no commit wrote."
