@@ -12,6 +12,7 @@ mod connect;
 mod crashes;
 mod evolution;
 mod flow;
+mod forgetting;
 mod gaps;
 mod kafka_delta_ingest;
 mod mounts;
