@@ -62,7 +62,7 @@ impl Plan {
         Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
-            tables: if sim.chance(250) {
+            tables: if sim.chance(350) {
                 vec!["lake/a".into(), "lake/b".into()]
             } else {
                 vec!["lake/a".into()]

@@ -61,7 +61,7 @@ const MUTANTS: &[Mutant] = &[
         name: "one table takes Connect past what another needs",
         file: "rust/core/src/task/partition.rs",
         right: "target = target.min(«feed.cursor.position.or(first_seen)»);",
-        wrong: "feed.committed.or(first_seen)",
+        wrong: "if feed.cursor.first_open.is_some() { Some(i64::MAX) } else { feed.cursor.position.or(first_seen) }",
     },
     Mutant {
         name: "records that are delivered again are taken again",
