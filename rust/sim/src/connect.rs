@@ -71,7 +71,7 @@ pub async fn run(cluster: Arc<Cluster>, process: ProcessId, hub: Arc<Hub>, numbe
         let Err(error) = ended else { continue };
         cluster.counts.failures.fetch_add(1, Ordering::Relaxed);
         sim.trace(|| format!("process {process} task {number} fails: {error}"));
-        if !matches!(error.code, Code::StoreIo | Code::RecordType) {
+        if !matches!(error.code, Code::StoreIo | Code::RecordType | Code::OffsetsReset) {
             sim.fail(format!("task {number} fails: {error}"));
         }
         sim.sleep_ms(sim.between(100, 10_000)).await;
@@ -346,8 +346,11 @@ impl Consumer {
             let offsets = self.task.pre_commit(&asked);
             let offsets: Vec<(usize, Offset)> =
                 offsets.into_iter().map(|(p, offset)| (p as usize, offset)).collect();
-            for (partition, offset) in &offsets {
-                self.cluster.oracle.returned(*partition, *offset);
+            // Of one that was thrown out Kafka takes nothing, and a user may have altered the offsets since.
+            if self.kafka.is_member(self.member()) {
+                offsets
+                    .iter()
+                    .for_each(|(partition, offset)| self.cluster.oracle.returned(*partition, *offset));
             }
             if self.committed && self.cluster.goes_wrong(30) {
                 // What Connect does when `preCommit` throws. Twice in a row, or after a commit that failed, it would look like

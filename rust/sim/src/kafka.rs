@@ -164,6 +164,19 @@ impl Kafka {
         }
     }
 
+    pub fn is_member(&self, member: MemberId) -> bool {
+        let mut state = self.state();
+        self.expire(&mut state);
+        state.members.contains_key(&member)
+    }
+
+    /// Kafka lets nobody set the offsets of a group that has members.
+    pub fn is_empty(&self) -> bool {
+        let mut state = self.state();
+        self.expire(&mut state);
+        state.members.is_empty()
+    }
+
     pub fn leave(&self, member: MemberId) {
         let mut state = self.state();
         if state.members.remove(&member).is_some() {

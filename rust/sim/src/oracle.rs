@@ -30,6 +30,8 @@ struct Table {
     versions: Vec<Vec<u8>>,
     /// By partition: what the last `txn` says, and where the first interval began.
     held: BTreeMap<usize, (Offset, Offset)>,
+    /// Partitions that a user has reset: where the next interval starts is the group's to say.
+    reset: BTreeSet<usize>,
     rows: HashSet<i64>,
     referenced: HashSet<String>,
     live: BTreeMap<String, Vec<i64>>,
@@ -69,6 +71,35 @@ pub struct Sums {
 }
 
 type Checked<T> = Result<T, String>;
+
+fn app_id(partition: usize) -> String {
+    TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR)
+}
+
+impl Table {
+    /// A user has moved the offset: rows from there on are expected once more, those before it are not asked for.
+    fn alter(&mut self, alteration: &Value, txns: &mut HashMap<String, Option<i64>>) -> Checked<()> {
+        let partition = alteration["partition"].as_i64().unwrap_or(-1) as usize;
+        let (from, to) = (alteration["fromOffset"].as_i64(), alteration["toOffset"].as_i64());
+        if txns.remove(&app_id(partition)).flatten() != Some(to.unwrap_or(-1)) {
+            return Err(format!("I4: the txn of partition {partition} does not say {to:?}"));
+        }
+        let known = self.held.remove(&partition);
+        if known.map(|(held, _)| held) != from {
+            return Err(format!("I4: partition {partition} held {known:?}, and is altered from {from:?}"));
+        }
+        let again = value(partition, to.unwrap_or(0))..value(partition + 1, 0);
+        self.rows.retain(|row| !again.contains(row));
+        if to.is_none() {
+            self.reset.insert(partition);
+        }
+        if let Some(to) = to {
+            let first = known.map_or(to, |(held, first)| if to > held { to } else { first.min(to) });
+            self.held.insert(partition, (to, first));
+        }
+        Ok(())
+    }
+}
 
 impl Oracle {
     pub fn new(
@@ -154,6 +185,10 @@ impl Oracle {
         }
     }
 
+    fn has_rows(&self, partition: usize, from: Offset, to: Offset) -> bool {
+        self.kafka.records(partition, from, to).iter().any(|r| matches!(r.kind, Kind::Row | Kind::Bad))
+    }
+
     fn rows(&self, table: &str, path: &str) -> Checked<Vec<i64>> {
         let bytes = self.get(&format!("{table}/{path}"));
         let bytes = bytes.ok_or_else(|| format!("I1: file {path} is not there"))?;
@@ -176,6 +211,9 @@ impl Oracle {
         mut txns: HashMap<String, Option<i64>>,
         rows: Vec<i64>,
     ) -> Checked<()> {
+        for alteration in origin["alterations"].as_array().into_iter().flatten() {
+            table.alter(alteration, &mut txns)?;
+        }
         let mut expected = BTreeSet::new();
         let units = origin["units"].as_array().into_iter().flatten();
         for interval in units.flat_map(|unit| unit["intervals"].as_array().into_iter().flatten()) {
@@ -184,8 +222,7 @@ impl Oracle {
             let (Some(from), Some(to)) = (from, to) else {
                 return Err("I4: an interval without ends".into());
             };
-            let app_id = TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR);
-            if txns.remove(&app_id).flatten() != Some(to) {
+            if txns.remove(&app_id(partition)).flatten() != Some(to) {
                 return Err(format!("I4: the txn of partition {partition} does not say {to}"));
             }
             let first = match table.held.get(&partition) {
@@ -195,12 +232,7 @@ impl Oracle {
                     ));
                 }
                 Some((_, first)) => *first,
-                None if self
-                    .kafka
-                    .records(partition, 0, from)
-                    .iter()
-                    .any(|r| matches!(r.kind, Kind::Row | Kind::Bad)) =>
-                {
+                None if !table.reset.contains(&partition) && self.has_rows(partition, 0, from) => {
                     return Err(format!(
                         "I1: the first interval of partition {partition} starts at {from}, behind rows"
                     ));
@@ -283,7 +315,11 @@ impl Oracle {
         let state = self.state();
         for (name, table) in &state.tables {
             for partition in 0..self.kafka.partitions() {
-                let first = table.held.get(&partition).map_or(0, |(_, first)| *first);
+                let first = match table.held.get(&partition) {
+                    Some((_, first)) => *first,
+                    None if table.reset.contains(&partition) => Offset::MAX,
+                    None => 0,
+                };
                 let of_source = self.kafka.records(partition, first, Offset::MAX);
                 let lost = |record: &&crate::kafka::Record| {
                     record.kind == Kind::Row && !table.rows.contains(&value(partition, record.offset))

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_core::settings::{Settings, as_one_error};
 use sluice_delta::Hub;
 use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, UploadBudget, Uploads};
@@ -44,6 +45,7 @@ pub struct Plan {
     retry_timeout: Millis,
     grows: bool,
     another_writer: bool,
+    alters: bool,
     /// Of the kinds of records, in a thousand.
     tombstones: u64,
     bad: u64,
@@ -83,6 +85,7 @@ impl Plan {
             retry_timeout: sim.between(5_000, 120_000),
             grows: sim.chance(200),
             another_writer: sim.chance(400),
+            alters: sim.chance(300),
             tombstones: rarely(100),
             bad: rarely(100),
             filtered: rarely(200),
@@ -302,9 +305,43 @@ impl Operator {
                     }
                 }
             }
+            8 if self.cluster.plan.alters => self.alter().await,
             _ if self.cluster.plan.another_writer => self.another_writer(),
             _ => {}
         }
+    }
+
+    /// A user stops the connector, alters the offset of a partition by Connect's REST interface, and resumes it.
+    async fn alter(&mut self) {
+        let (sim, kafka) = (self.sim().clone(), self.cluster.kafka.clone());
+        for worker in &mut self.workers {
+            std::mem::take(&mut worker.tasks).values().for_each(Stop::now);
+        }
+        let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
+        let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
+        // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
+        loop {
+            sim.sleep_ms(500).await;
+            if !kafka.is_empty() {
+                continue;
+            }
+            let worker = &self.workers[self.pick()];
+            sim.trace(|| format!("process {} alters {partition} to {to:?}", worker.process));
+            let altered = Stop::default();
+            sim.spawn(
+                worker.process,
+                alter(self.cluster.clone(), worker.hub.clone(), partition, to, altered.clone()),
+            );
+            let deadline = sim.now() + 70_000;
+            while !altered.is_asked() && sim.now() < deadline {
+                sim.sleep_ms(100).await;
+            }
+            if altered.is_asked() && kafka.is_empty() {
+                kafka.set_committed(partition, to);
+                break;
+            }
+        }
+        self.start_missing(self.cluster.plan.tasks);
     }
 
     fn another_writer(&mut self) {
@@ -328,6 +365,20 @@ impl Operator {
         sim.spawn(process, async move {
             work.await;
         });
+    }
+}
+
+async fn alter(cluster: Arc<Cluster>, hub: Arc<Hub>, partition: usize, to: Option<i64>, altered: Stop) {
+    let alteration = Alteration { partition: TopicPartition::new(TOPIC, partition as i32), to };
+    let settings = cluster.plan.settings(0);
+    let tables = sluice_core::alter::plan(&settings, &BTreeMap::new(), vec![alteration]);
+    let done = match tables {
+        Ok(tables) => hub.alter(&settings, tables).await,
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => altered.now(),
+        Err(error) => cluster.sim.trace(|| format!("the offset of {partition} is not altered: {error}")),
     }
 }
 
