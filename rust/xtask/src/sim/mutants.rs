@@ -112,12 +112,6 @@ const MUTANTS: &[Mutant] = &[
         wrong: "prefix.is_none_or(|prefix| log.prefix_matches(prefix) && false)",
     },
     Mutant {
-        name: "two units of one partition go into one commit",
-        file: "rust/delta/src/serve.rs",
-        right: "let free = «ids().all(|id| !app_ids.contains(&id))»;",
-        wrong: "true",
-    },
-    Mutant {
         name: "what Connect was given counts as committed by it",
         file: "rust/core/src/task/partition.rs",
         right: "self.floor = «self.given.or(self.floor)»;",
