@@ -28,20 +28,26 @@ fn root() -> PathBuf {
     fs::canonicalize("../..").unwrap()
 }
 
-/// Every Markdown file of the checkout with its text.
-fn documents() -> Vec<(PathBuf, String)> {
-    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+/// Every file of the checkout with such an ending, with its text.
+fn files(ending: &str) -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
         for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             let name = entry.file_name().unwrap().to_string_lossy();
             if entry.is_dir() && !name.starts_with('.') && !["target", "build"].contains(&&*name) {
-                walk(&entry, found);
-            } else if name.ends_with(".md") {
+                walk(&entry, ending, found);
+            } else if name.ends_with(ending) {
                 found.push((entry.clone(), fs::read_to_string(&entry).unwrap()));
             }
         }
     }
     let mut found = Vec::new();
-    walk(&root(), &mut found);
+    walk(&root(), ending, &mut found);
+    found
+}
+
+/// Every Markdown file.
+fn documents() -> Vec<(PathBuf, String)> {
+    let found = files(".md");
     assert!(
         found.iter().any(|(path, _)| path.ends_with("docs/exactly-once.md")),
         "the walk misses documents"
@@ -172,6 +178,30 @@ fn error_codes_that_documents_name_exist() {
         }
     }
     assert_none("error codes that do not exist", wrong);
+}
+
+/// Documents name tests by their functions, `in_a_word_such_as_this`.
+#[test]
+fn tests_that_documents_name_exist() {
+    let of_test = |code: &&str| {
+        code.matches('_').count() >= 3
+            && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let sources: String = files(".rs").into_iter().map(|(_, text)| text).collect();
+    let (mut wrong, mut checked) = (Vec::new(), 0);
+    let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md"];
+    for (path, text) in
+        documents().into_iter().filter(|(path, _)| shown_by_tests.iter().any(|name| path.ends_with(name)))
+    {
+        for test in inline_code(&text).filter(of_test) {
+            checked += 1;
+            if !sources.contains(&format!("fn {test}(")) {
+                wrong.push(format!("{}: {test}", path.display()));
+            }
+        }
+    }
+    assert_none("tests that do not exist", wrong);
+    assert!(checked > 20, "only {checked} tests were seen");
 }
 
 #[test]
