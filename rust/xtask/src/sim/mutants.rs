@@ -24,7 +24,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "no compare-and-swap",
         file: "rust/delta/src/commit.rs",
-        right: "if «held != interval.expected» {",
+        right: "if «held != interval.expected && !forgotten» {",
         wrong: "false",
     },
     Mutant {
