@@ -219,8 +219,8 @@ impl Consumer {
 
     fn rewind(&mut self) {
         for (partition, offset) in std::mem::take(&mut self.rewinds) {
-            if self.positions.contains_key(&partition) {
-                self.positions.insert(partition, offset);
+            if let Some(position) = self.positions.get_mut(&partition) {
+                *position = offset;
                 self.current.insert(partition, offset);
                 self.last_committed.insert(partition, Committed { offset, ours: false });
             }
@@ -358,8 +358,8 @@ impl Consumer {
                 self.committed = false;
                 self.trace(|| "preCommit throws".into());
                 for (partition, Committed { offset, .. }) in &self.last_committed {
-                    if self.positions.contains_key(partition) {
-                        self.positions.insert(*partition, *offset);
+                    if let Some(position) = self.positions.get_mut(partition) {
+                        *position = *offset;
                         self.current.insert(*partition, *offset);
                     }
                 }

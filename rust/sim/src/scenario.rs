@@ -328,10 +328,12 @@ impl Operator {
             let worker = &self.workers[self.pick()];
             sim.trace(|| format!("process {} alters {partition} to {to:?}", worker.process));
             let altered = Stop::default();
-            sim.spawn(
-                worker.process,
-                alter(self.cluster.clone(), worker.hub.clone(), partition, to, altered.clone()),
-            );
+            let (cluster, hub, done) = (self.cluster.clone(), worker.hub.clone(), altered.clone());
+            let work =
+                sim.world(worker.process).blocking(move || alter(&cluster, &hub, partition, to, &done));
+            sim.spawn(worker.process, async move {
+                work.await;
+            });
             let deadline = sim.now() + 70_000;
             while !altered.is_asked() && sim.now() < deadline {
                 sim.sleep_ms(100).await;
@@ -368,12 +370,13 @@ impl Operator {
     }
 }
 
-async fn alter(cluster: Arc<Cluster>, hub: Arc<Hub>, partition: usize, to: Option<i64>, altered: Stop) {
+/// Blocks, as Connect's REST thread does.
+fn alter(cluster: &Cluster, hub: &Hub, partition: usize, to: Option<i64>, altered: &Stop) {
     let alteration = Alteration { partition: TopicPartition::new(TOPIC, partition as i32), to };
     let settings = cluster.plan.settings(0);
     let tables = sluice_core::alter::plan(&settings, &BTreeMap::new(), vec![alteration]);
     let done = match tables {
-        Ok(tables) => hub.alter(&settings, tables).await,
+        Ok(tables) => hub.alter(&settings, tables),
         Err(error) => Err(error),
     };
     match done {
