@@ -1,7 +1,7 @@
 //! Moving offsets because a user wants it, by Connect's REST interface. docs/offsets.md has the rules.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, join_all, select};
 use sluice_core::alter::TableAlterations;
@@ -29,6 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Alter {
     pub connector: String,
     pub what: TableAlterations,
+    /// From then on nobody waits for it: the user may have asked again, and tasks may run.
+    pub until: Instant,
 }
 
 /// What a table does not hold as it should, and the `txn` versions that change it.
@@ -50,12 +52,13 @@ impl Hub {
             )
         };
         let mut answers = Vec::new();
+        let until = self.world().now() + DEADLINE;
         for (uri, what) in tables {
             let (requests, _) = self.requests(&uri, &settings.store)?;
             let (reply, answer) = oneshot::channel();
             // Nobody may wait for it any more.
             let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
-            let what = What::Alter(Alter { connector: connector.clone(), what }, reply);
+            let what = What::Alter(Alter { connector: connector.clone(), what, until }, reply);
             let patience = settings.store_retry_timeout.min(PATIENCE);
             // A request that cannot be sent is dropped, and there is no answer.
             let _ = requests.send(Request::Ask(Ask { spec: Spec::default(), patience, what }));
@@ -92,6 +95,11 @@ impl TableState {
             let Missing { alterations, txns } = self.missing(alter)?;
             if txns.is_empty() {
                 return Ok(());
+            }
+            if self.world.now() >= alter.until {
+                let message =
+                    format!("too late to alter the offsets in {}: nobody waits for it any more", self.uri());
+                return Err(Error::new(Code::OffsetsUnalterable, message));
             }
             let told: Vec<_> = alterations.iter().map(ToString::to_string).collect();
             let origin = Origin { commit: self.world.uuid().to_string(), units: vec![], alterations };

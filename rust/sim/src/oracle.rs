@@ -296,6 +296,13 @@ impl Oracle {
         self.state().tables.values().all(|table| table.held.contains_key(&partition))
     }
 
+    /// A user has altered the offset: a table that does not exist yet goes by the group's.
+    pub fn altered(&self, partition: usize) {
+        for table in self.state().tables.values_mut().filter(|table| table.versions.is_empty()) {
+            table.reset.insert(partition);
+        }
+    }
+
     pub fn view(&self, table: &str) -> Option<View> {
         let state = self.state();
         let table = state.tables.get(table)?;

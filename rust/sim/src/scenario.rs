@@ -340,6 +340,7 @@ impl Operator {
             }
             if altered.is_asked() && kafka.is_empty() {
                 kafka.set_committed(partition, to);
+                self.cluster.oracle.altered(partition);
                 break;
             }
         }
