@@ -146,3 +146,38 @@ impl TableState {
         Ok(missing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sluice_core::schema::Schema;
+    use url::Url;
+
+    use super::*;
+    use crate::store::LocalStore;
+    use crate::world::of_tests;
+
+    /// Offsets moved under running tasks when an alteration came that Connect had given up on long ago.
+    #[test]
+    fn an_alteration_that_nobody_waits_for_any_more_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap();
+        let mut state = TableState::new(Arc::new(store), of_tests());
+        let schema =
+            r#"{"type":"struct","fields":[{"name":"v","type":"long","nullable":true,"metadata":{}}]}"#;
+        let schema = Schema::parse(schema).unwrap();
+        let spec = Spec { schema: Some(schema), auto_create: true, ..Spec::default() };
+        state.load(&spec, vec![]).unwrap();
+        let now = state.world.now();
+        let partition = TopicPartition::new("t", 0);
+        let these = vec![Alteration { partition: partition.clone(), to: Some(7) }];
+        let what = TableAlterations::These(these);
+        let mut alter = Alter { connector: "k".into(), what, until: now };
+        assert_eq!(state.alter(&alter).unwrap_err().code, Code::OffsetsUnalterable);
+        assert_eq!(state.held(&partition.app_id("k")).unwrap(), None);
+        alter.until = now + DEADLINE;
+        state.alter(&alter).unwrap();
+        assert_eq!(state.held(&partition.app_id("k")).unwrap(), Some(7));
+    }
+}
