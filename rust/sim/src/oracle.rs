@@ -44,6 +44,8 @@ struct Table {
 #[derive(Default)]
 struct State {
     tables: BTreeMap<String, Table>,
+    /// A user is about to alter its offset: what a task returns that has not been stopped is of before.
+    altering: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -110,7 +112,7 @@ impl Oracle {
         tables: &[String],
     ) -> Oracle {
         let tables = tables.iter().map(|table| (table.clone(), Table::default())).collect();
-        Oracle { sim, kafka, objects, locks, state: Arc::new(Mutex::new(State { tables })) }
+        Oracle { sim, kafka, objects, locks, state: Arc::new(Mutex::new(State { tables, altering: None })) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -277,6 +279,9 @@ impl Oracle {
     /// I2: what a task returns to Connect.
     pub fn returned(&self, partition: usize, offset: Offset) {
         let state = self.state();
+        if state.altering == Some(partition) {
+            return;
+        }
         for (name, table) in &state.tables {
             let ahead = match table.held.get(&partition) {
                 Some((held, _)) => offset > *held,
@@ -296,8 +301,13 @@ impl Oracle {
         self.state().tables.values().all(|table| table.held.contains_key(&partition))
     }
 
+    pub fn altering(&self, partition: usize) {
+        self.state().altering = Some(partition);
+    }
+
     /// A user has altered the offset: a table that does not exist yet goes by the group's.
     pub fn altered(&self, partition: usize) {
+        self.state().altering = None;
         for table in self.state().tables.values_mut().filter(|table| table.versions.is_empty()) {
             table.reset.insert(partition);
         }
