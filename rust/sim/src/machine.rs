@@ -153,6 +153,18 @@ impl Sim {
         self.draw(1000) < per_mille
     }
 
+    /// One of the things, each of which happens so many times in a thousand; or none.
+    pub fn one_of<T, const N: usize>(&self, things: [(u64, T); N]) -> Option<T> {
+        let mut at = self.draw(1000);
+        for (odds, thing) in things {
+            if at < odds {
+                return Some(thing);
+            }
+            at -= odds;
+        }
+        None
+    }
+
     /// One line of the trace, made only when somebody reads it.
     pub fn trace(&self, line: impl FnOnce() -> String) {
         let mut shared = self.shared();

@@ -77,21 +77,15 @@ impl Net {
             // What fails now may have been on its way before.
             return if self.sim.chance(50) { Fate::LostReply } else { Fate::Refused };
         }
-        let mut at = self.sim.draw(1000);
         let odds = &self.odds;
-        for (odds, fate) in [
+        let fate = self.sim.one_of([
             (odds.refused, Fate::Refused),
             (odds.lost_reply, Fate::LostReply),
             (odds.late, Fate::Late),
             (odds.retried, Fate::Retried),
             (odds.slow, Fate::Slow),
-        ] {
-            if at < odds {
-                return fate;
-            }
-            at -= odds;
-        }
-        Fate::Well
+        ]);
+        fate.unwrap_or(Fate::Well)
     }
 
     /// `None`: the client has no reply. A request of a process that is killed meanwhile arrives or does not.

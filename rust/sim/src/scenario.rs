@@ -121,19 +121,13 @@ impl Plan {
     }
 
     fn kind(&self, sim: &Sim) -> Kind {
-        let mut at = sim.draw(1000);
-        for (odds, kind) in [
+        let kind = sim.one_of([
             (self.tombstones, Kind::Tombstone),
             (self.bad, Kind::Bad),
             (self.filtered, Kind::Filtered),
             (self.gaps, Kind::Gap),
-        ] {
-            if at < odds {
-                return kind;
-            }
-            at -= odds;
-        }
-        Kind::Row
+        ]);
+        kind.unwrap_or(Kind::Row)
     }
 }
 
