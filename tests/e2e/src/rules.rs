@@ -98,19 +98,19 @@ fn connectors_with_topics_of_their_own_share_a_table() {
 /// I1: the rows of the old name are not written a second time.
 #[test]
 fn a_renamed_connector_is_told_and_takes_over() {
-    let old = Scenario::new("renamed", 1);
+    let old = Scenario::new("old-name", 1);
     old.send_ids(0..50);
     old.put(&old.small_config());
     old.reaches_the_end();
     old.ends();
-    let new = Scenario::without_topic(old.connect().clone(), "renamed-new").with_table(old.table.clone());
+    let new = Scenario::without_topic(old.connect().clone(), "new-name").with_table(old.table.clone());
     let config = new.small_config().set("topics", &old.name);
     new.put(&config);
-    new.fails_with(&["OFFSETS_OF_ANOTHER", "\"renamed\"", "delta.offsets.from.connector"]);
+    new.fails_with(&["OFFSETS_OF_ANOTHER", "\"old-name\"", "delta.offsets.from.connector"]);
     new.put(&config.set("delta.offsets.from.connector", &old.name));
     new.runs(1);
     old.send_ids(50..60);
-    reaches(&new, "sluice/renamed-new/renamed/0", 60);
+    reaches(&new, "sluice/new-name/old-name/0", 60);
     new.holds_ids(0..60);
     new.ends();
 }
