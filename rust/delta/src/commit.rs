@@ -1,6 +1,7 @@
 //! Committing staged units: the compare-and-swap on their offsets, and what to do when a claim is lost or its outcome
 //! unknown. The rules are in `docs/exactly-once.md`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ impl TableState {
     /// What becomes of the unit where it may not be committed.
     fn check(&mut self, unit: &StagedUnit) -> Result<Option<Outcome>> {
         let fenced = |reason: String| Ok(Some(Outcome::Fenced { reason }));
+        let mut all_held = None;
         for interval in &unit.intervals {
             let held = self.held(&interval.app_id)?;
             // Who moves an offset sets it: one that is gone was not moved.
@@ -139,7 +141,7 @@ impl TableState {
                 ));
             }
             if interval.expected.is_none()
-                && let Some(error) = self.of_another(unit, interval)?
+                && let Some(error) = self.of_another(unit, interval, &mut all_held)?
             {
                 return Ok(Some(Outcome::Failed(error)));
             }
@@ -160,18 +162,28 @@ impl TableState {
     }
 
     /// Why the partition's first rows may not be committed: another connector has written them, as far as its offset says.
-    fn of_another(&self, unit: &StagedUnit, interval: &Interval) -> Result<Option<Error>> {
+    /// Reading `all_held` replays the log: once for a unit.
+    fn of_another(
+        &self,
+        unit: &StagedUnit,
+        interval: &Interval,
+        all_held: &mut Option<BTreeMap<String, i64>>,
+    ) -> Result<Option<Error>> {
         let taken_over = interval.taken_over.as_ref().is_some_and(|predecessor| predecessor.next.is_some());
         if taken_over || unit.other_connectors == OtherConnectors::Ignore {
             return Ok(None);
         }
-        let same_partition = |(app_id, version): (String, i64)| {
-            let (connector, partition) = TopicPartition::from_app_id(&app_id)?;
-            offset_of(Some(version))
+        let same_partition = |(app_id, version): (&String, &i64)| {
+            let (connector, partition) = TopicPartition::from_app_id(app_id)?;
+            offset_of(Some(*version))
                 .filter(|_| partition == interval.partition && connector != unit.connector)
                 .map(|offset| format!("{connector:?} has written it up to offset {offset}"))
         };
-        let others: Vec<_> = self.all_held()?.into_iter().filter_map(same_partition).collect();
+        let held = match all_held {
+            Some(held) => held,
+            none => none.insert(self.all_held()?),
+        };
+        let others: Vec<_> = held.iter().filter_map(same_partition).collect();
         Ok((!others.is_empty()).then(|| {
             let (table, partition) = (self.uri(), &interval.partition);
             Error::new(
