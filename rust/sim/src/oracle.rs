@@ -30,8 +30,9 @@ struct Table {
     versions: Vec<Vec<u8>>,
     /// By partition: what the last `txn` says, and where the first interval began.
     held: BTreeMap<usize, (Offset, Offset)>,
-    /// Partitions that a user has reset: where the next interval starts is the group's to say.
-    reset: BTreeSet<usize>,
+    /// Partitions that a user has reset, or moved before there was a table: where the next interval starts is the group's to
+    /// say, which was moved to this offset.
+    reset: BTreeMap<usize, Option<Offset>>,
     rows: HashSet<i64>,
     referenced: HashSet<String>,
     live: BTreeMap<String, Vec<i64>>,
@@ -46,6 +47,8 @@ struct State {
     tables: BTreeMap<String, Table>,
     /// A user is about to alter its offset: what a task returns that has not been stopped is of before.
     altering: Option<usize>,
+    /// Tables that were not there when the user asked.
+    absent: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -93,7 +96,7 @@ impl Table {
         let again = value(partition, to.unwrap_or(0))..value(partition + 1, 0);
         self.rows.retain(|row| !again.contains(row));
         if to.is_none() {
-            self.reset.insert(partition);
+            self.reset.insert(partition, None);
         }
         if let Some(to) = to {
             let first = known.map_or(to, |(held, first)| if to > held { to } else { first.min(to) });
@@ -112,7 +115,13 @@ impl Oracle {
         tables: &[String],
     ) -> Oracle {
         let tables = tables.iter().map(|table| (table.clone(), Table::default())).collect();
-        Oracle { sim, kafka, objects, locks, state: Arc::new(Mutex::new(State { tables, altering: None })) }
+        Oracle {
+            sim,
+            kafka,
+            objects,
+            locks,
+            state: Arc::new(Mutex::new(State { tables, ..State::default() })),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -234,12 +243,14 @@ impl Oracle {
                     ));
                 }
                 Some((_, first)) => *first,
-                None if !table.reset.contains(&partition) && self.has_rows(partition, 0, from) => {
-                    return Err(format!(
-                        "I1: the first interval of partition {partition} starts at {from}, behind rows"
-                    ));
-                }
-                None => from,
+                None => match table.reset.get(&partition).unwrap_or(&Some(0)) {
+                    Some(begin) if self.has_rows(partition, *begin, from) => {
+                        return Err(format!(
+                            "I1: the first interval of partition {partition} starts at {from}, behind rows from {begin} on"
+                        ));
+                    }
+                    _ => from,
+                },
             };
             if to < from || to > self.kafka.end(partition) {
                 return Err(format!("I1: an interval of partition {partition} from {from} to {to}"));
@@ -301,15 +312,23 @@ impl Oracle {
         self.state().tables.values().all(|table| table.held.contains_key(&partition))
     }
 
+    /// A user asks for another offset, perhaps once more.
     pub fn altering(&self, partition: usize) {
-        self.state().altering = Some(partition);
+        let mut state = self.state();
+        state.altering = Some(partition);
+        let absent = state.tables.iter().filter(|(_, table)| table.versions.is_empty());
+        state.absent = absent.map(|(name, _)| name.clone()).collect();
     }
 
-    /// A user has altered the offset: a table that does not exist yet goes by the group's.
-    pub fn altered(&self, partition: usize) {
-        self.state().altering = None;
-        for table in self.state().tables.values_mut().filter(|table| table.versions.is_empty()) {
-            table.reset.insert(partition);
+    /// It is altered, and the group with it. A table that was not there, and holds none, goes by the group's.
+    pub fn altered(&self, partition: usize, to: Option<Offset>) {
+        let mut state = self.state();
+        state.altering = None;
+        for name in std::mem::take(&mut state.absent) {
+            let table = state.tables.get_mut(&name);
+            if let Some(table) = table.filter(|table| !table.held.contains_key(&partition)) {
+                table.reset.insert(partition, to);
+            }
         }
     }
 
@@ -334,7 +353,7 @@ impl Oracle {
             for partition in 0..self.kafka.partitions() {
                 let first = match table.held.get(&partition) {
                     Some((_, first)) => *first,
-                    None if table.reset.contains(&partition) => Offset::MAX,
+                    None if table.reset.contains_key(&partition) => Offset::MAX,
                     None => 0,
                 };
                 let of_source = self.kafka.records(partition, first, Offset::MAX);

@@ -313,9 +313,9 @@ impl Operator {
         }
         let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
         let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
-        self.cluster.oracle.altering(partition);
         // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
         loop {
+            self.cluster.oracle.altering(partition);
             sim.sleep_ms(500).await;
             if !kafka.is_empty() {
                 continue;
@@ -335,7 +335,7 @@ impl Operator {
             }
             if altered.is_asked() && kafka.is_empty() {
                 kafka.set_committed(partition, to);
-                self.cluster.oracle.altered(partition);
+                self.cluster.oracle.altered(partition, to);
                 break;
             }
         }

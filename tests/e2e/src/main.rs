@@ -28,6 +28,7 @@ mod scenario;
 mod settings;
 mod store;
 mod stores;
+mod stores_alter;
 mod stores_denied;
 mod stores_faults;
 mod stores_flow;

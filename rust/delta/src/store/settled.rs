@@ -1,5 +1,5 @@
 //! Listings of a log that is shared through the lock table: what is decided is finished first, so that everybody who
-//! lists, the Delta kernel too, sees through incomplete entries.
+//! lists, the Delta kernel too, sees through incomplete entries; as does who reads a commit that is not in its place yet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use super::commit_version;
 use super::dynamodb::DynamoLock;
 
 #[derive(Debug)]
@@ -47,6 +48,11 @@ fn of_log(lock: &DynamoLock, prefix: Option<&Path>) -> bool {
     prefix.is_none_or(|prefix| log.prefix_matches(prefix) || prefix.prefix_matches(&log))
 }
 
+fn is_commit(lock: &DynamoLock, path: &Path) -> bool {
+    let name = path.as_ref().strip_prefix(lock.root.as_ref()).map(|name| name.trim_start_matches('/'));
+    name.and_then(commit_version).is_some()
+}
+
 async fn settle(lock: &DynamoLock) -> Result<()> {
     let failed = |e| object_store::Error::Generic { store: "DynamoDB", source: Box::new(e) };
     lock.settle().await.map_err(failed)
@@ -72,8 +78,15 @@ impl ObjectStore for Settled {
         self.inner().put_multipart_opts(path, options).await
     }
 
+    /// Our own commits are known, and read, before they are in their place.
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner().get_opts(path, options).await
+        match self.inner().get_opts(path, options.clone()).await {
+            Err(Error::NotFound { .. }) if is_commit(&self.0, path) => {
+                settle(&self.0).await?;
+                self.inner().get_opts(path, options).await
+            }
+            found => found,
+        }
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
