@@ -296,7 +296,10 @@ impl Oracle {
         for (name, table) in &state.tables {
             let ahead = match table.held.get(&partition) {
                 Some((held, _)) => offset > *held,
-                None => self.kafka.records(partition, 0, offset).iter().any(|r| r.kind == Kind::Row),
+                None => {
+                    let begin = table.reset.get(&partition).copied().flatten().unwrap_or(0);
+                    self.kafka.records(partition, begin, offset).iter().any(|r| r.kind == Kind::Row)
+                }
             };
             if ahead {
                 let held = table.held.get(&partition);

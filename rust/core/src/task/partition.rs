@@ -236,6 +236,8 @@ impl Partition {
         if let Some(floor) = self.floor.filter(|floor| offset < *floor) {
             return Admission::BelowTable(floor);
         }
+        // Connect went back to before it: it was not committed.
+        self.given = self.given.filter(|given| offset >= *given);
         match self.feeds.iter().any(|feed| feed.wants(offset)) {
             true => Admission::Take,
             false => Admission::Redelivered,
@@ -433,6 +435,8 @@ mod tests {
         assert_eq!(p.committable(12), Some(12));
         assert_eq!(p.admit(10), Admission::Redelivered, "Connect may not have committed 12");
         assert_eq!(p.committable(12), Some(12));
+        assert_eq!(p.admit(10), Admission::Redelivered, "it went back, so it had not");
+        assert_eq!((p.committable(12), p.committable(12)), (Some(12), Some(12)));
         assert_eq!(p.admit(10), Admission::BelowTable(12));
     }
 

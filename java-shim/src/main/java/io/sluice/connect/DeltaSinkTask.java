@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -37,6 +38,7 @@ public final class DeltaSinkTask extends SinkTask {
   private final Supplier<NativeCalls> library;
   private final AtomicLong handle = new AtomicLong(); // 0: not started, or stopped
   private final Partitions partitions = new Partitions();
+  private final Set<TopicPartition> open = new HashSet<>();
   private NativeCalls calls;
   private Origin origin;
   private SegmentEncoder encoder;
@@ -77,11 +79,14 @@ public final class DeltaSinkTask extends SinkTask {
 
   @Override
   public void open(Collection<TopicPartition> opened) {
+    open.addAll(opened);
     carryOut(new Reply(calls.open(handle.get(), Request.open(opened, partitions))).demandOk());
   }
 
   @Override
-  public void put(Collection<SinkRecord> records) {
+  public void put(Collection<SinkRecord> batch) {
+    Set<TopicPartition> untold = untold();
+    Collection<SinkRecord> records = untold.isEmpty() ? batch : without(untold, batch);
     encoder.encode(records);
     if (errantReports == null && !encoder.refused().isEmpty()) {
       throw new DataException(encoder.refused().get(0).message(origin));
@@ -96,6 +101,10 @@ public final class DeltaSinkTask extends SinkTask {
     int nextCallMs = carryOut(reply);
     reportBadRecords(records, reply);
     unreported = false;
+    if (!untold.isEmpty()) {
+      LOG.info("Connect has assigned {} without telling of it", untold);
+      open(untold);
+    }
     context.timeout(nextCallMs);
   }
 
@@ -112,6 +121,7 @@ public final class DeltaSinkTask extends SinkTask {
 
   @Override
   public void close(Collection<TopicPartition> closed) {
+    open.removeAll(closed);
     if (isDead()) {
       return;
     }
@@ -130,6 +140,31 @@ public final class DeltaSinkTask extends SinkTask {
     if (stopped != 0) {
       logError("stop", calls.stop(stopped));
     }
+  }
+
+  /**
+   * Partitions that are assigned and were never opened. With the cooperative protocol a consumer that is woken up (a connector that is
+   * paused or resumed) while it tells of new partitions tells again, and leaves those out.
+   */
+  private Set<TopicPartition> untold() {
+    Set<TopicPartition> untold = new HashSet<>(context.assignment());
+    untold.removeAll(open);
+    return untold;
+  }
+
+  /** The batch without their records, which come again: the core says where from once it has opened them. */
+  private Collection<SinkRecord> without(Set<TopicPartition> untold, Collection<SinkRecord> batch) {
+    Set<TopicPartition> rewound = new HashSet<>();
+    List<SinkRecord> others = new ArrayList<>(batch.size());
+    for (SinkRecord record : batch) {
+      TopicPartition place = new TopicPartition(origin.topic(record), origin.partition(record));
+      if (!untold.contains(place)) {
+        others.add(record);
+      } else if (rewound.add(place)) {
+        context.offset(place, origin.offset(record));
+      }
+    }
+    return others;
   }
 
   private Map<TopicPartition, OffsetAndMetadata> durable(Map<TopicPartition, OffsetAndMetadata> positions) {

@@ -350,6 +350,42 @@ class DeltaSinkTaskTest {
     assertEquals(List.of("start", "open"), core.calls);
   }
 
+  /** Found by {@code cargo xtask chaos --minutes 60 --seed 11}. */
+  @Test
+  void a_partition_that_connect_assigned_and_did_not_tell_of_is_opened_and_read_again_from_where_it_began() {
+    start();
+    open(A0);
+    context.assigned.add(A1);
+    List<SinkRecord> batch = List.of(record(A1, 5, "a"), record(A0, 7, "b"), record(A1, 6, "c"));
+    core.putReply = ReplyBytes.error(Reply.RETRIABLE, ErrorCode.BUSY, "full");
+    assertThrows(RetriableException.class, () -> task.put(batch));
+    assertEquals(List.of("start", "open", "put"), core.calls, "not before its records are out of the way");
+
+    core.putReply = ReplyBytes.actions(0, 1000).i32(0).done();
+    core.openReply = ReplyBytes.ok().u8(0).i32(1000).i32(1).i32(1).i64(4).done();
+    context.rewinds.clear();
+    task.put(batch);
+    assertEquals(1, core.meta[3], "rows");
+    assertEquals(0, ((int[]) core.buffers[1])[0]);
+    assertEquals(7, ((long[]) core.buffers[2])[0]);
+    assertEquals(List.of("start", "open", "put", "put", "open"), core.calls);
+    assertEquals(List.of("a-1@5", "a-1@4"), context.rewinds, "the table's offset comes last and counts");
+    task.put(List.of(record(A1, 4, "z"), record(A1, 5, "a")));
+    assertEquals(List.of("start", "open", "put", "put", "open", "put"), core.calls);
+    assertEquals(2, core.meta[3], "rows");
+  }
+
+  @Test
+  void a_partition_that_comes_back_untold_is_opened_again() {
+    start();
+    open(A0, A1);
+    context.assigned.remove(A1);
+    task.close(List.of(A1));
+    context.assigned.add(A1);
+    task.put(List.of());
+    assertEquals(List.of("start", "open", "close [1]", "put", "open"), core.calls);
+  }
+
   @Test
   void pre_commit_returns_what_the_table_holds_of_what_is_asked() {
     start();
