@@ -186,8 +186,9 @@ codes! {
         "Mend what makes a new schema or topic name for ever more records (a converter or a transformation), then restart \
          the task.";
     Busy "BUSY" Retriable
-        "The task's buffers are full. Nothing of the batch was taken."
-        "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the topic.";
+        "The rows of all tasks of the worker hold as much memory as `delta.memory.budget.bytes` allows. Nothing of the batch was \
+         taken."
+        "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the topics.";
     TablePending "TABLE_PENDING" Retriable
         "A table that the batch needs is being opened, created or given new columns. Nothing of the batch was taken."
         "Nothing: Connect delivers the batch again. If it lasts, the store is slow.";

@@ -18,6 +18,7 @@ use sluice_core::crossing::{Needs, encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
 use sluice_core::settings::Settings;
 use sluice_core::task::{Actions, Task};
+use sluice_delta::budget::Budget;
 use sluice_delta::{Hub, TaskTables};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -125,7 +126,7 @@ fn run() -> Outcome<()> {
     let settings = Settings::parse(&settings).map_err(|e| format!("{e:?}"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    let hub = Hub::new(runtime.handle().clone(), 2);
+    let hub = Hub::new(runtime.handle().clone(), 2, Budget::unlimited());
     let mut appender = Appender::open(settings, partition, &hub)?;
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(|e| e.to_string())?;

@@ -11,9 +11,10 @@ use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, OtherConnectors};
 use sluice_core::table::TableInfo;
-use sluice_core::task::{Event, Table};
+use sluice_core::task::{Event, Memory, Table};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::budget::Share;
 use crate::commit::Submission;
 use crate::fail_point::FailPoint;
 use crate::outage::Attempts;
@@ -51,6 +52,7 @@ pub struct DeltaTable {
 
 struct Way {
     world: Arc<dyn World>,
+    share: Arc<Share>,
     spec: Spec,
     patience: Duration,
     /// After a failed write the table is not asked for offsets before: its rows would come, and fail, at once.
@@ -64,6 +66,7 @@ impl DeltaTable {
     pub(crate) fn start(
         encoders: Arc<Semaphore>,
         writing: Writing,
+        share: Share,
         spec: Spec,
         requests: mpsc::UnboundedSender<Request>,
         attempts: Attempts,
@@ -72,16 +75,17 @@ impl DeltaTable {
         let (orders, receiver) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
         let loads_from = Arc::new(Mutex::new(writing.world.now()));
-        let (patience, world) = (writing.patience, writing.world.clone());
+        let (patience, world, share) = (writing.patience, writing.world.clone(), Arc::new(share));
         let worker = Worker {
             writing: Arc::new(writing),
             loads_from: loads_from.clone(),
             requests: requests.clone(),
             replies: replies.clone(),
             backlog: backlog.clone(),
+            share: share.clone(),
         };
         world.spawn(Box::pin(worker.run(encoders, receiver, attempts)));
-        let way = Way { world, spec, patience, loads_from, requests, orders, replies };
+        let way = Way { world, share, spec, patience, loads_from, requests, orders, replies };
         DeltaTable { way: Some(way), events, backlog }
     }
 
@@ -143,12 +147,19 @@ impl Table for DeltaTable {
     }
 
     fn write(&mut self, table: &Arc<TableInfo>, rows: RecordBatch) {
-        self.backlog.fetch_add(rows.get_array_memory_size(), Ordering::Relaxed);
+        let Some(way) = &self.way else { return };
+        let bytes = rows.get_array_memory_size();
+        self.backlog.fetch_add(bytes, Ordering::Relaxed);
+        way.share.add(bytes);
         self.order(Order::Write(table.clone(), rows));
     }
 
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
+    }
+
+    fn memory(&self) -> Memory {
+        self.way.as_ref().map_or(Memory::Enough, |way| way.share.memory())
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
@@ -199,11 +210,14 @@ struct Worker {
     requests: mpsc::UnboundedSender<Request>,
     replies: std_mpsc::Sender<Event>,
     backlog: Arc<AtomicUsize>,
+    share: Arc<Share>,
 }
 
 /// The open unit. After a failed write nothing more is written until it is discarded.
 struct OpenUnit {
     writer: Option<UnitWriter>,
+    /// What of the share is the writer's.
+    held: usize,
     failed: bool,
     attempts: Attempts,
 }
@@ -211,6 +225,13 @@ struct OpenUnit {
 impl OpenUnit {
     fn discard(&mut self) {
         self.writer.take().into_iter().for_each(UnitWriter::discard);
+    }
+
+    fn weigh(&mut self, share: &Share) {
+        let held = self.writer.as_ref().map_or(0, UnitWriter::held);
+        share.add(held.saturating_sub(self.held));
+        share.remove(self.held.saturating_sub(held));
+        self.held = held;
     }
 }
 
@@ -222,7 +243,7 @@ impl Worker {
         attempts: Attempts,
     ) {
         let worker = Arc::new(self);
-        let mut open = OpenUnit { writer: None, failed: false, attempts };
+        let mut open = OpenUnit { writer: None, held: 0, failed: false, attempts };
         while let Some(first) = orders.recv().await {
             let mut ready = VecDeque::from([first]);
             while let Ok(order) = orders.try_recv() {
@@ -232,7 +253,10 @@ impl Worker {
             let at_work = worker.clone();
             let done = worker.writing.world.blocking(move || {
                 let _permit = permit;
-                ready.into_iter().for_each(|order| at_work.carry_out(order, &mut open));
+                for order in ready {
+                    at_work.carry_out(order, &mut open);
+                    open.weigh(&at_work.share);
+                }
                 open
             });
             match done.await {
@@ -253,6 +277,7 @@ impl Worker {
                 let bytes = rows.get_array_memory_size();
                 let written = if open.failed { Ok(()) } else { self.write(open, &table, &rows) };
                 self.backlog.fetch_sub(bytes, Ordering::Relaxed);
+                self.share.remove(bytes);
                 self.see(written, open, false);
             }
             Order::Commit(_) if open.failed => self.tell(Event::Unwritten { put_up: true }),

@@ -9,6 +9,7 @@ use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::budget::Budget;
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
 use crate::outage::{Attempts, Outage};
@@ -26,6 +27,7 @@ pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + S
 pub struct Hub {
     world: Arc<dyn World>,
     stores: Stores,
+    budget: Arc<Budget>,
     tables: Mutex<HashMap<(String, StoreSettings), Known>>,
     /// Bounds how many threads encode at once.
     encoders: Arc<Semaphore>,
@@ -40,24 +42,35 @@ struct Known {
 }
 
 impl Hub {
-    pub fn new(runtime: Handle, encoders: usize) -> Arc<Self> {
-        Hub::in_world(Tokio::world(runtime), encoders)
+    pub fn new(runtime: Handle, encoders: usize, budget: Arc<Budget>) -> Arc<Self> {
+        Hub::in_world(Tokio::world(runtime), encoders, budget)
     }
 
-    pub fn in_world(world: Arc<dyn World>, encoders: usize) -> Arc<Self> {
-        let clients = Clients::in_world(world.clone());
+    pub fn in_world(world: Arc<dyn World>, encoders: usize, budget: Arc<Budget>) -> Arc<Self> {
+        let clients = Clients::in_world(world.clone(), budget.clone());
         let stores = Box::new(move |uri: &str, settings: &_| clients.store(uri, settings));
-        Hub::with_stores(world, encoders, stores)
+        Hub::with_stores(world, encoders, budget, stores)
     }
 
-    pub fn with_stores(world: Arc<dyn World>, encoders: usize, stores: Stores) -> Arc<Self> {
+    pub fn with_stores(
+        world: Arc<dyn World>,
+        encoders: usize,
+        budget: Arc<Budget>,
+        stores: Stores,
+    ) -> Arc<Self> {
         Arc::new(Hub {
             world,
             stores,
+            budget,
             tables: Mutex::default(),
             encoders: Arc::new(Semaphore::new(encoders)),
             tables_at_work: Arc::new(Semaphore::new(TABLES_AT_WORK)),
         })
+    }
+
+    /// The memory that rows of all tables share.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     pub(crate) fn world(&self) -> &dyn World {
@@ -135,8 +148,8 @@ impl TaskTables {
         });
         match opened {
             Ok((writing, requests, attempts)) => {
-                let encoders = self.hub.encoders.clone();
-                DeltaTable::start(encoders, writing, spec, requests, attempts)
+                let (encoders, share) = (self.hub.encoders.clone(), self.hub.budget.share());
+                DeltaTable::start(encoders, writing, share, spec, requests, attempts)
             }
             Err(error) => DeltaTable::failed(error),
         }

@@ -3,6 +3,7 @@
 mod actions;
 mod alter;
 pub mod audit;
+pub mod budget;
 mod commit;
 mod create;
 mod dictionary;

@@ -27,7 +27,7 @@ pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use dynamodb::DynamoLock;
 pub use local::LocalStore;
 pub use lock_table::{Entries, Entry, file_name as entry_name};
-pub use upload::{UploadBudget, Uploads};
+pub use upload::Uploads;
 
 /// The way to one table's storage.
 pub trait Store: Send + Sync {
@@ -86,6 +86,11 @@ async fn put_if_absent(objects: &dyn ObjectStore, path: &Path, bytes: &[u8]) -> 
 pub trait DataFile: io::Write + Send {
     /// The file's size in bytes. Durable when this returns; nothing is written afterwards.
     fn finish(&mut self) -> Result<u64>;
+
+    /// Bytes of it that are still in memory.
+    fn buffered(&self) -> usize {
+        0
+    }
 }
 
 /// The name of a commit below the table's root.

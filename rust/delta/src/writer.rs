@@ -51,6 +51,14 @@ struct OpenFile {
     rows: u64,
     observed: Vec<Observed>,
     parquet: ArrowWriter<Box<dyn DataFile>>,
+    /// Bytes in memory.
+    held: usize,
+}
+
+impl OpenFile {
+    fn weigh(&mut self) {
+        self.held = self.parquet.memory_size() + self.parquet.inner().buffered();
+    }
 }
 
 impl UnitWriter {
@@ -124,16 +132,28 @@ impl UnitWriter {
         if bytes as u64 >= self.target_bytes {
             return self.finish_file(file);
         }
+        file.weigh();
         self.open.push(file);
         self.bound_memory()
     }
 
+    /// Bytes in memory.
+    pub fn held(&self) -> usize {
+        self.open.iter().map(|file| file.held).sum()
+    }
+
+    /// Writes out the largest row group, and where that is not enough, finishes the file.
     fn bound_memory(&mut self) -> Result<()> {
-        while self.open.iter().map(|file| file.parquet.memory_size()).sum::<usize>() > self.unit_bytes {
-            let Some(largest) = self.open.iter_mut().max_by_key(|file| file.parquet.memory_size()) else {
-                break;
-            };
-            largest.parquet.flush().map_err(|e| parquet_error(&largest.name, e))?;
+        while self.held() > self.unit_bytes {
+            let largest = (0..self.open.len()).max_by_key(|file| self.open[*file].held);
+            let Some(file) = largest.map(|largest| &mut self.open[largest]) else { break };
+            if file.parquet.in_progress_rows() > 0 {
+                file.parquet.flush().map_err(|e| parquet_error(&file.name, e))?;
+                file.weigh();
+            } else if let Some(largest) = largest {
+                let file = self.open.remove(largest);
+                self.finish_file(file)?;
+            }
         }
         Ok(())
     }
@@ -171,7 +191,7 @@ impl UnitWriter {
         let parquet = ArrowWriter::try_new_with_options(file, layout.schema.clone(), options)
             .map_err(|e| parquet_error(&name, e))?;
         let observed = layout.stats.nothing_observed();
-        Ok(OpenFile { name, layout: layout.clone(), partition, rows: 0, observed, parquet })
+        Ok(OpenFile { name, layout: layout.clone(), partition, rows: 0, observed, parquet, held: 0 })
     }
 
     fn finish_file(&mut self, mut file: OpenFile) -> Result<()> {

@@ -6,6 +6,7 @@ compile_error!("a panic has to end one task, not the worker: build with panic = 
 
 mod buffers;
 mod logs;
+mod memory;
 mod process;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -9,11 +9,12 @@ use sluice_core::settings::{Settings, as_one_error};
 use sluice_core::task::{Actions, Task};
 use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start};
 use sluice_core::{Code, Error, Result, alter};
+use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
 use sluice_delta::{Hub, TaskTables};
 use tokio::runtime::Runtime;
 
-use crate::logs;
+use crate::{logs, memory};
 
 /// How long `open` waits for a table's offsets. After that it goes on, and the partitions stay paused.
 const OPEN_WAIT: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
         .enable_all()
         .build()
         .map_err(|e| Error::new(Code::NativeUnavailable, format!("cannot start threads: {e}")))?;
-    let hub = Hub::new(runtime.handle().clone(), cores);
+    let hub = Hub::new(runtime.handle().clone(), cores, Budget::new(memory::default_budget()));
     Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
 });
 
@@ -130,6 +131,9 @@ pub fn start(request: &[u8]) -> Result<Reply> {
         })
     })?;
     let process = process()?;
+    if let Some(budget) = settings.memory_budget {
+        process.hub.budget().ask(usize::try_from(budget.get()).unwrap_or(usize::MAX));
+    }
     let tables = process.hub.tables_for(&settings);
     let context = format!("[{}|task-{}] ", settings.connector, settings.task);
     let (mode, needs) = (settings.input_mode as u8, settings.needs().bits());

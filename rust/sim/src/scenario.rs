@@ -9,7 +9,8 @@ use object_store::path::Path;
 use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_core::settings::{Settings, as_one_error};
 use sluice_delta::Hub;
-use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, UploadBudget, Uploads};
+use sluice_delta::budget::Budget;
+use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, Uploads};
 use url::Url;
 
 use crate::connect::{self, Cluster, Counts, Stop};
@@ -174,7 +175,7 @@ impl Storage {
                 root,
             })),
         };
-        let uploads = Uploads { objects, world, part_bytes: 64 << 20, budget: UploadBudget::default() };
+        let uploads = Uploads { objects, world, part_bytes: 64 << 20, budget: Budget::unlimited() };
         Ok(Arc::new(CloudStore::new(url, uploads, lock)?))
     }
 }
@@ -206,7 +207,7 @@ impl Operator {
         let process = self.last_process;
         let storage = self.storage.clone();
         let stores = Box::new(move |uri: &str, _: &_| storage.table(process, uri));
-        let hub = Hub::with_stores(self.sim().world(process), 2, stores);
+        let hub = Hub::with_stores(self.sim().world(process), 2, Budget::unlimited(), stores);
         Worker { process, hub, tasks: BTreeMap::new() }
     }
 

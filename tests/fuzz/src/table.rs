@@ -10,7 +10,7 @@ use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
 use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
-use sluice_core::task::{Event, Table, Tables};
+use sluice_core::task::{self, Event, Table, Tables};
 
 /// What the tables of a task hold.
 #[derive(Default)]
@@ -65,6 +65,10 @@ impl Table for MemoryTable {
 
     fn backlog(&self) -> usize {
         0
+    }
+
+    fn memory(&self) -> task::Memory {
+        task::Memory::Enough
     }
 
     /// Checks what a unit promises: rows and intervals agree, and an interval starts where the table's offset is.

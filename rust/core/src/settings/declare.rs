@@ -166,6 +166,7 @@ pub const COMMIT_INTERVAL_MS: &str = "delta.commit.interval.ms";
 pub const COMMIT_MAX_BYTES: &str = "delta.commit.max.bytes";
 pub const COMMIT_MAX_RECORDS: &str = "delta.commit.max.records";
 pub const TARGET_FILE_BYTES: &str = "delta.target.file.bytes";
+pub const MEMORY_BUDGET_BYTES: &str = "delta.memory.budget.bytes";
 pub const PARQUET_COMPRESSION: &str = "delta.parquet.compression";
 pub const COMMIT_LOCK: &str = "delta.commit.lock";
 pub const STORE_PROXY_URL: &str = "delta.store.proxy.url";
@@ -556,6 +557,19 @@ pub const SETTINGS: &[Setting] = &[
         title: "Parquet compression",
         doc: "How the pages of Parquet files are compressed. `zstd` makes the smallest files, `snappy` and `lz4` \
               cost less processor time, `none` does not compress.",
+    },
+    Setting {
+        name: MEMORY_BUDGET_BYTES,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Bytes }),
+        default: Default::Value("0"),
+        group: "Memory",
+        importance: Importance::Medium,
+        title: "Memory budget",
+        doc: "What the rows of all connectors of a worker may hold in native memory, outside the Java heap, from when \
+              Connect hands them over until their files are in the store. The most that any connector of the worker has \
+              asked for since it started counts. `0` asks for nothing; where nobody asks, it is a quarter of the \
+              memory that the worker's container or machine has. Above half of it, the tasks that hold more than their \
+              share commit early and pause their partitions; above all of it, no task takes rows. Nothing fails.",
     },
     Setting {
         name: COMMIT_LOCK,

@@ -61,6 +61,8 @@ pub struct Settings {
     /// For each table; none sets no limit.
     pub commit_max_records: Option<NonZeroU64>,
     pub target_file_bytes: u64,
+    /// For all connectors of a process; none asks for nothing.
+    pub memory_budget: Option<NonZeroU64>,
     pub compression: Compression,
     pub store: StoreSettings,
     /// How long a task bears a store that fails.
@@ -89,6 +91,7 @@ impl Settings {
         let commit_max_bytes = read.long(declare::COMMIT_MAX_BYTES);
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
+        let memory_budget = NonZeroU64::new(read.long(declare::MEMORY_BUDGET_BYTES));
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
         let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
@@ -117,6 +120,7 @@ impl Settings {
                 commit_max_bytes,
                 commit_max_records,
                 target_file_bytes,
+                memory_budget,
                 compression: compression?,
                 store: store?,
                 store_retry_timeout,

@@ -59,6 +59,7 @@ fn defaults_are_the_documented_ones() {
             commit_max_bytes: 256 << 20,
             commit_max_records: None,
             target_file_bytes: 128 << 20,
+            memory_budget: None,
             compression: Compression::Zstd,
             store: StoreSettings::default(),
             store_retry_timeout: Duration::from_secs(3600),
@@ -96,6 +97,7 @@ fn every_value_arrives_trimmed_at_its_field() {
         ("delta.commit.max.bytes", "1048576"),
         ("delta.commit.max.records", "7"),
         ("delta.target.file.bytes", "+1048577"),
+        ("delta.memory.budget.bytes", "268435456"),
         ("delta.parquet.compression", "lz4"),
     ]))
     .unwrap();
@@ -116,6 +118,7 @@ fn every_value_arrives_trimmed_at_its_field() {
     assert_eq!(settings.commit_max_bytes, 1 << 20);
     assert_eq!(settings.commit_max_records, NonZeroU64::new(7));
     assert_eq!(settings.target_file_bytes, (1 << 20) + 1);
+    assert_eq!(settings.memory_budget.map(NonZeroU64::get), Some(256 << 20));
     assert_eq!(settings.compression, Compression::Lz4);
 }
 

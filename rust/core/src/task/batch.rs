@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::partition::{Admission, Feed};
 use super::rows::{Made, Outcome, wanted_by};
-use super::{Actions, BACKLOG_REFUSE, BadRow, Table, Tables, Task, assigned, route};
+use super::{Actions, BadRow, Memory, Table, Tables, Task, assigned, route};
 use crate::crossing::Segment;
 use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Class, Code, Error, Result};
@@ -81,8 +81,8 @@ impl<T: Tables> Task<T> {
     /// first, which is under way: the same batch again, soon.
     pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
         self.turn(now)?;
-        if self.backlog() > BACKLOG_REFUSE {
-            return Err(Error::new(Code::Busy, format!("{} bytes wait to be encoded", self.backlog())));
+        if !batch.is_empty() && self.slots.iter().any(|slot| slot.table.memory() == Memory::Spent) {
+            return Err(Error::new(Code::Busy, "the process holds as many rows as its memory budget allows"));
         }
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;

@@ -19,7 +19,7 @@ mod several;
 mod tests;
 
 pub use counters::Counters;
-pub use port::{Event, Table, Tables};
+pub use port::{Event, Memory, Table, Tables};
 
 use std::collections::HashMap;
 use std::iter;
@@ -38,8 +38,6 @@ use slot::Slot;
 
 /// Above this backlog of unencoded rows the partitions are paused, in bytes.
 const BACKLOG_PAUSE: usize = 32 << 20;
-/// Above this one a batch is refused.
-const BACKLOG_REFUSE: usize = 128 << 20;
 /// Rows are handed on in portions of at most this, so that no column outgrows its 32-bit offsets.
 const HAND_OVER_ROWS: usize = 16 << 10;
 const HAND_OVER_BYTES: usize = 32 << 20;
@@ -258,7 +256,10 @@ impl<T: Tables> Task<T> {
             if open {
                 slot.open_since.get_or_insert(now);
             }
-            if (open && slot.is_due(now, &self.settings)) || self.feeds(index).any(|f| f.expires(now, keep)) {
+            let release = slot.table.memory() != Memory::Enough;
+            if (open && (release || slot.is_due(now, &self.settings)))
+                || self.feeds(index).any(|f| f.expires(now, keep))
+            {
                 self.cut(index, now);
             }
         }
@@ -410,8 +411,9 @@ impl<T: Tables> Task<T> {
                 rewinds.push((id as i32, offset));
             }
         }
-        let pause =
-            self.backlog() > BACKLOG_PAUSE || self.partitions.iter().flatten().any(|p| !p.is_running());
+        let pause = self.backlog() > BACKLOG_PAUSE
+            || self.slots.iter().any(|slot| slot.table.memory() != Memory::Enough)
+            || self.partitions.iter().flatten().any(|p| !p.is_running());
         let busy = pause || self.slots.iter().any(|slot| slot.in_flight.is_some());
         let open = (0..self.slots.len()).filter(|index| self.has_open(*index));
         let due = open.filter_map(|index| self.slots[index].due_at(&self.settings)).min();

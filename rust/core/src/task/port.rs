@@ -33,6 +33,9 @@ pub trait Table {
     /// Bytes that were handed to `write` and are not yet encoded.
     fn backlog(&self) -> usize;
 
+    /// How the handle stands with the memory that all of the process share.
+    fn memory(&self) -> Memory;
+
     /// Puts the open unit up for commit and opens the next one. Ends with [`Event::Committed`], [`Event::Fenced`],
     /// [`Event::Unwritten`] or [`Event::Failed`]. Never called while another unit of this handle is up for commit.
     fn commit(&mut self, intervals: Vec<Interval>);
@@ -41,6 +44,16 @@ pub trait Table {
     fn discard(&mut self);
 
     fn poll(&mut self) -> Option<Event>;
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Memory {
+    #[default]
+    Enough,
+    /// There is little left, and this handle holds more than its share.
+    Short,
+    /// Nothing is left for more rows.
+    Spent,
 }
 
 #[derive(Debug, Clone, PartialEq)]

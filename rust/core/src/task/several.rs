@@ -161,6 +161,10 @@ impl Table for Fake {
         0
     }
 
+    fn memory(&self) -> Memory {
+        Memory::Enough
+    }
+
     fn commit(&mut self, intervals: Vec<Interval>) {
         if self.failed || (!self.open.is_empty() && self.fails()) {
             return self.unwritten(true);

@@ -31,6 +31,7 @@ struct World {
     events: Vec<VecDeque<Event>>,
     fail_next: Option<Error>,
     backlog: usize,
+    memory: Memory,
     /// What the table's property says of how long it keeps an offset.
     retention: Option<&'static str>,
     /// By handle: what is written in the background, in order, and the unit that it makes.
@@ -178,6 +179,10 @@ impl Table for Fake {
 
     fn backlog(&self) -> usize {
         self.world.borrow().backlog
+    }
+
+    fn memory(&self) -> Memory {
+        self.world.borrow().memory
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
@@ -342,17 +347,44 @@ fn what_is_delivered_twice_is_taken_once() {
 }
 
 #[test]
+fn a_task_that_holds_too_much_commits_early_and_waits_until_it_does_not() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    assert!(!rig.put(0, 0..3).pause);
+    rig.world.borrow_mut().memory = Memory::Short;
+    // Connect has fetched these before it was told.
+    assert!(rig.put(0, 3..5).pause);
+    let actions = rig.task.tick(rig.now).unwrap();
+    assert!(actions.pause && actions.tick_ms == TICK_BUSY);
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(rig.now).unwrap();
+    assert_eq!((rig.held(0), rig.rows()), (Some(3), vec![0, 1, 2]), "before the interval is over");
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(rig.now).unwrap();
+    assert_eq!(rig.held(0), Some(5));
+    rig.world.borrow_mut().memory = Memory::Enough;
+    assert!(!rig.task.tick(rig.now).unwrap().pause);
+    let versions = rig.world.borrow().versions;
+    rig.put(0, 5..6);
+    assert_eq!(rig.world.borrow().versions, versions, "the next one has its interval again");
+    rig.settle();
+    assert_eq!(rig.rows(), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
 fn a_refused_batch_leaves_nothing() {
     let mut rig = Rig::new(&[]);
     rig.opened(&[0]);
     rig.put(0, 0..2);
-    rig.world.borrow_mut().backlog = BACKLOG_REFUSE + 1;
+    rig.world.borrow_mut().memory = Memory::Spent;
     let refused = rig.put_values(&[(0, 2, Some(r#"{"v":2}"#))]).unwrap_err();
     assert_eq!(refused.code, Code::Busy);
+    rig.world.borrow_mut().memory = Memory::Enough;
     rig.world.borrow_mut().backlog = BACKLOG_PAUSE + 1;
     assert!(rig.put(0, 2..3).pause);
     rig.world.borrow_mut().backlog = 0;
     assert!(!rig.put(0, 3..4).pause);
+    rig.settle(); // what was put up when memory was spent
     rig.settle();
     assert_eq!(rig.rows(), [0, 1, 2, 3]);
 }

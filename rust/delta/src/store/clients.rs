@@ -19,8 +19,9 @@ use super::cloud::{CloudStore, ConditionalPut, Lock};
 use super::dynamodb::DynamoLock;
 use super::http::Connector;
 use super::lock_table::{Entries, LockTable};
-use super::upload::{UploadBudget, Uploads};
+use super::upload::Uploads;
 use super::{LocalStore, Store, aws, path_of, store_error};
+use crate::budget::Budget;
 use crate::world::{Tokio, World};
 
 /// How often and how long one request is tried again by the client; what then fails is tried again as a whole.
@@ -30,7 +31,7 @@ const REQUEST_RETRY_TIME: Duration = Duration::from_secs(30);
 /// The clients of a process.
 pub struct Clients {
     world: Arc<dyn World>,
-    budget: UploadBudget,
+    budget: Arc<Budget>,
     known: Mutex<HashMap<(String, StoreSettings), Client>>,
 }
 
@@ -44,11 +45,11 @@ struct Client {
 
 impl Clients {
     pub fn new(runtime: Handle) -> Self {
-        Clients::in_world(Tokio::world(runtime))
+        Clients::in_world(Tokio::world(runtime), Budget::unlimited())
     }
 
-    pub fn in_world(world: Arc<dyn World>) -> Self {
-        Clients { world, budget: UploadBudget::default(), known: Mutex::default() }
+    pub fn in_world(world: Arc<dyn World>, budget: Arc<Budget>) -> Self {
+        Clients { world, budget, known: Mutex::default() }
     }
 
     /// The store of a table. Asks no service; where the settings leave the region open, it may ask the instance.

@@ -6,27 +6,12 @@ use std::sync::Arc;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use sluice_core::Result;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::{DataFile, store_error};
+use crate::budget::Budget;
 use crate::fail_point::FailPoint;
 use crate::world::World;
-
-/// What the parts on their way may hold in memory, all files of a process together.
-const BYTES_ON_THEIR_WAY: usize = 128 << 20;
-/// The semaphore counts these: it cannot count bytes.
-const PERMIT_BYTES: usize = 1 << 10;
-
-/// Shared by all uploads of a process.
-#[derive(Clone)]
-pub struct UploadBudget(Arc<Semaphore>);
-
-impl Default for UploadBudget {
-    fn default() -> Self {
-        UploadBudget(Arc::new(Semaphore::new(BYTES_ON_THEIR_WAY / PERMIT_BYTES)))
-    }
-}
 
 /// Where and how files are uploaded.
 #[derive(Clone)]
@@ -34,7 +19,8 @@ pub struct Uploads {
     pub objects: Arc<dyn ObjectStore>,
     pub world: Arc<dyn World>,
     pub part_bytes: usize,
-    pub budget: UploadBudget,
+    /// Of all that the process uploads.
+    pub budget: Arc<Budget>,
 }
 
 pub struct UploadedFile {
@@ -71,13 +57,10 @@ impl UploadedFile {
             while let Some(done) = parts.on_their_way.try_join_next() {
                 done??;
             }
-            let all = BYTES_ON_THEIR_WAY / PERMIT_BYTES;
-            let permits = payload.content_length().div_ceil(PERMIT_BYTES).min(all) as u32;
-            // The semaphore is never closed.
-            let permit = budget.0.clone().acquire_many_owned(permits).await.ok();
+            let held = budget.part(payload.content_length()).await;
             let part = parts.upload.put_part(payload);
             parts.on_their_way.spawn(async move {
-                let _permit = permit;
+                let _held = held;
                 part.await
             });
             Ok(())
@@ -127,6 +110,10 @@ impl DataFile for UploadedFile {
     fn finish(&mut self) -> Result<u64> {
         self.complete().map_err(|e| store_error(&format!("cannot write {}", self.path), &e))?;
         Ok(self.size)
+    }
+
+    fn buffered(&self) -> usize {
+        self.buffer.capacity()
     }
 }
 

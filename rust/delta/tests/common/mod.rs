@@ -20,6 +20,7 @@ use sluice_core::settings::{Settings, StoreSettings};
 use sluice_core::task::{Actions, BadRow, Task};
 use sluice_core::{Error, Result};
 use sluice_delta::audit::{Audit, audit};
+use sluice_delta::budget::Budget;
 use sluice_delta::store::{Claim, DataFile, LocalStore, Store};
 use sluice_delta::world::Tokio;
 use sluice_delta::{Hub, TaskTables};
@@ -130,6 +131,8 @@ pub struct Rig {
     pub runtime: Runtime,
     pub faults: Faults,
     pub outages: Arc<Outages>,
+    /// Of every process.
+    pub budget: Arc<Budget>,
 }
 
 impl Rig {
@@ -142,6 +145,7 @@ impl Rig {
             runtime,
             faults: Faults::default(),
             outages: Arc::default(),
+            budget: Budget::unlimited(),
         }
     }
 
@@ -164,7 +168,7 @@ impl Rig {
             let inner = LocalStore::new(Url::parse(uri).unwrap())?;
             Ok(Arc::new(FaultyStore { inner, faults: faults.clone(), outages: outages.clone() }))
         };
-        Hub::with_stores(Tokio::world(self.runtime.handle().clone()), 2, Box::new(open))
+        Hub::with_stores(Tokio::world(self.runtime.handle().clone()), 2, self.budget.clone(), Box::new(open))
     }
 
     pub fn settings(&self, extra: &[(&str, &str)]) -> Settings {

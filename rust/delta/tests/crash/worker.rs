@@ -15,6 +15,7 @@ use sluice_core::alter::plan;
 use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_core::settings::Settings;
 use sluice_delta::Hub;
+use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
 use sluice_delta::world::{Driven, Tokio, World};
 
@@ -147,8 +148,8 @@ pub fn run(folder: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trace = OpenOptions::new().create(true).append(true).open(folder.join(TRACE)).unwrap();
     let passed = Mutex::new((trace, HashMap::new()));
-    let hub =
-        Hub::in_world(Arc::new(Mortal { inner: Tokio::world(runtime.handle().clone()), dies, passed }), 2);
+    let world = Arc::new(Mortal { inner: Tokio::world(runtime.handle().clone()), dies, passed });
+    let hub = Hub::in_world(world, 2, Budget::unlimited());
     if let Some(to) = alters {
         let wanted = Alteration { partition: TopicPartition::new("t", PARTITIONS[0]), to: Some(to) };
         let tables = plan(&settings, &given, vec![wanted]).unwrap();

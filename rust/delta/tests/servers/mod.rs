@@ -8,9 +8,8 @@ use std::sync::{Arc, LazyLock};
 use object_store::memory::InMemory;
 use serde_json::Value;
 use sluice_core::settings::StoreSettings;
-use sluice_delta::store::{
-    Clients, CloudStore, ConditionalPut, LocalStore, Lock, Store, UploadBudget, Uploads,
-};
+use sluice_delta::budget::Budget;
+use sluice_delta::store::{Clients, CloudStore, ConditionalPut, LocalStore, Lock, Store, Uploads};
 use sluice_delta::world::Tokio;
 use sluice_testkit::{Azurite, Components, DynamoDb, FaultProxy, S3Options, S3Program, S3Server};
 use tempfile::TempDir;
@@ -224,7 +223,7 @@ impl Place {
                     objects: objects.clone(),
                     world: Tokio::world(runtime().handle().clone()),
                     part_bytes: 8 << 20,
-                    budget: UploadBudget::default(),
+                    budget: Budget::unlimited(),
                 };
                 let lock = Lock::ConditionalPut(ConditionalPut::default());
                 Arc::new(CloudStore::new(url, uploads, lock).unwrap())

@@ -238,9 +238,10 @@ public enum ErrorCode {
 
   BUSY(
       ErrorClass.RETRIABLE,
-      "The task's buffers are full. Nothing of the batch was taken.",
+      "The rows of all tasks of the worker hold as much memory as delta.memory.budget.bytes "
+          + "allows. Nothing of the batch was taken.",
       "Nothing: Connect delivers the batch again. If it lasts, the store is slower than the "
-          + "topic."),
+          + "topics."),
 
   TABLE_PENDING(
       ErrorClass.RETRIABLE,

@@ -60,6 +60,7 @@ public final class Settings {
   public static final String COMMIT_MAX_RECORDS = "delta.commit.max.records";
   public static final String TARGET_FILE_BYTES = "delta.target.file.bytes";
   public static final String PARQUET_COMPRESSION = "delta.parquet.compression";
+  public static final String MEMORY_BUDGET_BYTES = "delta.memory.budget.bytes";
   public static final String COMMIT_LOCK = "delta.commit.lock";
   public static final String STORE_PROXY_URL = "delta.store.proxy.url";
   public static final String STORE_CA_FILE = "delta.store.ca.file";
@@ -135,6 +136,7 @@ public final class Settings {
       COMMIT_MAX_RECORDS,
       TARGET_FILE_BYTES,
       PARQUET_COMPRESSION,
+      MEMORY_BUDGET_BYTES,
       COMMIT_LOCK,
       STORE_PROXY_URL,
       STORE_CA_FILE,
@@ -623,6 +625,22 @@ public final class Settings {
         2,
         Width.SHORT,
         "Parquet compression");
+    definitions.define(
+        MEMORY_BUDGET_BYTES,
+        Type.LONG,
+        0L,
+        Range.atLeast(0L),
+        Importance.MEDIUM,
+        "What the rows of all connectors of a worker may hold in native memory, outside the Java "
+            + "heap, from when Connect hands them over until their files are in the store. The most that "
+            + "any connector of the worker has asked for since it started counts. 0 asks for nothing; "
+            + "where nobody asks, it is a quarter of the memory that the worker's container or machine "
+            + "has. Above half of it, the tasks that hold more than their share commit early and pause "
+            + "their partitions; above all of it, no task takes rows. Nothing fails.",
+        "Memory",
+        1,
+        Width.MEDIUM,
+        "Memory budget");
     definitions.define(
         COMMIT_LOCK,
         Type.STRING,
