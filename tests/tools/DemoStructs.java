@@ -19,7 +19,7 @@ public final class DemoStructs implements Converter {
         .field("lon", Schema.OPTIONAL_FLOAT64_SCHEMA)
         .field("city", Schema.OPTIONAL_STRING_SCHEMA)
         .optional().build();
-    static final Schema SCHEMA = SchemaBuilder.struct()
+    private static final Schema SCHEMA = SchemaBuilder.struct()
         .field("demo_id", Schema.INT64_SCHEMA)
         .field("id", Schema.INT64_SCHEMA)
         .field("time", Timestamp.builder().optional().build())
@@ -52,7 +52,7 @@ public final class DemoStructs implements Converter {
     }
 
     /** The same event as {@link DemoEvent#json}. */
-    static Struct struct(long id) {
+    private static Struct struct(long id) {
         long r = DemoEvent.mix(id);
         Struct place = new Struct(PLACE)
             .put("lat", DemoEvent.pick(r, 8, 180_000_000) / 1e6 - 90)

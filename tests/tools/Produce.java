@@ -8,14 +8,12 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
-import org.apache.kafka.connect.json.JsonConverter;
 
 /**
  * Sends records, spread evenly over the topic's partitions.
  *
  * <pre>
  * Produce BOOTSTRAP TOPIC generate FIRST COUNT [RATE]   events number FIRST to FIRST+COUNT-1
- * Produce BOOTSTRAP TOPIC enveloped FIRST COUNT [RATE]  the same events as JsonConverter writes them with schemas
  * Produce BOOTSTRAP TOPIC numbered FILE [RATE]          the lines of a JSON-lines file, each given a first field demo_id (0, 1, ...)
  * Produce BOOTSTRAP TOPIC sequences COUNT PARTITIONS [RATE]
  *     {"id", "partition", "sequence", "text"}, the sequence counted from 0 in each partition; tried again for as long as it takes
@@ -44,15 +42,6 @@ final class Produce {
                 long count = Long.parseLong(args[4]);
                 send(args[0], topic, rate(args, 5),
                     i -> i < count ? DemoEvent.json(first + i).getBytes(StandardCharsets.UTF_8) : END);
-            }
-            case "enveloped" -> {
-                long first = Long.parseLong(args[3]);
-                long count = Long.parseLong(args[4]);
-                try (JsonConverter json = new JsonConverter()) {
-                    json.configure(Map.of("schemas.enable", true, "decimal.format", "NUMERIC"), false);
-                    send(args[0], topic, rate(args, 5), i -> i < count
-                        ? json.fromConnectData(topic, DemoStructs.SCHEMA, DemoStructs.struct(first + i)) : END);
-                }
             }
             case "sequences" -> {
                 long count = Long.parseLong(args[3]);

@@ -47,6 +47,11 @@ impl Components {
         self.folder.join("dynamodb/libs")
     }
 
+    /// `plugin.path` for the Apache Iceberg sink, which only `cargo xtask bench` fetches.
+    pub fn iceberg_plugins(&self) -> PathBuf {
+        self.folder.join("iceberg")
+    }
+
     /// Holds `versitygw` and, when asked for, `minio`.
     pub fn go_programs(&self) -> PathBuf {
         self.folder.join("bin")

@@ -30,6 +30,7 @@ mod s3_server;
 mod secured;
 mod serve;
 mod table_log;
+mod usage;
 mod worker;
 
 pub use azurite::Azurite;
@@ -39,7 +40,7 @@ pub use connect::{Connect, ConnectorStatus, State};
 pub use dynamodb::DynamoDb;
 pub use error::{Context, Error, Result};
 pub use java::{java_home_tool, tail};
-pub use leash::{Leashed, compiler_seconds, cpu_seconds, peak_memory};
+pub use leash::Leashed;
 pub use mbeans::{jmx_arguments, read_mbeans};
 pub use ports::free_ports;
 pub use produce::{Produce, Producer, write_events};
@@ -48,6 +49,9 @@ pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, re
 pub use s3_server::{S3Options, S3Program, S3Server};
 pub use secured::Secured;
 pub use table_log::TableLog;
+pub use usage::{
+    Resident, SAY_HEAP_RANGE, compiler_seconds, cpu_seconds, heap_range, peak_memory, resident_memory,
+};
 pub use worker::{Worker, WorkerOptions};
 
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sluice_testkit::{Components, Context, Error, Result, java_home_tool};
@@ -67,26 +67,11 @@ pub fn components(checkout: &Checkout) -> Result<()> {
     let components = checkout.components();
     let _lock = lock(&components)?;
 
-    let versions =
-        ["tests/components/build.gradle", "tests/components/settings.gradle", "gradle/versions.gradle"];
-    let stamp = Stamp::over(components.folder.join("jars.stamp"), &checkout.root, &versions)?;
     // In the order of the class path: DynamoDB Local brings an older Jackson.
     let libs = [components.kernel_libs(), components.kafka_libs(), components.dynamodb_libs()];
-    if !stamp.is_fresh() || !libs.iter().all(|libs| libs.is_dir()) {
-        stamp.clear();
-        let install = format!("-PinstallDir={}", components.folder.display());
-        let mut gradle = checkout.gradle(&["-p", "tests/components", &install]);
-        gradle.args(["kafkaLibs", "kernelReaderLibs", "dynamodbLibs"]);
-        let why = "180 MB of jars for real tests; one to three minutes, once";
-        step::run(
-            "fetching Kafka, Delta Kernel and DynamoDB Local",
-            why,
-            &gradle,
-            &checkout.log("components"),
-            step::nothing,
-        )?;
-        stamp.set()?;
-    }
+    let tasks = ["kafkaLibs", "kernelReaderLibs", "dynamodbLibs"];
+    let why = "180 MB of jars for real tests; one to three minutes, once";
+    jars(checkout, "jars", "Kafka, Delta Kernel and DynamoDB Local", why, &tasks, &libs)?;
 
     let sources = ["tests/tools", "gradle/versions.gradle"];
     let stamp = Stamp::over(components.folder.join("tools.stamp"), &checkout.root, &sources)?;
@@ -104,6 +89,38 @@ pub fn components(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
+/// The sink of Apache Iceberg.
+pub fn iceberg(checkout: &Checkout) -> Result<()> {
+    let components = checkout.components();
+    let _lock = lock(&components)?;
+    let folders = [components.iceberg_plugins()];
+    let why = "90 MB of jars to measure Sluice beside; a minute, once";
+    jars(checkout, "iceberg", "the sink of Apache Iceberg", why, &["icebergPlugin"], &folders)
+}
+
+/// What `tests/components/build.gradle` fetches with `tasks` and leaves in `folders`.
+fn jars(
+    checkout: &Checkout,
+    name: &str,
+    what: &str,
+    why: &str,
+    tasks: &[&str],
+    folders: &[PathBuf],
+) -> Result<()> {
+    let folder = checkout.components().folder;
+    let versions =
+        ["tests/components/build.gradle", "tests/components/settings.gradle", "gradle/versions.gradle"];
+    let stamp = Stamp::over(folder.join(format!("{name}.stamp")), &checkout.root, &versions)?;
+    if stamp.is_fresh() && folders.iter().all(|folder| folder.is_dir()) {
+        return Ok(());
+    }
+    stamp.clear();
+    let mut gradle = checkout.gradle(&["-p", "tests/components"]);
+    gradle.arg(format!("-PinstallDir={}", folder.display())).args(tasks);
+    step::run(&format!("fetching {what}"), why, &gradle, &checkout.log(name), step::nothing)?;
+    stamp.set()
+}
+
 /// Several checkouts may share the cache.
 pub fn lock(components: &Components) -> Result<File> {
     std::fs::create_dir_all(&components.folder).at(&components.folder)?;
@@ -113,7 +130,7 @@ pub fn lock(components: &Components) -> Result<File> {
     Ok(lock)
 }
 
-fn java_sources(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn java_sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).at(folder)?.collect::<std::io::Result<Vec<_>>>().at(folder)?;
     Ok(entries
         .iter()

@@ -38,10 +38,10 @@ cargo xtask COMMAND
       --store STORE        where the table is: local (default), s3 (a server of the demo's), or s3-dynamodb (the same under
                            the lock in DynamoDB)
       --keep               leave broker, worker and servers running at the end
-  bench [OPTIONS]          measure the plugin beside a sink that does nothing
-      --records N          generated events (default 2000000)
-      --connect            raw mode, JsonConverter without and with schemas, and ready structs, each beside that sink
-      --beside FOLDER      another checkout's target/plugin, whose plugin is measured in turn with this one
+  bench [OPTIONS]          measure the plugin beside a sink that does nothing and beside Apache Iceberg's, which it fetches
+      --records N          generated events (default 4000000)
+      --rounds R           of all in turn (default 3)
+      --beside FOLDER      another checkout's target/plugin, whose plugin is measured instead of the Iceberg sink
   chaos [OPTIONS]          kill, hold and cut off real processes while numbered records come in, and count them afterwards
       --minutes M          of harm (default 2)
       --seed S             the same events in the same order (default: another each time)

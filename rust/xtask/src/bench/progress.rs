@@ -1,0 +1,140 @@
+//! How far a sink is, seen from outside, and what it has left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sluice_testkit::{Context, Result, TableLog};
+
+use super::entry::Sink;
+
+pub enum Progress {
+    /// A file with the number of records.
+    Count(PathBuf),
+    Delta(TableLog),
+    /// The folder of an Iceberg table's metadata.
+    Iceberg(PathBuf),
+}
+
+impl Progress {
+    /// `output` is where the sink writes.
+    pub fn of(sink: Sink, output: &Path) -> Self {
+        match sink {
+            Sink::Noop => Progress::Count(output.join("count")),
+            Sink::Iceberg => Progress::Iceberg(output.join("bench/table/metadata")),
+            Sink::Other | Sink::Sluice => Progress::Delta(TableLog::new(&output.join("table"))),
+        }
+    }
+
+    /// Records that are through.
+    pub fn records(&mut self) -> Result<u64> {
+        match self {
+            Progress::Count(file) => Ok(read(file).and_then(|text| text.parse().ok()).unwrap_or(0)),
+            Progress::Delta(log) => {
+                log.refresh()?;
+                Ok(u64::try_from(log.rows).unwrap_or(0))
+            }
+            Progress::Iceberg(folder) => Ok(newest_metadata(folder)?.as_ref().map_or(0, rows_in)),
+        }
+    }
+
+    pub fn commits(&self) -> Result<u64> {
+        match self {
+            Progress::Count(_) => Ok(0),
+            Progress::Delta(log) => Ok(log.appends),
+            Progress::Iceberg(folder) => {
+                let metadata = newest_metadata(folder)?.unwrap_or_default();
+                Ok(metadata["snapshots"].as_array().map_or(0, |snapshots| snapshots.len() as u64))
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Option<String> {
+    fs::read_to_string(file).ok()
+}
+
+fn newest_metadata(folder: &Path) -> Result<Option<Value>> {
+    let Some(version) = read(&folder.join("version-hint.text")) else { return Ok(None) };
+    let file = folder.join(format!("v{}.metadata.json", version.trim()));
+    // The hint may be caught half written.
+    let Some(text) = read(&file) else { return Ok(None) };
+    serde_json::from_str(&text).at(&file)
+}
+
+fn rows_in(metadata: &Value) -> u64 {
+    let current = &metadata["current-snapshot-id"];
+    let snapshots = metadata["snapshots"].as_array();
+    let snapshot = snapshots.into_iter().flatten().find(|snapshot| snapshot["snapshot-id"] == *current);
+    let total = snapshot.and_then(|snapshot| snapshot["summary"]["total-records"].as_str());
+    total.and_then(|total| total.parse().ok()).unwrap_or(0)
+}
+
+/// What a sink has left in its table, number and bytes. The log is all that is not data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub data_files: u64,
+    pub data_bytes: u64,
+    pub log_files: u64,
+    pub log_bytes: u64,
+}
+
+impl Written {
+    pub fn below(folder: &Path) -> Result<Self> {
+        let mut written = Written::default();
+        written.add(folder)?;
+        Ok(written)
+    }
+
+    fn add(&mut self, folder: &Path) -> Result<()> {
+        for entry in fs::read_dir(folder).at(folder)? {
+            let path = entry.at(folder)?.path();
+            let bytes = fs::metadata(&path).at(&path)?.len();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                _ if path.is_dir() => self.add(&path)?,
+                Some("parquet") => {
+                    self.data_files += 1;
+                    self.data_bytes += bytes;
+                }
+                // Hadoop's check sums beside local files, and the no-op sink's count.
+                Some("crc") | None => {}
+                Some(_) => {
+                    self.log_files += 1;
+                    self.log_bytes += bytes;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_iceberg_table_is_followed_by_its_newest_metadata() {
+        let output = std::env::temp_dir().join(format!("xtask-progress-{}", std::process::id()));
+        let table = output.join("bench/table");
+        fs::create_dir_all(table.join("metadata")).unwrap();
+        let mut progress = Progress::of(Sink::Iceberg, &output);
+        assert_eq!((progress.records().unwrap(), progress.commits().unwrap()), (0, 0), "no table yet");
+        let write = |name: &str, text: &str| fs::write(table.join(name), text).unwrap();
+        write("metadata/version-hint.text", "2");
+        assert_eq!(progress.records().unwrap(), 0, "not there yet");
+        write("metadata/v1.metadata.json", "{}");
+        write(
+            "metadata/v2.metadata.json",
+            r#"{"current-snapshot-id": 8, "snapshots": [
+                {"snapshot-id": 7, "summary": {"total-records": "10"}},
+                {"snapshot-id": 8, "summary": {"total-records": "25"}}]}"#,
+        );
+        assert_eq!((progress.records().unwrap(), progress.commits().unwrap()), (25, 2));
+
+        write("a.parquet", "12345");
+        write(".a.parquet.crc", "1");
+        let written = Written::below(&output).unwrap();
+        assert_eq!((written.data_files, written.data_bytes, written.log_files), (1, 5, 3));
+        fs::remove_dir_all(&output).unwrap();
+    }
+}
