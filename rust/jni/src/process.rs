@@ -1,11 +1,13 @@
 //! What one loaded copy of the library holds: a runtime, the tables, and the tasks by handle. No JNI here.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 use sluice_core::crossing::{Buffers, read_batch};
 use sluice_core::settings::{Settings, as_one_error};
+use sluice_core::task::driver::{Call, Close, Open, Put};
 use sluice_core::task::{Actions, Task};
 use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start};
 use sluice_core::{Code, Error, Result, alter};
@@ -16,13 +18,6 @@ use tokio::runtime::Runtime;
 
 use crate::{logs, memory};
 
-/// How long `open` waits for a table's offsets. After that it goes on, and the partitions stay paused.
-const OPEN_WAIT: Duration = Duration::from_secs(1);
-/// How long `put` waits for a table that records name first, or that has to be created or to grow first. After that
-/// Connect delivers the batch again.
-const PUT_WAIT: Duration = Duration::from_secs(1);
-/// How long `close` waits for the rows of partitions that go away. Connect gives a worker 5 s to stop.
-const CLOSE_WAIT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(2);
 
 struct Process {
@@ -53,6 +48,15 @@ impl Process {
     /// Milliseconds since the library was loaded.
     fn now(&self) -> u64 {
         self.clock.elapsed().as_millis() as u64
+    }
+
+    fn wait_for<C: Call>(&self, mut call: C, task: &mut Task<TaskTables>) -> C::Reply {
+        loop {
+            match call.step(task, self.now()) {
+                Poll::Ready(reply) => return reply,
+                Poll::Pending => std::thread::sleep(POLL),
+            }
+        }
     }
 }
 
@@ -157,14 +161,7 @@ pub fn alter_offsets(request: &[u8]) -> Result<Reply> {
 pub fn open(handle: i64, request: &[u8]) -> Result<Reply> {
     let assigned = read_open(request)?;
     with_task(handle, |task, process| {
-        let mut actions = task.open(process.now(), assigned)?;
-        let deadline = Instant::now() + OPEN_WAIT;
-        while actions.pause && Instant::now() < deadline {
-            std::thread::sleep(POLL);
-            let later = task.tick(process.now())?;
-            let rewinds = std::mem::take(&mut actions.rewinds);
-            actions = Actions { rewinds: rewinds.into_iter().chain(later.rewinds).collect(), ..later };
-        }
+        let actions = process.wait_for(Open::new(assigned), task)?;
         Ok(put_actions(Reply::ok(), actions))
     })
 }
@@ -190,15 +187,7 @@ pub fn put(handle: i64, meta: &[i32], buffers: &mut impl Buffers) -> Result<Repl
     with_task(handle, |task, process| {
         let needs = task.needs();
         let batch = read_batch(meta, buffers, task.registry(), needs)?;
-        let deadline = Instant::now() + PUT_WAIT;
-        let (actions, bad) = loop {
-            match task.put(process.now(), &batch) {
-                Err(error) if error.code == Code::TablePending && Instant::now() < deadline => {
-                    std::thread::sleep(POLL);
-                }
-                taken => break taken?,
-            }
-        };
+        let (actions, bad) = process.wait_for(Put::new(&batch), task)?;
         Ok(put_actions(Reply::ok(), actions).list(bad.into_iter(), |reply, bad| {
             reply.i32(bad.seq).str(bad.code.name()).str(&bad.path).str(&bad.message)
         }))
@@ -219,14 +208,7 @@ pub fn pre_commit(handle: i64, ids: &[i32], positions: &[i64]) -> Result<Reply> 
 
 pub fn close(handle: i64, ids: &[i32]) -> Result<Reply> {
     with_task(handle, |task, process| {
-        let deadline = Instant::now() + CLOSE_WAIT;
-        // A task that has failed drains nothing; its error is thrown by `put`.
-        let mut draining = task.drain(process.now(), ids).is_ok() && !task.is_drained();
-        while draining && Instant::now() < deadline {
-            std::thread::sleep(POLL);
-            draining = task.still_drains(process.now());
-        }
-        task.close(ids);
+        process.wait_for(Close::new(ids), task);
         Ok(Reply::ok())
     })
 }

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, Segment, encode_raw, read_batch};
 use sluice_core::error::{Class, Code, Error};
 use sluice_core::offsets::TopicPartition;
+use sluice_core::task::driver::{Call, Close, Open, Put};
 use sluice_core::task::{Actions, BadRow, Task};
 use sluice_delta::{Hub, TaskTables};
 
@@ -230,17 +232,18 @@ impl Consumer {
     async fn open(&mut self, partitions: &[usize]) -> Result<(), Error> {
         let assigned =
             partitions.iter().map(|p| (*p as i32, TopicPartition::new(TOPIC, *p as i32))).collect();
-        let actions = self.task.open(self.sim.now(), assigned)?;
-        let mut pause = actions.pause;
+        let actions = self.wait_for(Open::new(assigned)).await?;
         self.carry_out(actions);
-        let deadline = self.sim.now() + 1_000;
-        while pause && self.sim.now() < deadline {
-            self.sim.sleep_ms(20).await;
-            let actions = self.task.tick(self.sim.now())?;
-            pause = actions.pause;
-            self.carry_out(actions);
-        }
         Ok(())
+    }
+
+    async fn wait_for<C: Call>(&mut self, mut call: C) -> C::Reply {
+        loop {
+            match call.step(&mut self.task, self.sim.now()) {
+                Poll::Ready(reply) => return reply,
+                Poll::Pending => self.sim.sleep_ms(20).await,
+            }
+        }
     }
 
     fn carry_out(&mut self, actions: Actions) {
@@ -294,16 +297,7 @@ impl Consumer {
 
     async fn put(&mut self) -> Result<(), Error> {
         let segments = self.encoded()?;
-        let deadline = self.sim.now() + 1_000;
-        let taken = loop {
-            match self.task.put(self.sim.now(), &segments) {
-                Err(error) if error.code == Code::TablePending && self.sim.now() < deadline => {
-                    self.sim.sleep_ms(20).await;
-                }
-                taken => break taken,
-            }
-        };
-        match taken {
+        match self.wait_for(Put::new(&segments)).await {
             Err(error) if error.code.class() == Class::Retriable => {
                 self.next_call = self.sim.now() + 200;
                 return Ok(());
@@ -387,13 +381,7 @@ impl Consumer {
     async fn close(&mut self, partitions: &[usize]) {
         let ids: Vec<i32> = partitions.iter().map(|partition| *partition as i32).collect();
         if !self.unreported {
-            let deadline = self.sim.now() + 3_000;
-            let mut draining = self.task.drain(self.sim.now(), &ids).is_ok() && !self.task.is_drained();
-            while draining && self.sim.now() < deadline {
-                self.sim.sleep_ms(20).await;
-                draining = self.task.still_drains(self.sim.now());
-            }
-            self.task.close(&ids);
+            self.wait_for(Close::new(&ids)).await;
         }
         for partition in partitions {
             self.last_committed.remove(partition);

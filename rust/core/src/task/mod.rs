@@ -6,6 +6,7 @@
 
 mod batch;
 mod counters;
+pub mod driver;
 mod keys;
 mod partition;
 mod port;
@@ -184,7 +185,7 @@ impl<T: Tables> Task<T> {
         offsets
     }
 
-    /// Starts to bring the rows of partitions that go away into the table. Poll [`Task::still_drains`] for a while.
+    /// Starts to bring the rows of partitions that go away into the table; [`driver::Close`] waits for it.
     pub fn drain(&mut self, now: u64, ids: &[i32]) -> Result<()> {
         for id in ids {
             if let Some(partition) = assigned(&mut self.partitions, *id) {
@@ -196,12 +197,12 @@ impl<T: Tables> Task<T> {
 
     /// Takes in what came of it, and says whether to wait on. It gives no actions, unlike [`Task::tick`]: nobody carries them out
     /// while partitions go away, and a rewind of those that stay is told once only.
-    pub fn still_drains(&mut self, now: u64) -> bool {
+    fn still_drains(&mut self, now: u64) -> bool {
         self.turn(now).is_ok() && !self.is_drained()
     }
 
     /// Whether all that was taken is in the table, for the slots that are drained.
-    pub fn is_drained(&self) -> bool {
+    fn is_drained(&self) -> bool {
         self.failed.is_some()
             || (0..self.slots.len()).all(|index| {
                 !self.slots[index].drain || (self.slots[index].in_flight.is_none() && !self.has_open(index))

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
@@ -11,6 +12,7 @@ use arrow_array::types::Int64Type;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::driver::{Call, Open, Put};
 use super::*;
 use crate::crossing::{encode_raw, read_batch};
 use crate::offsets::Interval;
@@ -276,6 +278,38 @@ fn every_table_of_a_topic_gets_every_row_and_connect_waits_for_the_last() {
     next.put(&[json(1, ""), json(2, ""), json(3, "")], 9).unwrap();
     next.settle();
     assert_eq!((rows(&world, "a"), rows(&world, "b")), (vec![0, 1, 3], vec![0, 1, 1, 2, 3]));
+}
+
+/// The offsets of one table are there before those of the other.
+#[test]
+fn opening_tells_every_rewind_that_came_up_while_it_waited() {
+    let world: Rc<RefCell<World>> = Rc::default();
+    for (id, topic) in ["t", "u"].into_iter().enumerate() {
+        let uri = format!("file:///d/{topic}/");
+        let app_id = TopicPartition::new(topic, id as i32).app_id("k");
+        world.borrow_mut().tables.entry(uri).or_default().offsets.insert(app_id, 5);
+    }
+    let mut rig = Rig::new(&world, &[]);
+    let mut open = Open::new(vec![(0, TopicPartition::new("t", 0)), (1, TopicPartition::new("u", 1))]);
+    for now in [0, 20] {
+        assert_eq!(open.step(&mut rig.task, now), Poll::Pending);
+        assert!(world.borrow_mut().answer());
+    }
+    let Poll::Ready(Ok(actions)) = open.step(&mut rig.task, 40) else { panic!("it waits on") };
+    assert_eq!((actions.pause, actions.rewinds), (false, vec![(0, 5), (1, 5)]));
+}
+
+#[test]
+fn a_batch_is_given_back_when_its_table_does_not_come() {
+    let world: Rc<RefCell<World>> = Rc::default();
+    let mut rig = Rig::new(&world, &[]);
+    rig.open("t");
+    let (meta, buffers) = encode_raw([(0, 0, Some(&br#"{"v":0}"#[..]))].into_iter());
+    let batch = read_batch(&meta, &mut &buffers[..], rig.task.registry(), Needs::default()).unwrap();
+    let mut put = Put::new(&batch);
+    assert!(put.step(&mut rig.task, 0).is_pending() && put.step(&mut rig.task, 999).is_pending());
+    let Poll::Ready(Err(error)) = put.step(&mut rig.task, 1000) else { panic!("it waits on") };
+    assert_eq!(error.code, Code::TablePending);
 }
 
 #[test]

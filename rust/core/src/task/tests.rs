@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 
+use super::driver::{Call, Close, Open};
 use super::*;
 use crate::connect::Payload;
 use crate::crossing::{Segment, encode_raw, read_batch};
@@ -603,17 +605,30 @@ fn closing_drains_first() {
     rig.opened(&[0, 1]);
     rig.put(0, 0..3);
     rig.put(1, 0..3);
-    rig.task.drain(rig.now, &[0]).unwrap();
-    assert!(!rig.task.is_drained());
+    let mut close = Close::new(&[0]);
+    assert_eq!(close.step(&mut rig.task, rig.now), Poll::Pending);
     rig.world.borrow_mut().answer_all();
-    rig.task.tick(rig.now).unwrap();
-    assert!(rig.task.is_drained());
-    rig.task.close(&[0]);
+    assert_eq!(close.step(&mut rig.task, rig.now), Poll::Ready(()));
     assert_eq!(rig.task.pre_commit(&[(0, 3), (1, 3)]), [(1, 3)]);
     rig.put(1, 3..5);
     rig.put(0, 3..5); // rows of a revoked partition
     rig.settle();
     assert_eq!((rig.held(0), rig.held(1)), (Some(3), Some(5)));
+}
+
+#[test]
+fn connect_does_not_wait_long_for_a_store_that_does_not_answer() {
+    let mut rig = Rig::new(&[]);
+    let mut open = Open::new(vec![(0, TopicPartition::new("t", 0))]);
+    assert!(open.step(&mut rig.task, 0).is_pending() && open.step(&mut rig.task, 999).is_pending());
+    let Poll::Ready(Ok(actions)) = open.step(&mut rig.task, 1000) else { panic!("open waits on") };
+    assert!(actions.pause, "its rows are not wanted yet");
+    rig.world.borrow_mut().answer_all();
+    rig.task.tick(1000).unwrap();
+    rig.put(0, 0..3);
+    let mut close = Close::new(&[0]);
+    assert!(close.step(&mut rig.task, 2000).is_pending() && close.step(&mut rig.task, 4999).is_pending());
+    assert_eq!(close.step(&mut rig.task, 5000), Poll::Ready(()));
 }
 
 /// I1, found by `cargo xtask chaos --seed 6`: the rewind was told while the other partition was drained, where nobody carries it
@@ -626,12 +641,16 @@ fn a_partition_that_stays_is_rewound_after_another_was_drained() {
     rig.world.borrow_mut().held.insert(app_id, 5);
     rig.task.open(rig.now, vec![(1, TopicPartition::new("t", 1))]).unwrap();
     rig.put(0, 0..3);
-    rig.task.drain(rig.now, &[0]).unwrap();
+    let mut close = Close::new(&[0]);
+    assert_eq!(close.step(&mut rig.task, rig.now), Poll::Pending);
     rig.world.borrow_mut().answer(0);
-    assert!(rig.task.still_drains(rig.now), "the table's offsets are there, the unit is still up for commit");
+    assert_eq!(
+        close.step(&mut rig.task, rig.now),
+        Poll::Pending,
+        "the table's offsets are there, the unit is still up for commit"
+    );
     rig.world.borrow_mut().answer_all();
-    assert!(!rig.task.still_drains(rig.now));
-    rig.task.close(&[0]);
+    assert_eq!(close.step(&mut rig.task, rig.now), Poll::Ready(()));
     assert_eq!(rig.put(1, 8..10).rewinds, [(1, 5)], "Connect stands at 8");
     rig.put(1, 5..10);
     rig.settle();
