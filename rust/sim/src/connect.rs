@@ -17,14 +17,14 @@ use sluice_delta::{Hub, TaskTables};
 use crate::kafka::{Change, Kafka, Kind, MemberId, Offset, Record};
 use crate::machine::{Millis, ProcessId, Sim};
 use crate::oracle::{Oracle, value};
-use crate::scenario::{Plan, TOPIC};
+use crate::plan::{Plan, TOPIC};
 
 /// What all tasks of the connector share, wherever they run.
 pub struct Cluster {
     pub sim: Sim,
     pub kafka: Kafka,
     pub oracle: Oracle,
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Nothing goes wrong any more.
     pub calm: AtomicBool,
     pub counts: Counts,
@@ -280,11 +280,12 @@ impl Consumer {
     fn encoded(&self) -> Result<Vec<Segment>, Error> {
         let text = |partition: usize, record: &Record| {
             let v = value(partition, record.offset);
+            let to = record.route.value().map_or(String::new(), |to| format!(r#","to":"{to}""#));
             match record.kind {
                 Kind::Tombstone => None,
-                Kind::Bad => Some(r#"{"v":"no number"}"#.to_owned()),
-                _ if record.grown => Some(format!(r#"{{"v":{v},"grown":"x"}}"#)),
-                _ => Some(format!(r#"{{"v":{v}}}"#)),
+                Kind::Bad => Some(format!(r#"{{"v":"no number"{to}}}"#)),
+                _ if record.grown => Some(format!(r#"{{"v":{v}{to},"grown":"x"}}"#)),
+                _ => Some(format!(r#"{{"v":{v}{to}}}"#)),
             }
         };
         let texts: Vec<_> = self.batch.iter().map(|(partition, record)| text(*partition, record)).collect();

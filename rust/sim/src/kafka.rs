@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::machine::{Millis, Sim};
+use crate::routes::Route;
 
 pub type Offset = i64;
 pub type MemberId = u64;
@@ -32,6 +33,18 @@ pub struct Record {
     pub kind: Kind,
     /// Has a field that the records before had not.
     pub grown: bool,
+    pub route: Route,
+}
+
+impl Record {
+    pub fn is_row_of(&self, table: &str) -> bool {
+        self.kind == Kind::Row && self.route.leads_to(table)
+    }
+
+    /// It comes to the table, whether it makes a row there or not.
+    pub fn is_of(&self, table: &str) -> bool {
+        matches!(self.kind, Kind::Row | Kind::Bad) && self.route.leads_to(table)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -104,10 +117,10 @@ impl Kafka {
         self.state().partitions.len()
     }
 
-    pub fn produce(&self, partition: usize, kind: Kind, grown: bool) {
+    pub fn produce(&self, partition: usize, kind: Kind, grown: bool, route: Route) {
         let log = &mut self.state().partitions[partition].log;
         let offset = log.len() as Offset;
-        log.push(Record { offset, kind, grown });
+        log.push(Record { offset, kind, grown, route });
     }
 
     pub fn end(&self, partition: usize) -> Offset {

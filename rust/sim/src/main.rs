@@ -10,8 +10,12 @@ mod kafka;
 mod machine;
 mod net;
 mod objects;
+mod operator;
 mod oracle;
+mod plan;
+mod routes;
 mod scenario;
+mod storage;
 mod threads;
 mod writer;
 

@@ -16,9 +16,9 @@ use sluice_core::offsets::TopicPartition;
 use sluice_delta::store::commit_name;
 
 use crate::entries::LockTable;
-use crate::kafka::{Kafka, Kind, Offset};
+use crate::kafka::{Kafka, Offset, Record};
 use crate::machine::Sim;
-use crate::scenario::{CONNECTOR, TOPIC};
+use crate::plan::{CONNECTOR, Plan, TOPIC};
 
 /// The value of the record at an offset of a partition. Rows of other writers have negative ones.
 pub fn value(partition: usize, offset: Offset) -> i64 {
@@ -47,8 +47,8 @@ struct State {
     tables: BTreeMap<String, Table>,
     /// A user is about to alter its offset: what a task returns that has not been stopped is of before.
     altering: Option<usize>,
-    /// Tables that were not there when the user asked.
-    absent: BTreeSet<String>,
+    /// By partition: where a user wants it to be read from, 0 where none has said.
+    asked_from: BTreeMap<usize, Offset>,
 }
 
 #[derive(Clone)]
@@ -57,6 +57,7 @@ pub struct Oracle {
     kafka: Kafka,
     objects: Arc<InMemory>,
     locks: LockTable,
+    plan: Arc<Plan>,
     state: Arc<Mutex<State>>,
 }
 
@@ -107,21 +108,10 @@ impl Table {
 }
 
 impl Oracle {
-    pub fn new(
-        sim: Sim,
-        kafka: Kafka,
-        objects: Arc<InMemory>,
-        locks: LockTable,
-        tables: &[String],
-    ) -> Oracle {
-        let tables = tables.iter().map(|table| (table.clone(), Table::default())).collect();
-        Oracle {
-            sim,
-            kafka,
-            objects,
-            locks,
-            state: Arc::new(Mutex::new(State { tables, ..State::default() })),
-        }
+    pub fn new(sim: Sim, kafka: Kafka, objects: Arc<InMemory>, locks: LockTable, plan: Arc<Plan>) -> Oracle {
+        let tables = plan.tables.iter().map(|table| (table.clone(), Table::default())).collect();
+        let state = Arc::new(Mutex::new(State { tables, ..State::default() }));
+        Oracle { sim, kafka, objects, locks, plan, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -190,14 +180,10 @@ impl Oracle {
             table.live.insert(path, of_file);
         }
         match origin {
-            Some(origin) => self.ours(table, &origin, txns, rows),
+            Some(origin) => self.ours(name, table, &origin, txns, rows),
             None if txns.is_empty() => Ok(()),
             None => Err(format!("I4: offsets without an interval: {txns:?}")),
         }
-    }
-
-    fn has_rows(&self, partition: usize, from: Offset, to: Offset) -> bool {
-        self.kafka.records(partition, from, to).iter().any(|r| matches!(r.kind, Kind::Row | Kind::Bad))
     }
 
     fn rows(&self, table: &str, path: &str) -> Checked<Vec<i64>> {
@@ -217,6 +203,7 @@ impl Oracle {
 
     fn ours(
         &self,
+        name: &str,
         table: &mut Table,
         origin: &Value,
         mut txns: HashMap<String, Option<i64>>,
@@ -243,31 +230,26 @@ impl Oracle {
                     ));
                 }
                 Some((_, first)) => *first,
-                None => match table.reset.get(&partition).unwrap_or(&Some(0)) {
-                    Some(begin) if self.has_rows(partition, *begin, from) => {
-                        return Err(format!(
-                            "I1: the first interval of partition {partition} starts at {from}, behind rows from {begin} on"
-                        ));
-                    }
-                    _ => from,
-                },
+                None if !table.reset.contains(&partition)
+                    && self.kafka.records(partition, 0, from).iter().any(|record| record.is_of(name)) =>
+                {
+                    return Err(format!(
+                        "I1: the first interval of partition {partition} starts at {from}, behind rows"
+                    ));
+                }
+                None => from,
             };
             if to < from || to > self.kafka.end(partition) {
                 return Err(format!("I1: an interval of partition {partition} from {from} to {to}"));
             }
             table.held.insert(partition, (to, first));
             for record in self.kafka.records(partition, from, to) {
-                match record.kind {
-                    Kind::Row => {
-                        expected.insert(value(partition, record.offset));
-                    }
-                    Kind::Bad if !self.kafka.is_reported(partition, record.offset) => {
-                        let offset = record.offset;
-                        return Err(format!(
-                            "I1: bad record {partition}/{offset} is passed and not reported"
-                        ));
-                    }
-                    _ => {}
+                if record.is_row_of(name) {
+                    expected.insert(value(partition, record.offset));
+                }
+                if !self.is_told(partition, &record) {
+                    let offset = record.offset;
+                    return Err(format!("I1: bad record {partition}/{offset} is passed and not reported"));
                 }
             }
         }
@@ -287,22 +269,32 @@ impl Oracle {
         }
     }
 
+    /// The record is a row, or whoever reads the dead-letter queue knows of it.
+    fn is_told(&self, partition: usize, record: &Record) -> bool {
+        !self.plan.reports(record) || self.kafka.is_reported(partition, record.offset)
+    }
+
     /// I2: what a task returns to Connect.
     pub fn returned(&self, partition: usize, offset: Offset) {
         let state = self.state();
         if state.altering == Some(partition) {
             return;
         }
+        let asked_from = state.asked_from.get(&partition).copied().unwrap_or(0);
+        let passed = self.kafka.records(partition, asked_from, offset);
+        if let Some(record) = passed.iter().find(|record| !self.is_told(partition, record)) {
+            let bad = record.offset;
+            self.sim.fail(format!(
+                "I2: {offset} of partition {partition} is returned, and {bad} is not reported"
+            ));
+        }
         for (name, table) in &state.tables {
-            let ahead = match table.held.get(&partition) {
-                Some((held, _)) => offset > *held,
-                None => {
-                    let begin = table.reset.get(&partition).copied().flatten().unwrap_or(0);
-                    self.kafka.records(partition, begin, offset).iter().any(|r| r.kind == Kind::Row)
-                }
+            let held = table.held.get(&partition).map(|(held, _)| *held);
+            let ahead = match held {
+                Some(held) if !self.plan.routed => offset > held,
+                held => passed.iter().any(|r| r.is_row_of(name) && held.is_none_or(|held| r.offset >= held)),
             };
             if ahead {
-                let held = table.held.get(&partition);
                 self.sim.fail(format!(
                     "I2: {offset} of partition {partition} is returned, {name} holds {held:?}"
                 ));
@@ -323,15 +315,13 @@ impl Oracle {
         state.absent = absent.map(|(name, _)| name.clone()).collect();
     }
 
-    /// It is altered, and the group with it. A table that was not there, and holds none, goes by the group's.
+    /// A user has altered the offset: a table that does not exist yet goes by the group's.
     pub fn altered(&self, partition: usize, to: Option<Offset>) {
         let mut state = self.state();
         state.altering = None;
-        for name in std::mem::take(&mut state.absent) {
-            let table = state.tables.get_mut(&name);
-            if let Some(table) = table.filter(|table| !table.held.contains_key(&partition)) {
-                table.reset.insert(partition, to);
-            }
+        state.asked_from.insert(partition, to.unwrap_or(0));
+        for table in state.tables.values_mut().filter(|table| table.versions.is_empty()) {
+            table.reset.insert(partition);
         }
     }
 
@@ -360,8 +350,8 @@ impl Oracle {
                     None => 0,
                 };
                 let of_source = self.kafka.records(partition, first, Offset::MAX);
-                let lost = |record: &&crate::kafka::Record| {
-                    record.kind == Kind::Row && !table.rows.contains(&value(partition, record.offset))
+                let lost = |record: &&Record| {
+                    record.is_row_of(name) && !table.rows.contains(&value(partition, record.offset))
                 };
                 if let Some(record) = of_source.iter().find(lost) {
                     return Some(format!("{name} has no row of {partition}/{}", record.offset));

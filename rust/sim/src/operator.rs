@@ -1,0 +1,241 @@
+//! Who starts workers and tasks, and everything that goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sluice_core::offsets::{Alteration, TopicPartition};
+use sluice_delta::Hub;
+
+use crate::connect::{self, Cluster, Stop};
+use crate::machine::{OUTSIDE, ProcessId, Sim};
+use crate::plan::TOPIC;
+use crate::storage::Storage;
+use crate::writer::{Change, Writer};
+
+/// A Connect worker, or what is left of one that was thrown out of the cluster.
+struct Worker {
+    process: ProcessId,
+    hub: Arc<Hub>,
+    tasks: BTreeMap<usize, Stop>,
+}
+
+pub struct Operator {
+    pub cluster: Arc<Cluster>,
+    storage: Arc<Storage>,
+    workers: Vec<Worker>,
+    last_process: ProcessId,
+    changes: u64,
+}
+
+impl Operator {
+    pub fn new(cluster: Arc<Cluster>, storage: Arc<Storage>) -> Operator {
+        Operator { cluster, storage, workers: Vec::new(), last_process: OUTSIDE, changes: 0 }
+    }
+
+    /// Starts the cluster.
+    pub fn start(&mut self) {
+        for _ in 0..self.cluster.plan.workers {
+            let worker = self.new_worker();
+            self.workers.push(worker);
+        }
+        self.start_missing();
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn calm(&mut self) {
+        self.sim().trace(|| "nothing goes wrong any more".into());
+        self.cluster.calm.store(true, Ordering::Relaxed);
+        self.storage.net.calm();
+        self.start_missing();
+    }
+
+    pub fn stop(&mut self) {
+        self.workers.iter().flat_map(|worker| worker.tasks.values()).for_each(Stop::now);
+    }
+
+    fn sim(&self) -> &Sim {
+        &self.cluster.sim
+    }
+
+    fn new_worker(&mut self) -> Worker {
+        self.last_process += 1;
+        let process = self.last_process;
+        let storage = self.storage.clone();
+        let stores = Box::new(move |uri: &str, _: &_| storage.table(process, uri));
+        let hub = Hub::with_stores(self.sim().world(process), 2, stores);
+        Worker { process, hub, tasks: BTreeMap::new() }
+    }
+
+    fn start_task(&mut self, worker: usize, task: usize) {
+        let stop = Stop::default();
+        let worker = &mut self.workers[worker];
+        let run = connect::run(self.cluster.clone(), worker.process, worker.hub.clone(), task, stop.clone());
+        self.cluster.sim.spawn(worker.process, run);
+        worker.tasks.insert(task, stop);
+    }
+
+    fn start_missing(&mut self) {
+        let tasks = self.cluster.plan.tasks;
+        let running: BTreeSet<usize> =
+            self.workers.iter().flat_map(|worker| worker.tasks.keys().copied()).collect();
+        for task in (0..tasks).filter(|task| !running.contains(task)) {
+            let worker = self.cluster.sim.draw(self.workers.len() as u64) as usize;
+            self.start_task(worker, task);
+        }
+    }
+
+    fn pick(&self) -> usize {
+        self.sim().draw(self.workers.len() as u64) as usize
+    }
+
+    /// Something happens.
+    pub async fn event(&mut self) {
+        let sim = self.sim().clone();
+        match sim.draw(10) {
+            0 | 1 => {
+                let index = self.pick();
+                let fresh = self.new_worker();
+                let dead = std::mem::replace(&mut self.workers[index], fresh);
+                sim.trace(|| format!("process {} is killed", dead.process));
+                sim.kill(dead.process);
+                sim.sleep_ms(sim.between(0, 8_000)).await;
+                self.start_missing();
+            }
+            2 | 3 => {
+                let index = self.pick();
+                let asleep = sim.between(500, 45_000);
+                let process = self.workers[index].process;
+                sim.trace(|| format!("process {process} stands still for {asleep} ms"));
+                sim.stall(process, asleep);
+                if asleep > 12_000 || sim.chance(200) {
+                    // Thrown out: its tasks run elsewhere, and it learns that some time after it wakes.
+                    let fresh = self.new_worker();
+                    let zombie = std::mem::replace(&mut self.workers[index], fresh);
+                    let late = sim.clone();
+                    let after = asleep + sim.between(0, 10_000);
+                    sim.spawn(OUTSIDE, async move {
+                        late.sleep_ms(after).await;
+                        zombie.tasks.values().for_each(Stop::now);
+                        // It keeps what it runs alive until it has stopped.
+                        late.sleep_ms(30_000).await;
+                        late.kill(zombie.process);
+                    });
+                    sim.sleep_ms(sim.between(0, 12_000)).await;
+                    self.start_missing();
+                }
+            }
+            4 => {
+                let index = self.pick();
+                let tasks: Vec<usize> = self.workers[index].tasks.keys().copied().collect();
+                if let Some(task) = tasks.get(sim.draw(tasks.len() as u64) as usize).copied() {
+                    sim.trace(|| format!("task {task} is restarted"));
+                    if let Some(stop) = self.workers[index].tasks.remove(&task) {
+                        stop.now();
+                    }
+                    sim.sleep_ms(sim.between(0, 2_000)).await;
+                    self.start_missing();
+                }
+            }
+            5 => {
+                let away = sim.between(1_000, 40_000);
+                sim.trace(|| format!("the store is away for {away} ms"));
+                self.storage.net.go_away(away);
+            }
+            6 => {
+                let process = self.workers[self.pick()].process;
+                sim.skew(process, sim.between(0, 20_000_000) as i64 - 10_000_000);
+            }
+            7 => {
+                let Cluster { kafka, oracle, plan, .. } = &*self.cluster;
+                let partition = sim.draw(plan.partitions as u64) as usize;
+                // Where the group says where to start, moving it on skips records (ADR 0007).
+                let most = if plan.routed { kafka.committed(partition) } else { Some(kafka.end(partition)) };
+                if plan.routed || oracle.is_held(partition) {
+                    let offset = sim.chance(700).then(|| sim.between(0, most.unwrap_or(0) as u64) as i64);
+                    if kafka.set_committed(partition, offset) {
+                        sim.trace(|| format!("the group's offset of {partition} is set to {offset:?}"));
+                    }
+                }
+            }
+            8 if self.cluster.plan.alters => self.alter().await,
+            _ if self.cluster.plan.another_writer => self.another_writer(),
+            _ => {}
+        }
+    }
+
+    /// A user stops the connector, alters the offset of a partition by Connect's REST interface, and resumes it.
+    async fn alter(&mut self) {
+        let (sim, kafka) = (self.sim().clone(), self.cluster.kafka.clone());
+        for worker in &mut self.workers {
+            std::mem::take(&mut worker.tasks).values().for_each(Stop::now);
+        }
+        let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
+        let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
+        self.cluster.oracle.altering(partition);
+        // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
+        loop {
+            sim.sleep_ms(500).await;
+            if !kafka.is_empty() {
+                continue;
+            }
+            let worker = &self.workers[self.pick()];
+            sim.trace(|| format!("process {} alters {partition} to {to:?}", worker.process));
+            let altered = Stop::default();
+            let (cluster, hub, done) = (self.cluster.clone(), worker.hub.clone(), altered.clone());
+            let work =
+                sim.world(worker.process).blocking(move || alter(&cluster, &hub, partition, to, &done));
+            sim.spawn(worker.process, async move {
+                work.await;
+            });
+            let deadline = sim.now() + 70_000;
+            while !altered.is_asked() && sim.now() < deadline {
+                sim.sleep_ms(100).await;
+            }
+            if altered.is_asked() && kafka.is_empty() {
+                kafka.set_committed(partition, to);
+                self.cluster.oracle.altered(partition, to);
+                break;
+            }
+        }
+        self.start_missing();
+    }
+
+    fn another_writer(&mut self) {
+        let sim = self.sim().clone();
+        self.last_process += 1;
+        self.changes += 1;
+        let (process, number) = (self.last_process, self.changes);
+        let table =
+            self.cluster.plan.tables[sim.draw(self.cluster.plan.tables.len() as u64) as usize].clone();
+        let Ok(store) = self.storage.table(process, &format!("s3://bucket/{table}")) else { return };
+        let change = match sim.draw(4) {
+            0 => Change::Append,
+            1 => Change::Delete,
+            2 => Change::Compact,
+            _ => Change::AddColumn,
+        };
+        let mut writer =
+            Writer { sim: sim.clone(), oracle: self.cluster.oracle.clone(), store, table, first_value: -1 };
+        let world = sim.world(process);
+        let work = world.blocking(move || writer.change(change, number));
+        sim.spawn(process, async move {
+            work.await;
+        });
+    }
+}
+
+/// Blocks, as Connect's REST thread does.
+fn alter(cluster: &Cluster, hub: &Hub, partition: usize, to: Option<i64>, altered: &Stop) {
+    let alteration = Alteration { partition: TopicPartition::new(TOPIC, partition as i32), to };
+    let settings = cluster.plan.settings(0);
+    let tables = sluice_core::alter::plan(&settings, &BTreeMap::new(), vec![alteration]);
+    let done = match tables {
+        Ok(tables) => hub.alter(&settings, tables),
+        Err(error) => Err(error),
+    };
+    match done {
+        Ok(()) => altered.now(),
+        Err(error) => cluster.sim.trace(|| format!("the offset of {partition} is not altered: {error}")),
+    }
+}
