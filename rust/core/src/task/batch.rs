@@ -80,6 +80,7 @@ impl<T: Tables> Task<T> {
     /// Takes a batch, whole or not at all. [`Code::TablePending`] means that a table has to be loaded, created or to grow
     /// first, which is under way: the same batch again, soon.
     pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
+        self.refused = true;
         self.turn(now)?;
         if !batch.is_empty() && self.slots.iter().any(|slot| slot.table.memory() == Memory::Spent) {
             return Err(Error::new(Code::Busy, "the process holds as many rows as its memory budget allows"));
@@ -87,7 +88,10 @@ impl<T: Tables> Task<T> {
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;
         match self.take(now, batch) {
-            Ok(bad) => Ok((self.actions(now), bad)),
+            Ok(bad) => {
+                self.refused = false;
+                Ok((self.actions(now), bad))
+            }
             Err(error) => {
                 for (partition, cursors) in self.partitions.iter_mut().zip(before) {
                     if let (Some(partition), Some(cursors)) = (partition, cursors) {

@@ -60,6 +60,8 @@ pub struct Task<T: Tables> {
     /// By the id that Java gave; none: not assigned.
     partitions: Vec<Option<Partition>>,
     failed: Option<Error>,
+    /// Connect has a batch that was refused, and delivers it again.
+    refused: bool,
     offsets_moved: bool,
     counters: Counters,
 }
@@ -113,6 +115,7 @@ impl<T: Tables> Task<T> {
             routed: HashMap::new(),
             partitions: Vec::new(),
             failed: None,
+            refused: false,
             offsets_moved: false,
             counters: Counters::default(),
         }
@@ -180,6 +183,10 @@ impl<T: Tables> Task<T> {
             // Connect refuses offsets ahead of its consumer: it is about to be rewound.
             if let Some(committed) = partition.committable(*consumed) {
                 offsets.push((*id, committed));
+                // Where Connect goes back before this, the batch that it still has hides it (ADR 0009).
+                if !self.refused {
+                    partition.give(committed);
+                }
             }
         }
         offsets

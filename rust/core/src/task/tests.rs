@@ -391,6 +391,28 @@ fn a_refused_batch_leaves_nothing() {
     assert_eq!(rig.rows(), [0, 1, 2, 3]);
 }
 
+/// Found by the simulation: `preCommit` threw while Connect had a refused batch. Connect goes back, delivers that batch, commits
+/// offsets up to it, and only then delivers what it went back to. That is no topic that was created again (ADR 0009).
+#[test]
+fn a_refused_batch_hides_that_connect_has_gone_back() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..3);
+    rig.settle();
+    assert_eq!(rig.task.pre_commit(&[(0, 3)]), [(0, 3)]);
+    rig.put(0, 3..5);
+    rig.settle();
+    rig.world.borrow_mut().backlog = BACKLOG_REFUSE + 1;
+    assert_eq!(rig.put_values(&[(0, 5, Some(r#"{"v":5}"#))]).unwrap_err().code, Code::Busy);
+    assert_eq!(rig.task.pre_commit(&[(0, 5)]), [(0, 5)], "it throws, and Connect goes back to 3");
+    rig.world.borrow_mut().backlog = 0;
+    rig.put(0, 5..6);
+    assert_eq!(rig.task.pre_commit(&[(0, 6)]), [(0, 5)]);
+    rig.put(0, 3..6);
+    rig.settle();
+    assert_eq!(rig.rows(), (0..6).collect::<Vec<_>>());
+}
+
 #[test]
 fn fenced_rows_are_dropped_and_read_again_from_where_the_table_is() {
     let mut rig = Rig::new(&[]);

@@ -90,7 +90,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "bad records are passed before they are reported",
         file: "rust/core/src/task/batch.rs",
-        right: "Ok(bad) => «Ok((self.actions(now), bad))»,",
+        right: "self.refused = false;\n                «Ok((self.actions(now), bad))»",
         wrong: "{ (0..self.slots.len()).for_each(|index| self.slots[index].drain = true); self.turn(now)?; Ok((self.actions(now), bad)) }",
     },
     Mutant {
