@@ -7,6 +7,7 @@
 mod connect;
 mod entries;
 mod kafka;
+mod log;
 mod machine;
 mod net;
 mod objects;

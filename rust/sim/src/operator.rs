@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 
 use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_delta::Hub;
+use sluice_delta::store::Claim;
 
 use crate::connect::{self, Cluster, Stop};
 use crate::machine::{OUTSIDE, ProcessId, Sim};
 use crate::plan::TOPIC;
 use crate::storage::Storage;
-use crate::writer::{Change, Writer};
+use crate::writer::{self, Change, Writer};
 
 /// A Connect worker, or what is left of one that was thrown out of the cluster.
 struct Worker {
@@ -34,7 +35,10 @@ impl Operator {
     }
 
     /// Starts the cluster.
-    pub fn start(&mut self) {
+    pub async fn start(&mut self) {
+        if let Some(retention) = self.cluster.plan.retention {
+            self.create_tables(&format!("interval {retention} milliseconds")).await;
+        }
         for _ in 0..self.cluster.plan.workers {
             let worker = self.new_worker();
             self.workers.push(worker);
@@ -149,9 +153,11 @@ impl Operator {
             7 => {
                 let Cluster { kafka, oracle, plan, .. } = &*self.cluster;
                 let partition = sim.draw(plan.partitions as u64) as usize;
-                // Where the group says where to start, moving it on skips records (ADR 0007).
-                let most = if plan.routed { kafka.committed(partition) } else { Some(kafka.end(partition)) };
-                if plan.routed || oracle.is_held(partition) {
+                let most = match plan.goes_by_the_group() {
+                    true => kafka.committed(partition),
+                    false => Some(kafka.end(partition)),
+                };
+                if plan.goes_by_the_group() || oracle.is_held(partition) {
                     let offset = sim.chance(700).then(|| sim.between(0, most.unwrap_or(0) as u64) as i64);
                     if kafka.set_committed(partition, offset) {
                         sim.trace(|| format!("the group's offset of {partition} is set to {offset:?}"));
@@ -201,6 +207,21 @@ impl Operator {
         self.start_missing();
     }
 
+    /// Another writer creates them, so that they forget offsets: Sluice does not.
+    async fn create_tables(&self, retention: &str) {
+        for table in &self.cluster.plan.tables {
+            let Ok(store) = self.storage.table(OUTSIDE, &format!("s3://bucket/{table}")) else { return };
+            let (oracle, table, commit) =
+                (self.cluster.oracle.clone(), table.clone(), writer::creation(retention));
+            let creating = self.sim().world(OUTSIDE).blocking(move || {
+                if matches!(store.claim(0, &commit), Ok(Claim::Won)) {
+                    oracle.won(&table, 0, commit);
+                }
+            });
+            creating.await;
+        }
+    }
+
     fn another_writer(&mut self) {
         let sim = self.sim().clone();
         self.last_process += 1;
@@ -209,11 +230,13 @@ impl Operator {
         let table =
             self.cluster.plan.tables[sim.draw(self.cluster.plan.tables.len() as u64) as usize].clone();
         let Ok(store) = self.storage.table(process, &format!("s3://bucket/{table}")) else { return };
-        let change = match sim.draw(4) {
+        let mostly_checkpoints = self.cluster.plan.retention.is_some();
+        let change = match sim.draw(if mostly_checkpoints { 10 } else { 5 }) {
             0 => Change::Append,
             1 => Change::Delete,
             2 => Change::Compact,
-            _ => Change::AddColumn,
+            3 => Change::AddColumn,
+            _ => return self.cluster.oracle.checkpoint(&table),
         };
         let mut writer =
             Writer { sim: sim.clone(), oracle: self.cluster.oracle.clone(), store, table, first_value: -1 };

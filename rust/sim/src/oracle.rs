@@ -17,6 +17,7 @@ use sluice_delta::store::commit_name;
 
 use crate::entries::LockTable;
 use crate::kafka::{Kafka, Offset, Record};
+use crate::log::Log;
 use crate::machine::Sim;
 use crate::plan::{CONNECTOR, Plan, TOPIC};
 
@@ -36,8 +37,9 @@ struct Table {
     rows: HashSet<i64>,
     referenced: HashSet<String>,
     live: BTreeMap<String, Vec<i64>>,
-    /// Of the last one.
-    metadata: Option<Value>,
+    log: Log,
+    /// Partitions whose offset is in no checkpoint, and was not set again.
+    forgotten: BTreeSet<usize>,
     /// Versions that another writer was told it had won, with their commits.
     won: BTreeMap<u64, Vec<u8>>,
 }
@@ -91,7 +93,8 @@ impl Table {
             return Err(format!("I4: the txn of partition {partition} does not say {to:?}"));
         }
         let known = self.held.remove(&partition);
-        if known.map(|(held, _)| held) != from {
+        let forgotten = self.forgotten.remove(&partition) && from.is_none();
+        if known.map(|(held, _)| held) != from && !forgotten {
             return Err(format!("I4: partition {partition} held {known:?}, and is altered from {from:?}"));
         }
         let again = value(partition, to.unwrap_or(0))..value(partition + 1, 0);
@@ -160,9 +163,7 @@ impl Oracle {
             if let Some(txn) = action.get("txn") {
                 txns.insert(txn["appId"].as_str().unwrap_or_default().to_owned(), txn["version"].as_i64());
             }
-            if let Some(metadata) = action.get("metaData") {
-                table.metadata = Some(metadata.clone());
-            }
+            table.log.take(&action, self.sim.now());
             if let Some(remove) = action.get("remove") {
                 table.live.remove(remove["path"].as_str().unwrap_or_default());
             }
@@ -223,7 +224,18 @@ impl Oracle {
             if txns.remove(&app_id(partition)).flatten() != Some(to) {
                 return Err(format!("I4: the txn of partition {partition} does not say {to}"));
             }
+            let forgotten = table.forgotten.remove(&partition);
             let first = match table.held.get(&partition) {
+                Some((held, first)) if forgotten => {
+                    if self.kafka.records(partition, *held, from).iter().any(|record| record.is_of(name)) {
+                        return Err(format!(
+                            "I1: the offset {held} of partition {partition} is forgotten, and an interval starts at {from}"
+                        ));
+                    }
+                    let again = value(partition, from)..value(partition, *held);
+                    table.rows.retain(|row| !again.contains(row));
+                    *first.min(&from)
+                }
                 Some((held, _)) if *held != from => {
                     return Err(format!(
                         "I4: partition {partition} held {held}, and an interval starts at {from}"
@@ -329,7 +341,47 @@ impl Oracle {
         let state = self.state();
         let table = state.tables.get(table)?;
         let version = table.versions.len().checked_sub(1)? as u64;
-        Some(View { version, live: table.live.clone(), metadata: table.metadata.clone() })
+        Some(View { version, live: table.live.clone(), metadata: table.log.metadata().cloned() })
+    }
+
+    /// Another writer makes a checkpoint, which leaves out what the table is not to keep any longer.
+    pub fn checkpoint(&self, name: &str) {
+        let mut state = self.state();
+        let Some(table) = state.tables.get_mut(name) else { return };
+        let Some(version) = table.versions.len().checked_sub(1) else { return };
+        if self.get(&format!("{name}/{}", commit_name(version as u64))).is_none() {
+            return;
+        }
+        self.sim.trace(|| format!("another writer makes a checkpoint of version {version} of {name}"));
+        for (app_id, partition) in self.expired(table) {
+            self.sim.trace(|| format!("{name} forgets the offset of {partition}"));
+            table.log.forget(&app_id);
+            table.forgotten.insert(partition);
+        }
+        let path = Path::from(format!("{name}/_delta_log/{version:020}.checkpoint.parquet"));
+        match table.log.checkpoint() {
+            Ok(content) => drop(self.objects.put(&path, content.into()).now_or_never()),
+            Err(error) => self.sim.fail(format!("no checkpoint: {error}")),
+        }
+    }
+
+    /// App ids whose offset the table need not keep, each with its partition.
+    fn expired(&self, table: &Table) -> Vec<(String, usize)> {
+        let Some(retention) = self.plan.retention else { return vec![] };
+        let expired = table.log.set_before(self.sim.now().saturating_sub(retention));
+        let of_partition = |app_id: String| {
+            let (_, at) = TopicPartition::from_app_id(&app_id)?;
+            Some((app_id, at.partition as usize))
+        };
+        expired.into_iter().filter_map(of_partition).collect()
+    }
+
+    /// An offset that the connector has not set again in time.
+    pub fn neglected(&self) -> Option<String> {
+        self.state().tables.iter().find_map(|(name, table)| {
+            let (app_id, _) = self.expired(table).into_iter().next()?;
+            Some(format!("{name} is about to forget {app_id}"))
+        })
     }
 
     /// Another writer was told that this version is its own.

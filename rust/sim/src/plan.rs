@@ -11,7 +11,7 @@ use crate::routes::{self, Route};
 
 pub const CONNECTOR: &str = "sim";
 pub const TOPIC: &str = "t";
-const SCHEMA: &str =
+pub const SCHEMA: &str =
     r#"{"type":"struct","fields":[{"name":"v","type":"long","nullable":false,"metadata":{}}]}"#;
 
 /// Drawn from the seed.
@@ -30,6 +30,8 @@ pub struct Plan {
     pub grows: bool,
     pub another_writer: bool,
     pub alters: bool,
+    /// How long the tables keep an offset that is not set again.
+    pub retention: Option<Millis>,
     /// Records name their tables.
     pub routed: bool,
     /// Records that no route matches are reported, and not passed over.
@@ -50,6 +52,7 @@ impl Plan {
             _ => rarely(most * storm),
         };
         let routed = sim.chance(250);
+        let forgets = !routed && sim.chance(200);
         Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
@@ -73,12 +76,13 @@ impl Plan {
             commit_max_records: rarely(30),
             retry_timeout: sim.between(5_000, 120_000),
             grows: sim.chance(200),
-            another_writer: sim.chance(400),
+            another_writer: forgets || sim.chance(400),
             alters: sim.chance(300),
             tombstones: rarely(100),
             bad: rarely(100),
             filtered: rarely(200),
             gaps: rarely(200),
+            retention: forgets.then(|| sim.between(15_000, 40_000)),
             routed,
             reports_unrouted: sim.chance(500),
         }
@@ -137,6 +141,11 @@ impl Plan {
                 sim.one_of(routes).unwrap_or(Route::B)
             }
         }
+    }
+
+    /// Where the group says where to start, moving it on skips records.
+    pub fn goes_by_the_group(&self) -> bool {
+        self.routed || self.retention.is_some()
     }
 
     /// Whether the record has to be reported before its offset is passed.

@@ -52,7 +52,7 @@ async fn produce(cluster: Arc<Cluster>) {
 async fn operate(mut operator: Operator, finish: Stop) {
     let cluster = operator.cluster.clone();
     let sim = cluster.sim.clone();
-    operator.start();
+    operator.start().await;
     while sim.now() < cluster.plan.duration {
         sim.sleep_ms(sim.between(100, 10_000)).await;
         operator.event().await;
@@ -79,6 +79,12 @@ async fn operate(mut operator: Operator, finish: Stop) {
                 .fail(format!("no progress: the group stays at {committed:?} of partition {partition}"));
         }
         sim.sleep_ms(500).await;
+    }
+    if let Some(retention) = cluster.plan.retention {
+        sim.sleep_ms(2 * retention).await;
+        if let Some(neglected) = cluster.oracle.neglected() {
+            return sim.fail(format!("no progress: {neglected}"));
+        }
     }
     operator.stop();
     sim.sleep_ms(10_000).await;

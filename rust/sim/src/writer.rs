@@ -10,6 +10,7 @@ use sluice_delta::store::{Claim, Store};
 
 use crate::machine::Sim;
 use crate::oracle::{Oracle, View};
+use crate::plan::SCHEMA;
 
 pub struct Writer {
     pub sim: Sim,
@@ -105,6 +106,18 @@ impl Writer {
         Ok(json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": 0,
             "dataChange": data_change, "stats": stats}}))
     }
+}
+
+/// The first commit of a table that keeps offsets for so long.
+pub fn creation(retention: &str) -> Vec<u8> {
+    let configuration = json!({"delta.setTransactionRetentionDuration": retention});
+    let actions = [
+        json!({"commitInfo": {"operation": "CREATE TABLE", "engineInfo": "another writer"}}),
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
+        json!({"metaData": {"id": "created", "format": {"provider": "parquet", "options": {}}, "schemaString": SCHEMA,
+            "partitionColumns": [], "configuration": configuration, "createdTime": 0}}),
+    ];
+    actions.map(|action| format!("{action}\n")).concat().into_bytes()
 }
 
 fn remove(path: &str, data_change: bool) -> Value {
