@@ -1,7 +1,7 @@
 //! One task as Connect runs it (`WorkerSinkTask` of Kafka 4), with what our Java side does in between: polls, batches that are
 //! delivered again, rewinds, pauses, commits of offsets, rebalances, and failures after which somebody restarts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -14,7 +14,7 @@ use sluice_core::task::driver::{Call, Close, Open, Put};
 use sluice_core::task::{Actions, BadRow, Task};
 use sluice_delta::{Hub, TaskTables};
 
-use crate::kafka::{Change, Kafka, Kind, MemberId, Offset, Record};
+use crate::kafka::{Change, Kafka, Kind, MemberId, Offset, Protocol, Record};
 use crate::machine::{Millis, ProcessId, Sim};
 use crate::oracle::{Oracle, value};
 use crate::plan::{Plan, TOPIC};
@@ -109,6 +109,10 @@ struct Consumer {
     /// Up to where records are delivered.
     current: BTreeMap<usize, Offset>,
     last_committed: BTreeMap<usize, Committed>,
+    /// Those of them that the task was told of.
+    open: BTreeSet<usize>,
+    /// Those whose records were left out of the last batch: Connect takes them for consumed until it goes back.
+    left_out: BTreeSet<usize>,
     /// Asked for with `context.offset`.
     rewinds: BTreeMap<usize, Offset>,
     /// Delivered and refused: to be delivered again.
@@ -143,6 +147,8 @@ impl Consumer {
             positions: BTreeMap::new(),
             current: BTreeMap::new(),
             last_committed: BTreeMap::new(),
+            open: BTreeSet::new(),
+            left_out: BTreeSet::new(),
             rewinds: BTreeMap::new(),
             batch: Vec::new(),
             batch_ends: BTreeMap::new(),
@@ -205,15 +211,22 @@ impl Consumer {
                 self.kafka.released(self.member(), &partitions);
             }
             Change::Assign(partitions) => {
+                // A consumer that is woken up meanwhile tells again, and leaves these out.
+                let told = self.cluster.plan.protocol == Protocol::Eager || !self.cluster.goes_wrong(50);
                 for partition in &partitions {
                     let offset = self.kafka.committed(*partition).unwrap_or(0);
                     self.positions.insert(*partition, offset);
+                    if !told {
+                        continue;
+                    }
                     self.current.insert(*partition, offset);
                     self.last_committed.insert(*partition, Committed { offset, ours: false });
                 }
-                self.trace(|| format!("gets {partitions:?}"));
-                self.open(&partitions).await?;
-                self.rewind();
+                self.trace(|| format!("gets {partitions:?}{}", if told { "" } else { ", untold" }));
+                if told {
+                    self.open(&partitions).await?;
+                    self.rewind();
+                }
             }
         }
         Ok(())
@@ -230,6 +243,7 @@ impl Consumer {
     }
 
     async fn open(&mut self, partitions: &[usize]) -> Result<(), Error> {
+        self.open.extend(partitions);
         let assigned =
             partitions.iter().map(|p| (*p as i32, TopicPartition::new(TOPIC, *p as i32))).collect();
         let actions = self.wait_for(Open::new(assigned)).await?;
@@ -277,7 +291,18 @@ impl Consumer {
         }
     }
 
-    fn encoded(&self) -> Result<Vec<Segment>, Error> {
+    /// The batch, but for records of partitions that the task was not told of: they come again.
+    fn told(&mut self, untold: &[usize]) -> Vec<(usize, Record)> {
+        let (others, told): (Vec<_>, Vec<_>) =
+            self.batch.iter().cloned().partition(|(partition, _)| untold.contains(partition));
+        let first: BTreeMap<_, _> =
+            others.into_iter().rev().map(|(partition, record)| (partition, record.offset)).collect();
+        self.left_out = first.keys().copied().collect();
+        self.rewinds.extend(first);
+        told
+    }
+
+    fn encoded(batch: &[(usize, Record)]) -> Result<Vec<Segment>, Error> {
         let text = |partition: usize, record: &Record| {
             let v = value(partition, record.offset);
             let to = record.route.value().map_or(String::new(), |to| format!(r#","to":"{to}""#));
@@ -288,8 +313,8 @@ impl Consumer {
                 _ => Some(format!(r#"{{"v":{v}{to}}}"#)),
             }
         };
-        let texts: Vec<_> = self.batch.iter().map(|(partition, record)| text(*partition, record)).collect();
-        let rows = self.batch.iter().zip(&texts).map(|((partition, record), text)| {
+        let texts: Vec<_> = batch.iter().map(|(partition, record)| text(*partition, record)).collect();
+        let rows = batch.iter().zip(&texts).map(|((partition, record), text)| {
             (*partition as i32, record.offset, text.as_ref().map(|text| text.as_bytes()))
         });
         let (meta, buffers) = encode_raw(rows);
@@ -297,7 +322,9 @@ impl Consumer {
     }
 
     async fn put(&mut self) -> Result<(), Error> {
-        let segments = self.encoded()?;
+        let untold: Vec<usize> = self.positions.keys().filter(|p| !self.open.contains(p)).copied().collect();
+        let batch = self.told(&untold);
+        let segments = Self::encoded(&batch)?;
         match self.wait_for(Put::new(&segments)).await {
             Err(error) if error.code.class() == Class::Retriable => {
                 self.next_call = self.sim.now() + 200;
@@ -307,8 +334,11 @@ impl Consumer {
             Ok((actions, bad)) => {
                 self.unreported = true;
                 self.carry_out(actions);
-                self.report(bad).await?;
+                self.report(&batch, bad).await?;
                 self.unreported = false;
+                if !untold.is_empty() {
+                    self.open(&untold).await?;
+                }
             }
         }
         self.batch.clear();
@@ -316,13 +346,13 @@ impl Consumer {
         Ok(())
     }
 
-    async fn report(&mut self, bad: Vec<BadRow>) -> Result<(), Error> {
+    async fn report(&mut self, batch: &[(usize, Record)], bad: Vec<BadRow>) -> Result<(), Error> {
         for row in bad {
             self.sim.sleep_ms(self.sim.between(1, 50)).await;
             if self.cluster.goes_wrong(20) {
                 return Err(Error::new(Code::RecordType, "the report of a bad record failed"));
             }
-            if let Some((partition, record)) = self.batch.get(row.seq as usize) {
+            if let Some((partition, record)) = batch.get(row.seq as usize) {
                 self.kafka.report(*partition, record.offset);
             }
         }
@@ -336,6 +366,7 @@ impl Consumer {
         if !self.unreported {
             let asked: Vec<(i32, Offset)> = partitions
                 .iter()
+                .filter(|partition| !self.left_out.contains(partition))
                 .filter_map(|partition| Some((*partition as i32, *self.current.get(partition)?)))
                 .collect();
             let offsets = self.task.pre_commit(&asked);
@@ -386,6 +417,7 @@ impl Consumer {
         }
         for partition in partitions {
             self.last_committed.remove(partition);
+            self.open.remove(partition);
             for map in [&mut self.positions, &mut self.current, &mut self.rewinds, &mut self.batch_ends] {
                 map.remove(partition);
             }

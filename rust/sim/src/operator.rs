@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_delta::Hub;
+use sluice_delta::budget::Budget;
 use sluice_delta::store::Claim;
 
 use crate::connect::{self, Cluster, Stop};
@@ -67,7 +68,8 @@ impl Operator {
         let process = self.last_process;
         let storage = self.storage.clone();
         let stores = Box::new(move |uri: &str, _: &_| storage.table(process, uri));
-        let hub = Hub::with_stores(self.sim().world(process), 2, stores);
+        let budget = self.cluster.plan.memory.map_or_else(Budget::unlimited, Budget::new);
+        let hub = Hub::with_stores(self.sim().world(process), 2, budget, stores);
         Worker { process, hub, tasks: BTreeMap::new() }
     }
 
@@ -178,9 +180,9 @@ impl Operator {
         }
         let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
         let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
-        self.cluster.oracle.altering(partition);
         // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
         loop {
+            self.cluster.oracle.altering(partition);
             sim.sleep_ms(500).await;
             if !kafka.is_empty() {
                 continue;

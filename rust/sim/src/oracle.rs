@@ -51,6 +51,8 @@ struct State {
     altering: Option<usize>,
     /// By partition: where a user wants it to be read from, 0 where none has said.
     asked_from: BTreeMap<usize, Offset>,
+    /// Tables that were not there when the user asked.
+    absent: BTreeSet<String>,
 }
 
 #[derive(Clone)]
@@ -242,14 +244,16 @@ impl Oracle {
                     ));
                 }
                 Some((_, first)) => *first,
-                None if !table.reset.contains(&partition)
-                    && self.kafka.records(partition, 0, from).iter().any(|record| record.is_of(name)) =>
-                {
-                    return Err(format!(
-                        "I1: the first interval of partition {partition} starts at {from}, behind rows"
-                    ));
-                }
-                None => from,
+                None => match table.reset.get(&partition).unwrap_or(&Some(0)) {
+                    Some(begin)
+                        if self.kafka.records(partition, *begin, from).iter().any(|r| r.is_of(name)) =>
+                    {
+                        return Err(format!(
+                            "I1: the first interval of partition {partition} starts at {from}, behind rows from {begin} on"
+                        ));
+                    }
+                    _ => from,
+                },
             };
             if to < from || to > self.kafka.end(partition) {
                 return Err(format!("I1: an interval of partition {partition} from {from} to {to}"));
@@ -327,13 +331,16 @@ impl Oracle {
         state.absent = absent.map(|(name, _)| name.clone()).collect();
     }
 
-    /// A user has altered the offset: a table that does not exist yet goes by the group's.
+    /// It is altered, and the group with it. A table that was not there, and holds none, goes by the group's.
     pub fn altered(&self, partition: usize, to: Option<Offset>) {
         let mut state = self.state();
         state.altering = None;
         state.asked_from.insert(partition, to.unwrap_or(0));
-        for table in state.tables.values_mut().filter(|table| table.versions.is_empty()) {
-            table.reset.insert(partition);
+        for name in std::mem::take(&mut state.absent) {
+            let table = state.tables.get_mut(&name);
+            if let Some(table) = table.filter(|table| !table.held.contains_key(&partition)) {
+                table.reset.insert(partition, to);
+            }
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Plan {
     pub grows: bool,
     pub another_writer: bool,
     pub alters: bool,
+    /// What the rows of a process may hold in memory, in bytes.
+    pub memory: Option<usize>,
     /// How long the tables keep an offset that is not set again.
     pub retention: Option<Millis>,
     /// Records name their tables.
@@ -85,6 +87,7 @@ impl Plan {
             retention: forgets.then(|| sim.between(15_000, 40_000)),
             routed,
             reports_unrouted: sim.chance(500),
+            memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
         }
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, UploadBudget, Uploads};
+use sluice_delta::budget::Budget;
+use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, Uploads};
 use url::Url;
 
 use crate::entries::LockTable;
@@ -38,7 +39,7 @@ impl Storage {
                 root,
             })),
         };
-        let uploads = Uploads { objects, world, part_bytes: 64 << 20, budget: UploadBudget::default() };
+        let uploads = Uploads { objects, world, part_bytes: 64 << 20, budget: Budget::unlimited() };
         Ok(Arc::new(CloudStore::new(url, uploads, lock)?))
     }
 }

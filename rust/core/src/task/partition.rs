@@ -437,6 +437,9 @@ mod tests {
         p.give(12);
         assert_eq!(p.admit(10), Admission::Redelivered, "Connect may not have committed 12");
         p.give(12);
+        assert_eq!(p.admit(10), Admission::Redelivered, "it went back, so it had not");
+        p.give(12);
+        p.give(12);
         assert_eq!(p.admit(10), Admission::BelowTable(12));
     }
 

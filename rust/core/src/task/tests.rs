@@ -402,10 +402,10 @@ fn a_refused_batch_hides_that_connect_has_gone_back() {
     assert_eq!(rig.task.pre_commit(&[(0, 3)]), [(0, 3)]);
     rig.put(0, 3..5);
     rig.settle();
-    rig.world.borrow_mut().backlog = BACKLOG_REFUSE + 1;
+    rig.world.borrow_mut().memory = Memory::Spent;
     assert_eq!(rig.put_values(&[(0, 5, Some(r#"{"v":5}"#))]).unwrap_err().code, Code::Busy);
     assert_eq!(rig.task.pre_commit(&[(0, 5)]), [(0, 5)], "it throws, and Connect goes back to 3");
-    rig.world.borrow_mut().backlog = 0;
+    rig.world.borrow_mut().memory = Memory::Enough;
     rig.put(0, 5..6);
     assert_eq!(rig.task.pre_commit(&[(0, 6)]), [(0, 5)]);
     rig.put(0, 3..6);

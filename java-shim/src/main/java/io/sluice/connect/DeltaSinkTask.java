@@ -39,6 +39,7 @@ public final class DeltaSinkTask extends SinkTask {
   private final AtomicLong handle = new AtomicLong(); // 0: not started, or stopped
   private final Partitions partitions = new Partitions();
   private final Set<TopicPartition> open = new HashSet<>();
+  private final Set<TopicPartition> leftOut = new HashSet<>(); // whose records were left out of the last batch: consumed, as Connect sees it
   private NativeCalls calls;
   private Origin origin;
   private SegmentEncoder encoder;
@@ -85,6 +86,7 @@ public final class DeltaSinkTask extends SinkTask {
 
   @Override
   public void put(Collection<SinkRecord> batch) {
+    leftOut.clear(); // Connect has gone back
     Set<TopicPartition> untold = untold();
     Collection<SinkRecord> records = untold.isEmpty() ? batch : without(untold, batch);
     encoder.encode(records);
@@ -154,13 +156,12 @@ public final class DeltaSinkTask extends SinkTask {
 
   /** The batch without their records, which come again: the core says where from once it has opened them. */
   private Collection<SinkRecord> without(Set<TopicPartition> untold, Collection<SinkRecord> batch) {
-    Set<TopicPartition> rewound = new HashSet<>();
     List<SinkRecord> others = new ArrayList<>(batch.size());
     for (SinkRecord record : batch) {
       TopicPartition place = new TopicPartition(origin.topic(record), origin.partition(record));
       if (!untold.contains(place)) {
         others.add(record);
-      } else if (rewound.add(place)) {
+      } else if (leftOut.add(place)) {
         context.offset(place, origin.offset(record));
       }
     }
@@ -176,7 +177,7 @@ public final class DeltaSinkTask extends SinkTask {
     int count = 0;
     for (Map.Entry<TopicPartition, OffsetAndMetadata> position : positions.entrySet()) {
       int id = partitions.id(position.getKey());
-      if (id != Partitions.UNKNOWN) {
+      if (id != Partitions.UNKNOWN && !leftOut.contains(position.getKey())) {
         ids[count] = id;
         next[count++] = position.getValue().offset();
       }

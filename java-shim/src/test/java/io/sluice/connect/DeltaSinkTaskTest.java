@@ -370,6 +370,8 @@ class DeltaSinkTaskTest {
     assertEquals(7, ((long[]) core.buffers[2])[0]);
     assertEquals(List.of("start", "open", "put", "put", "open"), core.calls);
     assertEquals(List.of("a-1@5", "a-1@4"), context.rewinds, "the table's offset comes last and counts");
+    task.preCommit(Map.of(A0, new OffsetAndMetadata(8), A1, new OffsetAndMetadata(7)));
+    assertEquals("preCommit [0] [8]", core.calls.remove(core.calls.size() - 1), "I2: Connect has not gone back yet");
     task.put(List.of(record(A1, 4, "z"), record(A1, 5, "a")));
     assertEquals(List.of("start", "open", "put", "put", "open", "put"), core.calls);
     assertEquals(2, core.meta[3], "rows");
