@@ -27,6 +27,8 @@ pub struct Cluster {
     pub plan: Arc<Plan>,
     /// Nothing goes wrong any more.
     pub calm: AtomicBool,
+    /// The settings tell of the predecessor.
+    pub tells: AtomicBool,
     pub counts: Counts,
 }
 
@@ -73,7 +75,13 @@ pub async fn run(cluster: Arc<Cluster>, process: ProcessId, hub: Arc<Hub>, numbe
         let Err(error) = ended else { continue };
         cluster.counts.failures.fetch_add(1, Ordering::Relaxed);
         sim.trace(|| format!("process {process} task {number} fails: {error}"));
-        if !matches!(error.code, Code::StoreIo | Code::RecordType | Code::OffsetsReset) {
+        let is_expected = match error.code {
+            Code::StoreIo | Code::RecordType | Code::OffsetsReset => true,
+            Code::PredecessorRuns => cluster.plan.still_runs,
+            Code::OffsetsOfAnother => cluster.plan.told_late || cluster.plan.still_runs,
+            _ => false,
+        };
+        if !is_expected {
             sim.fail(format!("task {number} fails: {error}"));
         }
         sim.sleep_ms(sim.between(100, 10_000)).await;
@@ -132,7 +140,7 @@ struct Consumer {
 impl Consumer {
     fn start(cluster: Arc<Cluster>, process: ProcessId, hub: &Arc<Hub>, number: usize) -> Consumer {
         let (sim, kafka) = (cluster.sim.clone(), cluster.kafka.clone());
-        let settings = cluster.plan.settings(number);
+        let settings = cluster.plan.settings(number, cluster.tells.load(Ordering::Relaxed));
         let tables = hub.tables_for(&settings);
         let task = Task::new(settings, true, tables);
         let next_commit = sim.now() + sim.between(0, OFFSET_FLUSH);

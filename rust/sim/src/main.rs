@@ -14,6 +14,7 @@ mod objects;
 mod operator;
 mod oracle;
 mod plan;
+mod predecessor;
 mod routes;
 mod scenario;
 mod storage;

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use sluice_core::offsets::{Alteration, TopicPartition};
 use sluice_delta::Hub;
 use sluice_delta::budget::Budget;
-use sluice_delta::store::Claim;
 
 use crate::connect::{self, Cluster, Stop};
 use crate::machine::{OUTSIDE, ProcessId, Sim};
 use crate::plan::TOPIC;
+use crate::predecessor::{Job, Predecessor};
 use crate::storage::Storage;
 use crate::writer::{self, Change, Writer};
 
@@ -37,8 +37,12 @@ impl Operator {
 
     /// Starts the cluster.
     pub async fn start(&mut self) {
-        if let Some(retention) = self.cluster.plan.retention {
-            self.create_tables(&format!("interval {retention} milliseconds")).await;
+        let plan = self.cluster.plan.clone();
+        if plan.retention.is_some() || plan.predecessor.is_some() {
+            self.create_tables().await;
+        }
+        if let Some(predecessor) = plan.predecessor {
+            self.follow(predecessor).await;
         }
         for _ in 0..self.cluster.plan.workers {
             let worker = self.new_worker();
@@ -52,6 +56,7 @@ impl Operator {
         self.sim().trace(|| "nothing goes wrong any more".into());
         self.cluster.calm.store(true, Ordering::Relaxed);
         self.storage.net.calm();
+        self.tell();
         self.start_missing();
     }
 
@@ -167,6 +172,7 @@ impl Operator {
                 }
             }
             8 if self.cluster.plan.alters => self.alter().await,
+            8 => self.tell(),
             _ if self.cluster.plan.another_writer => self.another_writer(),
             _ => {}
         }
@@ -209,18 +215,43 @@ impl Operator {
         self.start_missing();
     }
 
-    /// Another writer creates them, so that they forget offsets: Sluice does not.
-    async fn create_tables(&self, retention: &str) {
+    fn writer(&self, process: ProcessId, table: &str) -> Option<Writer> {
+        let store = self.storage.table(process, &format!("s3://bucket/{table}")).ok()?;
+        let (sim, oracle) = (self.sim().clone(), self.cluster.oracle.clone());
+        Some(Writer { sim, oracle, store, table: table.to_owned(), first_value: -1 })
+    }
+
+    /// By another writer: the connector would not make them forget offsets.
+    async fn create_tables(&self) {
         for table in &self.cluster.plan.tables {
-            let Ok(store) = self.storage.table(OUTSIDE, &format!("s3://bucket/{table}")) else { return };
-            let (oracle, table, commit) =
-                (self.cluster.oracle.clone(), table.clone(), writer::creation(retention));
-            let creating = self.sim().world(OUTSIDE).blocking(move || {
-                if matches!(store.claim(0, &commit), Ok(Claim::Won)) {
-                    oracle.won(&table, 0, commit);
-                }
-            });
-            creating.await;
+            let Some(writer) = self.writer(OUTSIDE, table) else { return };
+            let creation = writer::creation(self.cluster.plan.retention);
+            self.sim().world(OUTSIDE).blocking(move || writer.claim(0, &creation)).await;
+        }
+    }
+
+    /// The predecessor fills the tables, and stops, or should have.
+    async fn follow(&self, predecessor: Predecessor) {
+        let sim = self.sim();
+        for table in &self.cluster.plan.tables {
+            let Some(writer) = self.writer(OUTSIDE, table) else { return };
+            let (kafka, next) = (self.cluster.kafka.clone(), BTreeMap::new());
+            let job = Job { of: predecessor, kafka, writer, next, commits: 0 };
+            let Some(job) = work(self.cluster.clone(), job, sim.between(1, 3)).await else { return };
+            if self.cluster.plan.still_runs {
+                let works_on = work(self.cluster.clone(), job, sim.between(1, 10));
+                sim.spawn(OUTSIDE, async move { drop(works_on.await) });
+            }
+        }
+    }
+
+    /// The user gives the connector the setting that it asked for: its tasks start again.
+    fn tell(&mut self) {
+        if !self.cluster.tells.swap(true, Ordering::Relaxed) {
+            self.sim().trace(|| "the settings tell of the predecessor".into());
+            self.stop();
+            self.workers.iter_mut().for_each(|worker| worker.tasks.clear());
+            self.start_missing();
         }
     }
 
@@ -231,7 +262,7 @@ impl Operator {
         let (process, number) = (self.last_process, self.changes);
         let table =
             self.cluster.plan.tables[sim.draw(self.cluster.plan.tables.len() as u64) as usize].clone();
-        let Ok(store) = self.storage.table(process, &format!("s3://bucket/{table}")) else { return };
+        let Some(mut writer) = self.writer(process, &table) else { return };
         let mostly_checkpoints = self.cluster.plan.retention.is_some();
         let change = match sim.draw(if mostly_checkpoints { 10 } else { 5 }) {
             0 => Change::Append,
@@ -240,8 +271,6 @@ impl Operator {
             3 => Change::AddColumn,
             _ => return self.cluster.oracle.checkpoint(&table),
         };
-        let mut writer =
-            Writer { sim: sim.clone(), oracle: self.cluster.oracle.clone(), store, table, first_value: -1 };
         let world = sim.world(process);
         let work = world.blocking(move || writer.change(change, number));
         sim.spawn(process, async move {
@@ -250,10 +279,27 @@ impl Operator {
     }
 }
 
+/// A predecessor at work, for so many commits. Nobody runs it for ever.
+async fn work(cluster: Arc<Cluster>, mut job: Job, commits: u64) -> Option<Job> {
+    let sim = &cluster.sim;
+    for _ in 0..commits {
+        sim.sleep_ms(sim.between(200, 4_000)).await;
+        if cluster.calm.load(Ordering::Relaxed) {
+            break;
+        }
+        let working = sim.world(OUTSIDE).blocking(move || {
+            job.write();
+            job
+        });
+        job = working.await?;
+    }
+    Some(job)
+}
+
 /// Blocks, as Connect's REST thread does.
 fn alter(cluster: &Cluster, hub: &Hub, partition: usize, to: Option<i64>, altered: &Stop) {
     let alteration = Alteration { partition: TopicPartition::new(TOPIC, partition as i32), to };
-    let settings = cluster.plan.settings(0);
+    let settings = cluster.plan.settings(0, true);
     let tables = sluice_core::alter::plan(&settings, &BTreeMap::new(), vec![alteration]);
     let done = match tables {
         Ok(tables) => hub.alter(&settings, tables),

@@ -34,6 +34,8 @@ struct Table {
     /// Partitions that a user has reset, or moved before there was a table: where the next interval starts is the group's to
     /// say, which was moved to this offset.
     reset: BTreeMap<usize, Option<Offset>>,
+    /// By partition: the version of the predecessor's `txn`.
+    before: BTreeMap<usize, i64>,
     rows: HashSet<i64>,
     referenced: HashSet<String>,
     live: BTreeMap<String, Vec<i64>>,
@@ -184,8 +186,7 @@ impl Oracle {
         }
         match origin {
             Some(origin) => self.ours(name, table, &origin, txns, rows),
-            None if txns.is_empty() => Ok(()),
-            None => Err(format!("I4: offsets without an interval: {txns:?}")),
+            None => self.of_predecessor(table, txns, &rows),
         }
     }
 
@@ -202,6 +203,31 @@ impl Oracle {
             values.extend_from_slice(batch.column(0).as_primitive::<Int64Type>().values());
         }
         Ok(values)
+    }
+
+    /// Rows that it writes when the connector has begun are not asked for, nor refused: it should not run.
+    fn of_predecessor(
+        &self,
+        table: &mut Table,
+        mut txns: HashMap<String, Option<i64>>,
+        rows: &[i64],
+    ) -> Checked<()> {
+        for partition in 0..self.kafka.partitions() {
+            let Some(before) = self.plan.predecessor else { break };
+            let Some(version) = txns.remove(&before.app_id(partition)).flatten() else { continue };
+            table.before.insert(partition, version);
+            if !table.held.contains_key(&partition) {
+                let of_partition = value(partition, 0)..value(partition + 1, 0);
+                table.rows.extend(rows.iter().filter(|row| of_partition.contains(row)));
+                // What became of its bad records is its own affair.
+                let passed = self.kafka.records(partition, 0, before.next(version));
+                passed.iter().for_each(|record| self.kafka.report(partition, record.offset));
+            }
+        }
+        match txns.is_empty() {
+            true => Ok(()),
+            false => Err(format!("I4: offsets without an interval: {txns:?}")),
+        }
     }
 
     fn ours(
@@ -244,6 +270,21 @@ impl Oracle {
                     ));
                 }
                 Some((_, first)) => *first,
+                None if let Some((before, version)) =
+                    self.plan.predecessor.zip(table.before.get(&partition)) =>
+                {
+                    let taken_over = &interval["takenOver"];
+                    let said = (taken_over["appId"].as_str(), taken_over["version"].as_i64());
+                    if from != before.next(*version)
+                        || said != (Some(&before.app_id(partition)), Some(*version))
+                    {
+                        return Err(format!(
+                            "I4: partition {partition} is taken over at version {version}, and its first interval starts \
+                             at {from}, from {taken_over}"
+                        ));
+                    }
+                    0
+                }
                 None => match table.reset.get(&partition).unwrap_or(&Some(0)) {
                     Some(begin)
                         if self.kafka.records(partition, *begin, from).iter().any(|r| r.is_of(name)) =>
@@ -308,7 +349,13 @@ impl Oracle {
             let held = table.held.get(&partition).map(|(held, _)| *held);
             let ahead = match held {
                 Some(held) if !self.plan.routed => offset > held,
-                held => passed.iter().any(|r| r.is_row_of(name) && held.is_none_or(|held| r.offset >= held)),
+                held => passed.iter().any(|record| {
+                    let is_there = match held {
+                        Some(held) => record.offset < held,
+                        None => table.rows.contains(&value(partition, record.offset)),
+                    };
+                    record.is_row_of(name) && !is_there
+                }),
             };
             if ahead {
                 self.sim.fail(format!(

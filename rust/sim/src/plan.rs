@@ -7,6 +7,7 @@ use sluice_core::settings::{Settings, as_one_error};
 use crate::kafka::{Kind, Protocol, Record};
 use crate::machine::{Millis, Sim};
 use crate::net::Odds;
+use crate::predecessor::{BEFORE, Predecessor};
 use crate::routes::{self, Route};
 
 pub const CONNECTOR: &str = "sim";
@@ -34,6 +35,12 @@ pub struct Plan {
     pub memory: Option<usize>,
     /// How long the tables keep an offset that is not set again.
     pub retention: Option<Millis>,
+    /// Who wrote the tables before.
+    pub predecessor: Option<Predecessor>,
+    /// The predecessor goes on for a while, which it should not.
+    pub still_runs: bool,
+    /// The user tells of it only after the connector has refused to start over.
+    pub told_late: bool,
     /// Records name their tables.
     pub routed: bool,
     /// Records that no route matches are reported, and not passed over.
@@ -55,6 +62,10 @@ impl Plan {
         };
         let routed = sim.chance(250);
         let forgets = !routed && sim.chance(200);
+        let predecessor = match !routed && !forgets {
+            true => sim.one_of([(150, Predecessor::KafkaDeltaIngest), (150, Predecessor::Connector)]),
+            false => None,
+        };
         Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
@@ -79,19 +90,23 @@ impl Plan {
             retry_timeout: sim.between(5_000, 120_000),
             grows: sim.chance(200),
             another_writer: forgets || sim.chance(400),
-            alters: sim.chance(300),
+            alters: predecessor.is_none() && sim.chance(300),
             tombstones: rarely(100),
             bad: rarely(100),
             filtered: rarely(200),
             gaps: rarely(200),
             retention: forgets.then(|| sim.between(15_000, 40_000)),
+            predecessor,
+            still_runs: predecessor.is_some() && sim.chance(400),
+            told_late: predecessor == Some(Predecessor::Connector) && sim.chance(500),
             routed,
             reports_unrouted: sim.chance(500),
             memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
         }
     }
 
-    pub fn settings(&self, task: usize) -> Settings {
+    /// Of a task, and whether they tell of the predecessor.
+    pub fn settings(&self, task: usize, tells: bool) -> Settings {
         let names: Vec<&str> = self.tables.iter().filter_map(|table| table.rsplit('/').next()).collect();
         let mut map: BTreeMap<String, String> = [
             ("name", CONNECTOR.to_owned()),
@@ -112,6 +127,9 @@ impl Plan {
             set("delta.route.unmatched", if self.reports_unrouted { "dlq" } else { "skip" });
         } else {
             set("delta.topic2table.map", &format!("{TOPIC}={}", names.join(",")));
+        }
+        if let Some(predecessor) = self.predecessor.filter(|_| tells) {
+            set(predecessor.setting(), BEFORE);
         }
         if self.grows {
             set("delta.schema.evolution", "add");

@@ -106,6 +106,7 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         sim: sim.clone(),
         kafka,
         oracle: oracle.clone(),
+        tells: (!plan.told_late).into(),
         plan,
         calm: false.into(),
         counts: Counts::default(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sluice_core::{Code, Error, Result};
 use sluice_delta::store::{Claim, Store};
 
-use crate::machine::Sim;
+use crate::machine::{Millis, Sim};
 use crate::oracle::{Oracle, View};
 use crate::plan::SCHEMA;
 
@@ -38,18 +38,21 @@ impl Writer {
             let Some(view) = self.oracle.view(&self.table) else { return };
             let version = view.version + 1;
             let Ok(Some(actions)) = self.actions(change, number, view) else { return };
-            let mut text = Vec::new();
-            for action in actions {
-                text.extend(format!("{action}\n").into_bytes());
-            }
             self.sim
                 .trace(|| format!("another writer wants version {version} of {} for {change:?}", self.table));
-            match self.store.claim(version, &text) {
-                Ok(Claim::Won) => return self.oracle.won(&self.table, version, text),
-                Ok(Claim::Taken) => {}
-                Err(_) => return,
+            if !matches!(self.claim(version, &actions), Ok(Claim::Taken)) {
+                return;
             }
         }
+    }
+
+    pub fn claim(&self, version: u64, actions: &[Value]) -> Result<Claim> {
+        let commit = actions.iter().map(|action| format!("{action}\n")).collect::<String>().into_bytes();
+        let claimed = self.store.claim(version, &commit)?;
+        if claimed == Claim::Won {
+            self.oracle.won(&self.table, version, commit);
+        }
+        Ok(claimed)
     }
 
     fn actions(&mut self, change: Change, number: u64, view: View) -> Result<Option<Vec<Value>>> {
@@ -93,7 +96,7 @@ impl Writer {
         })
     }
 
-    fn add(&self, name: &str, values: &[i64], data_change: bool) -> Result<Value> {
+    pub fn add(&self, name: &str, values: &[i64], data_change: bool) -> Result<Value> {
         let column: ArrayRef = Arc::new(values.iter().copied().collect::<Int64Array>());
         let broken = |e: &dyn std::fmt::Display| Error::new(Code::NativePanic, e.to_string());
         let rows = RecordBatch::try_from_iter([("v", column)]).map_err(|e| broken(&e))?;
@@ -109,15 +112,17 @@ impl Writer {
 }
 
 /// The first commit of a table that keeps offsets for so long.
-pub fn creation(retention: &str) -> Vec<u8> {
-    let configuration = json!({"delta.setTransactionRetentionDuration": retention});
-    let actions = [
+pub fn creation(retention: Option<Millis>) -> Vec<Value> {
+    let configuration = match retention {
+        Some(ms) => json!({"delta.setTransactionRetentionDuration": format!("interval {ms} milliseconds")}),
+        None => json!({}),
+    };
+    vec![
         json!({"commitInfo": {"operation": "CREATE TABLE", "engineInfo": "another writer"}}),
         json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
         json!({"metaData": {"id": "created", "format": {"provider": "parquet", "options": {}}, "schemaString": SCHEMA,
             "partitionColumns": [], "configuration": configuration, "createdTime": 0}}),
-    ];
-    actions.map(|action| format!("{action}\n")).concat().into_bytes()
+    ]
 }
 
 fn remove(path: &str, data_change: bool) -> Value {
