@@ -209,7 +209,7 @@ impl<T: Tables> Task<T> {
     }
 
     /// Whether all that was taken is in the table, for the slots that are drained.
-    fn is_drained(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.failed.is_some()
             || (0..self.slots.len()).all(|index| {
                 !self.slots[index].drain || (self.slots[index].in_flight.is_none() && !self.has_open(index))

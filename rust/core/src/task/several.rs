@@ -304,7 +304,7 @@ fn a_batch_is_given_back_when_its_table_does_not_come() {
     let world: Rc<RefCell<World>> = Rc::default();
     let mut rig = Rig::new(&world, &[]);
     rig.open("t");
-    let (meta, buffers) = encode_raw([(0, 0, Some(&br#"{"v":0}"#[..]))].into_iter());
+    let (meta, buffers) = encode_raw([(0, 0, Some(&br#"{"v":0}"#[..]))]);
     let batch = read_batch(&meta, &mut &buffers[..], rig.task.registry(), Needs::default()).unwrap();
     let mut put = Put::new(&batch);
     assert!(put.step(&mut rig.task, 0).is_pending() && put.step(&mut rig.task, 999).is_pending());
