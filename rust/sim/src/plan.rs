@@ -69,7 +69,7 @@ impl Plan {
         Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
-            tables: if routed || sim.chance(350) {
+            tables: if routed || sim.chance(500) {
                 vec!["lake/a".into(), "lake/b".into()]
             } else {
                 vec!["lake/a".into()]
