@@ -15,6 +15,7 @@ mod flow;
 mod forgetting;
 mod gaps;
 mod kafka_delta_ingest;
+mod memory;
 mod mounts;
 mod offsets;
 mod operators;
