@@ -53,6 +53,7 @@ cargo xtask COMMAND
       --seeds N            how many (default 10000)
       --seed S             the first of them; alone, that one with its trace
       --mutants            plant bugs into a copy of the product: each has to be found within N seeds (default 1000)
+      --only TEXT          with --mutants: only those with TEXT in their name
   interop [PART...]        Spark, delta-rs and Delta Kernel beside Sluice; only the tests with such a part in their name
   interop s3-dynamodb      Spark and Sluice at the same time on one table on S3, under the DynamoDB lock
       --lock-jar FILE      delta-storage-s3-dynamodb, the jar of Spark's lock

@@ -27,16 +27,21 @@ pub struct Options {
     seeds: Option<u64>,
     seed: Option<u64>,
     mutants: bool,
+    /// A part of the names of those mutants that are run.
+    only: Option<String>,
 }
 
 impl Options {
     pub fn take(args: &mut Args) -> Result<Self> {
         let (seeds, seed) = (args.value("--seeds")?, args.value("--seed")?);
-        let mutants = args.flag("--mutants");
+        let (mutants, only) = (args.flag("--mutants"), args.value("--only")?);
         if mutants && seed.is_some() {
             return Err(Error::new("`--mutants` runs from the first seed on"));
         }
-        Ok(Options { seeds, seed, mutants })
+        if only.is_some() && !mutants {
+            return Err(Error::new("`--only` goes with `--mutants`"));
+        }
+        Ok(Options { seeds, seed, mutants, only })
     }
 }
 
@@ -50,7 +55,8 @@ pub struct Outcome {
 
 pub fn run(checkout: &Checkout, options: &Options) -> Result<ExitCode> {
     if options.mutants {
-        return mutants::run(checkout, options.seeds.unwrap_or(SEEDS_FOR_A_MUTANT));
+        let only = options.only.as_deref().unwrap_or_default();
+        return mutants::run(checkout, options.seeds.unwrap_or(SEEDS_FOR_A_MUTANT), only);
     }
     let program = build(checkout)?;
     let outcome = match (options.seeds, options.seed) {

@@ -118,6 +118,78 @@ const MUTANTS: &[Mutant] = &[
         wrong: "Some(committed)",
     },
     Mutant {
+        name: "what was asked of Connect while partitions were closed is dropped",
+        file: "rust/core/src/task/driver.rs",
+        right: "Some(_) => «task.still_drains(now)»,",
+        wrong: "task.tick(now).is_ok() && !task.is_drained()",
+    },
+    Mutant {
+        name: "Connect goes back while it has a batch that was refused",
+        file: "rust/core/src/task/mod.rs",
+        right: "let ready = self.partitions.iter_mut().filter(|_| «!self.refused»);",
+        wrong: "true",
+    },
+    Mutant {
+        name: "partitions that Connect takes back are kept",
+        file: "rust/core/src/task/driver.rs",
+        right: "«task.close(self.ids)»;",
+        wrong: "()",
+    },
+    Mutant {
+        name: "routed rows that no table has hold nothing back",
+        file: "rust/core/src/task/partition.rs",
+        right: "held_back.map_or(consumed, |offset| «offset.min(consumed)»)",
+        wrong: "offset.max(consumed)",
+    },
+    Mutant {
+        name: "routed rows that are up for commit hold nothing back",
+        file: "rust/core/src/task/partition.rs",
+        right: "«self.in_flight_from.or(self.cursor.first_open)»",
+        wrong: "self.cursor.first_open",
+    },
+    Mutant {
+        name: "a routed partition goes on to the newest of two rewinds",
+        file: "rust/core/src/task/partition.rs",
+        right: "self.rewind = «self.rewind.into_iter().chain(lost).chain(self.cursor.position).min()»;",
+        wrong: "lost",
+    },
+    Mutant {
+        name: "a routed partition's offset is returned before Connect has gone back",
+        file: "rust/core/src/task/partition.rs",
+        right: "let pending = self.rewind.is_some() || «self.cursor.rewinding_to.is_some()»;",
+        wrong: "false",
+    },
+    Mutant {
+        name: "a record goes to the last of its tables only",
+        file: "rust/core/src/task/batch.rs",
+        right: "for &slot in «tables.iter()» {",
+        wrong: "tables[tables.len().saturating_sub(1)..].iter()",
+    },
+    Mutant {
+        name: "idle offsets are not set again",
+        file: "rust/core/src/task/partition.rs",
+        right: "self.is_running() && self.committed.is_some() && «keep.is_some_and(due)»",
+        wrong: "keep.is_some_and(|_| false)",
+    },
+    Mutant {
+        name: "the offset of kafka-delta-ingest is taken for the next one to read",
+        file: "rust/core/src/offsets.rs",
+        right: "Counts::LastWritten => «version.saturating_add(1)»,",
+        wrong: "version",
+    },
+    Mutant {
+        name: "a predecessor that still runs is not noticed",
+        file: "rust/delta/src/commit.rs",
+        right: "if let Some(moved) = «held.filter(|_| held != predecessor.version)» {",
+        wrong: "held.filter(|_| false)",
+    },
+    Mutant {
+        name: "a connector starts over another one's rows",
+        file: "rust/delta/src/commit.rs",
+        right: "let others: Vec<_> = «held.iter().filter_map(same_partition).collect()»;",
+        wrong: "Vec::<String>::new()",
+    },
+    Mutant {
         name: "dropped rows are not read again",
         file: "rust/core/src/task/mod.rs",
         right: "self.partitions.iter_mut().flatten().for_each(|partition| «partition.reset(index)»);",
@@ -157,8 +229,12 @@ impl Mutant {
     }
 }
 
-/// Runs the simulation on each until it fails. All have to be found.
-pub fn run(checkout: &Checkout, seeds: u64) -> Result<ExitCode> {
+/// Runs the simulation on each that has `only` in its name, until it fails. All have to be found.
+pub fn run(checkout: &Checkout, seeds: u64, only: &str) -> Result<ExitCode> {
+    let chosen: Vec<_> = MUTANTS.iter().filter(|mutant| mutant.name.contains(only)).collect();
+    if chosen.is_empty() {
+        return Err(Error::new(format!("no planted bug has {only:?} in its name")));
+    }
     let copy = checkout.target().join("mutants");
     step::head("planting bugs", &format!("{} of them, in a copy of the product", MUTANTS.len()));
     empty(&copy)?;
@@ -199,7 +275,7 @@ pub fn run(checkout: &Checkout, seeds: u64) -> Result<ExitCode> {
     step::run("building it with the bugs", why, &build, &checkout.log("mutants-build"), step::cargo_lines)?;
 
     let mut missed = Vec::new();
-    for mutant in MUTANTS {
+    for mutant in &chosen {
         let mut command = checkout.command(target.join("release/sluice-sim"), &["1", &seeds.to_string()]);
         command.env("SLUICE_MUTANT", mutant.name);
         let found = Mutex::new(None);
@@ -223,8 +299,8 @@ pub fn run(checkout: &Checkout, seeds: u64) -> Result<ExitCode> {
     std::fs::remove_dir_all(&target).at(&target)?;
     println!(
         "    {} of {} found; the copy is in {}",
-        MUTANTS.len() - missed.len(),
-        MUTANTS.len(),
+        chosen.len() - missed.len(),
+        chosen.len(),
         shown(&copy)
     );
     Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
