@@ -44,6 +44,7 @@ fn a_store_that_stands_still_fills_the_memory_budget_and_no_more() {
             .set("delta.memory.budget.bytes", BUDGET)
             .set("delta.parquet.compression", "none")
             .set("delta.store.request.timeout.ms", 5_000)
+            .set("consumer.override.max.poll.records", 200)
             .set("consumer.override.fetch.max.bytes", 4 << 20)
             .set("consumer.override.max.partition.fetch.bytes", 4 << 20);
         connector.put(&config);
