@@ -187,7 +187,7 @@ fn tests_that_documents_name_exist() {
         code.matches('_').count() >= 3
             && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
-    let sources: String = files(".rs").into_iter().map(|(_, text)| text).collect();
+    let sources: String = [files(".rs"), files(".java")].concat().into_iter().map(|(_, text)| text).collect();
     let (mut wrong, mut checked) = (Vec::new(), 0);
     let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md"];
     for (path, text) in
@@ -195,7 +195,7 @@ fn tests_that_documents_name_exist() {
     {
         for test in inline_code(&text).filter(of_test) {
             checked += 1;
-            if !sources.contains(&format!("fn {test}(")) {
+            if !["fn", "void"].iter().any(|before| sources.contains(&format!("{before} {test}("))) {
                 wrong.push(format!("{}: {test}", path.display()));
             }
         }
