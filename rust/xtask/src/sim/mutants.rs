@@ -58,12 +58,6 @@ const MUTANTS: &[Mutant] = &[
         wrong: "self.feeds.iter().map(held).max()",
     },
     Mutant {
-        name: "one table takes Connect past what another needs",
-        file: "rust/core/src/task/partition.rs",
-        right: "target = target.min(«feed.cursor.position.or(first_seen)»);",
-        wrong: "if feed.cursor.first_open.is_some() { Some(i64::MAX) } else { feed.cursor.position.or(first_seen) }",
-    },
-    Mutant {
         name: "records that are delivered again are taken again",
         file: "rust/core/src/task/partition.rs",
         right: "pub fn wants(&self, offset: i64) -> bool {\n        «self.cursor.position.is_none_or(|position| offset >= position)»",
@@ -106,12 +100,6 @@ const MUTANTS: &[Mutant] = &[
         wrong: "PutMode::Overwrite.into()",
     },
     Mutant {
-        name: "listings do not finish the newest entry of the lock",
-        file: "rust/delta/src/store/settled.rs",
-        right: "«prefix.is_none_or(|prefix| log.prefix_matches(prefix) || prefix.prefix_matches(&log))»",
-        wrong: "prefix.is_none_or(|prefix| log.prefix_matches(prefix) && false)",
-    },
-    Mutant {
         name: "what Connect was given counts as committed by it",
         file: "rust/core/src/task/partition.rs",
         right: "self.floor = «self.given.or(self.floor)»;",
@@ -122,12 +110,6 @@ const MUTANTS: &[Mutant] = &[
         file: "rust/core/src/task/driver.rs",
         right: "Some(_) => «task.still_drains(now)»,",
         wrong: "task.tick(now).is_ok() && !task.is_drained()",
-    },
-    Mutant {
-        name: "Connect goes back while it has a batch that was refused",
-        file: "rust/core/src/task/mod.rs",
-        right: "let ready = self.partitions.iter_mut().filter(|_| «!self.refused»);",
-        wrong: "true",
     },
     Mutant {
         name: "partitions that Connect takes back are kept",
