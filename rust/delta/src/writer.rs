@@ -145,12 +145,12 @@ impl UnitWriter {
     /// Writes out the largest row group, and where that is not enough, finishes the file.
     fn bound_memory(&mut self) -> Result<()> {
         while self.held() > self.unit_bytes {
-            let largest = (0..self.open.len()).max_by_key(|file| self.open[*file].held);
-            let Some(file) = largest.map(|largest| &mut self.open[largest]) else { break };
+            let Some(largest) = (0..self.open.len()).max_by_key(|file| self.open[*file].held) else { break };
+            let file = &mut self.open[largest];
             if file.parquet.in_progress_rows() > 0 {
                 file.parquet.flush().map_err(|e| parquet_error(&file.name, e))?;
                 file.weigh();
-            } else if let Some(largest) = largest {
+            } else {
                 let file = self.open.remove(largest);
                 self.finish_file(file)?;
             }

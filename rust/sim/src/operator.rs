@@ -60,8 +60,11 @@ impl Operator {
         self.start_missing();
     }
 
+    /// Tells all tasks to stop.
     pub fn stop(&mut self) {
-        self.workers.iter().flat_map(|worker| worker.tasks.values()).for_each(Stop::now);
+        for worker in &mut self.workers {
+            std::mem::take(&mut worker.tasks).values().for_each(Stop::now);
+        }
     }
 
     fn sim(&self) -> &Sim {
@@ -181,9 +184,7 @@ impl Operator {
     /// A user stops the connector, alters the offset of a partition by Connect's REST interface, and resumes it.
     async fn alter(&mut self) {
         let (sim, kafka) = (self.sim().clone(), self.cluster.kafka.clone());
-        for worker in &mut self.workers {
-            std::mem::take(&mut worker.tasks).values().for_each(Stop::now);
-        }
+        self.stop();
         let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
         let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
         // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
@@ -250,7 +251,6 @@ impl Operator {
         if !self.cluster.tells.swap(true, Ordering::Relaxed) {
             self.sim().trace(|| "the settings tell of the predecessor".into());
             self.stop();
-            self.workers.iter_mut().for_each(|worker| worker.tasks.clear());
             self.start_missing();
         }
     }

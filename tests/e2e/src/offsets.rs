@@ -4,17 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use sluice_testkit::{State, TableLog, wait_for};
+use sluice_testkit::{State, wait_for};
 
 use crate::cluster::cluster;
 use crate::scenario::{PATIENCE, Scenario, altered};
-
-fn held(scenario: &Scenario, partition: u32) -> Option<i64> {
-    let mut log = TableLog::new(&scenario.table);
-    log.refresh().unwrap();
-    let name = &scenario.name;
-    log.transactions.get(&format!("sluice/{name}/{name}/{partition}")).copied()
-}
 
 #[test]
 fn a_group_that_loses_its_offsets_or_goes_back_or_ahead_changes_nothing() {
@@ -80,7 +73,7 @@ fn an_offset_goes_forward_back_and_is_reset_by_rest() {
     scenario.stop();
     scenario.send_ids(100..150);
     scenario.alter(Some(130));
-    assert_eq!(held(&scenario, 0), Some(130), "before Connect answers");
+    assert_eq!(scenario.held(0), Some(130), "before Connect answers");
     scenario.resume();
     scenario.reaches_the_end();
     scenario.holds_ids((0..100).chain(130..150));
@@ -93,7 +86,7 @@ fn an_offset_goes_forward_back_and_is_reset_by_rest() {
 
     scenario.stop();
     scenario.reset();
-    assert_eq!(held(&scenario, 0), Some(-1));
+    assert_eq!(scenario.held(0), Some(-1));
     let group = format!("connect-{}", scenario.name);
     assert!(cluster().broker.group_offsets(&group).unwrap().is_empty());
     scenario.resume();
@@ -183,11 +176,11 @@ fn a_worker_that_wakes_after_the_alteration_brings_nothing_in() {
     scenario.connect().stop(&scenario.name).unwrap();
     wait_for("the connector to stop, and the task of the worker that runs", PATIENCE, || {
         let group = scenario.connect().status(&scenario.name)?;
-        let held = [held(&scenario, 0), held(&scenario, 1)];
+        let held = [scenario.held(0), scenario.held(1)];
         Ok((group.connector == State::Stopped && held.contains(&Some(130))).then_some(()))
     })
     .unwrap();
-    let before: Vec<_> = (0..2).map(|partition| held(&scenario, partition).unwrap()).collect();
+    let before: Vec<_> = (0..2).map(|partition| scenario.held(partition).unwrap()).collect();
     for partition in 0..2 {
         altered(|| scenario.connect().alter_offset(&scenario.name, &scenario.name, partition, Some(90)));
     }

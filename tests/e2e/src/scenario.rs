@@ -199,6 +199,14 @@ impl Scenario {
         altered(|| self.connect.delete_offsets(&self.name));
     }
 
+    /// The `txn` version that the table has for a partition of the connector's topic.
+    pub fn held(&self, partition: u32) -> Option<i64> {
+        let mut log = TableLog::new(&self.table);
+        log.refresh().unwrap();
+        let name = &self.name;
+        log.transactions.get(&format!("sluice/{name}/{name}/{partition}")).copied()
+    }
+
     /// Waits until the table's offsets are the topic's ends.
     pub fn reaches_the_end(&self) {
         self.topic_reaches_the_end(&self.name, &self.table);

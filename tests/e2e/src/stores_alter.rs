@@ -1,6 +1,6 @@
 //! Offsets altered by Connect's REST interface in tables on an S3 server, also while the store or the library is not there.
 
-use sluice_testkit::{FaultProxy, TableLog};
+use sluice_testkit::FaultProxy;
 
 use crate::cluster::cluster;
 use crate::scenario::{Config, Scenario};
@@ -12,13 +12,6 @@ fn on_s3(name: &str, endpoint: &str) -> (Scenario, Config) {
     (scenario, config)
 }
 
-fn held(scenario: &Scenario) -> Option<i64> {
-    let mut log = TableLog::new(&scenario.table);
-    log.refresh().unwrap();
-    let name = &scenario.name;
-    log.transactions.get(&format!("sluice/{name}/{name}/0")).copied()
-}
-
 /// Forward, back, and reset; the task that goes on after each holds I1 and I4 (the audit at the end).
 fn goes_through_alterations(scenario: &Scenario, config: &Config) {
     scenario.send_ids(0..40);
@@ -27,7 +20,7 @@ fn goes_through_alterations(scenario: &Scenario, config: &Config) {
     scenario.stop();
     scenario.send_ids(40..50);
     scenario.alter(Some(45));
-    assert_eq!(held(scenario), Some(45), "before Connect answers");
+    assert_eq!(scenario.held(0), Some(45), "before Connect answers");
     scenario.resume();
     scenario.reaches_the_end();
     scenario.stop();
@@ -36,7 +29,7 @@ fn goes_through_alterations(scenario: &Scenario, config: &Config) {
     scenario.reaches_the_end();
     scenario.stop();
     scenario.reset();
-    assert_eq!(held(scenario), Some(-1));
+    assert_eq!(scenario.held(0), Some(-1));
     scenario.resume();
     scenario.reaches_the_end();
     scenario.audit_by_uri_is_clean(config);
@@ -80,7 +73,7 @@ fn an_alteration_that_cannot_be_made_is_answered_with_its_code_and_changes_nothi
         let name = &scenario.name;
         let error = scenario.connect().alter_offset(name, name, 0, Some(10)).unwrap_err().to_string();
         assert!(words.iter().all(|word| error.contains(word)), "{error}");
-        assert_eq!((held(scenario), group_offsets()), (Some(30), before.clone()), "{error}");
+        assert_eq!((scenario.held(0), group_offsets()), (Some(30), before.clone()), "{error}");
     };
 
     proxy.set_reachable(false);
@@ -99,7 +92,7 @@ fn an_alteration_that_cannot_be_made_is_answered_with_its_code_and_changes_nothi
     whole.wait_until_ready().unwrap();
     scenario.talk_to(whole.connect());
     scenario.alter(Some(10));
-    assert_eq!(held(&scenario), Some(10));
+    assert_eq!(scenario.held(0), Some(10));
     scenario.resume();
     scenario.reaches_the_end();
     scenario.holds_ids((0..30).chain(10..30));

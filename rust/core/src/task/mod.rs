@@ -264,10 +264,7 @@ impl<T: Tables> Task<T> {
             if open {
                 slot.open_since.get_or_insert(now);
             }
-            let release = slot.table.memory() != Memory::Enough;
-            if (open && (release || slot.is_due(now, &self.settings)))
-                || self.feeds(index).any(|f| f.expires(now, keep))
-            {
+            if (open && slot.is_due(now, &self.settings)) || self.feeds(index).any(|f| f.expires(now, keep)) {
                 self.cut(index, now);
             }
         }
@@ -422,7 +419,7 @@ impl<T: Tables> Task<T> {
             }
         }
         let pause = self.backlog() > BACKLOG_PAUSE
-            || self.slots.iter().any(|slot| slot.table.memory() != Memory::Enough)
+            || self.slots.iter().any(Slot::lacks_memory)
             || self.partitions.iter().flatten().any(|p| !p.is_running());
         let busy = pause || self.slots.iter().any(|slot| slot.in_flight.is_some());
         let open = (0..self.slots.len()).filter(|index| self.has_open(*index));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 
-use super::port::Table;
+use super::port::{Memory, Table};
 use super::rows::Rows;
 use crate::error::{Code, Error, Result};
 use crate::offsets::Interval;
@@ -111,8 +111,14 @@ impl<T: Table> Slot<T> {
         Some((self.open_since? / interval + 1) * interval)
     }
 
+    /// Rows have to get out of memory before more are taken.
+    pub fn lacks_memory(&self) -> bool {
+        self.table.memory() != Memory::Enough
+    }
+
     pub fn is_due(&self, now: u64, settings: &Settings) -> bool {
         self.drain
+            || self.lacks_memory()
             || self.open_bytes >= settings.commit_max_bytes
             || settings.commit_max_records.is_some_and(|max| self.open_records >= max.get())
             || self.due_at(settings).is_some_and(|due| now >= due)

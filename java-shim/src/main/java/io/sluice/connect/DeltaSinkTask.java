@@ -149,7 +149,11 @@ public final class DeltaSinkTask extends SinkTask {
    * paused or resumed) while it tells of new partitions tells again, and leaves those out.
    */
   private Set<TopicPartition> untold() {
-    Set<TopicPartition> untold = new HashSet<>(context.assignment());
+    Set<TopicPartition> assigned = context.assignment();
+    if (open.containsAll(assigned)) {
+      return Set.of();
+    }
+    Set<TopicPartition> untold = new HashSet<>(assigned);
     untold.removeAll(open);
     return untold;
   }
