@@ -1,6 +1,7 @@
 //! Moving offsets because a user wants it, by Connect's REST interface. docs/offsets.md has the rules.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use futures::future::{Either, join_all, select};
@@ -23,6 +24,8 @@ const OPERATION: &str = "ALTER OFFSETS";
 const PATIENCE: Duration = Duration::from_secs(45);
 /// How long the caller waits for all tables.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Tables that are asked for longer were not all seen at one time.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// What one table is to hold.
 #[derive(Debug, Clone)]
@@ -44,32 +47,12 @@ impl Hub {
     /// Makes the tables hold these offsets of a connector whose tasks are stopped, and waits until they do. Doing it again
     /// changes nothing more; after an error some tables may have been altered. Not for threads of the runtime: it blocks.
     pub fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
-        let connector = &settings.connector;
-        let ended = || {
-            Error::new(
-                Code::NativePanic,
-                "the table's background work ended; the worker's log has the reason",
-            )
-        };
-        let mut answers = Vec::new();
         let until = self.world().now() + DEADLINE;
-        for (uri, what) in tables {
-            let (requests, _) = self.requests(&uri, &settings.store)?;
-            let (reply, answer) = oneshot::channel();
-            // Nobody may wait for it any more.
-            let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
-            let what = What::Alter(Alter { connector: connector.clone(), what, until }, reply);
-            let patience = settings.store_retry_timeout.min(PATIENCE);
-            // A request that cannot be sent is dropped, and there is no answer.
-            let _ = requests.send(Request::Ask(Ask { spec: Spec::default(), patience, what }));
-            answers.push(async move {
-                let answer = answer.await;
-                drop(requests);
-                answer.unwrap_or_else(|_| Err(ended()))
-            });
-        }
-        match self.world().wait(select(join_all(answers), self.world().sleep(DEADLINE))) {
-            Either::Left((done, _)) => done.into_iter().collect(),
+        match self
+            .world()
+            .wait(select(pin!(self.altered(settings, &tables, until)), self.world().sleep(DEADLINE)))
+        {
+            Either::Left((done, _)) => done,
             Either::Right(_) => Err(Error::new(
                 Code::StoreIo,
                 format!(
@@ -79,22 +62,67 @@ impl Hub {
             )),
         }
     }
+
+    /// A task that was not stopped may move a table on while the next one is altered: so it asks all until none had to be.
+    async fn altered(
+        &self,
+        settings: &Settings,
+        tables: &BTreeMap<String, TableAlterations>,
+        until: Instant,
+    ) -> Result<()> {
+        loop {
+            let begun = self.world().now();
+            let asked: Result<Vec<_>> =
+                tables.iter().map(|(uri, what)| self.ask_to_alter(settings, uri, what, until)).collect();
+            let done: Result<Vec<_>> = join_all(asked?).await.into_iter().collect();
+            if !done?.contains(&true) && self.world().now() - begun < AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there was something to alter.
+    fn ask_to_alter(
+        &self,
+        settings: &Settings,
+        uri: &str,
+        what: &TableAlterations,
+        until: Instant,
+    ) -> Result<impl Future<Output = Result<bool>> + use<>> {
+        let (requests, _) = self.requests(uri, &settings.store)?;
+        let (reply, answer) = oneshot::channel();
+        // Nobody may wait for it any more.
+        let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
+        let alter = Alter { connector: settings.connector.clone(), what: what.clone(), until };
+        let patience = settings.store_retry_timeout.min(PATIENCE);
+        // A request that cannot be sent is dropped, and there is no answer.
+        let what = What::Alter(alter, reply);
+        let _ = requests.send(Request::Ask(Ask { spec: Spec::default(), patience, what }));
+        Ok(async move {
+            let answer = answer.await;
+            drop(requests);
+            answer.unwrap_or_else(|_| {
+                let why = "the table's background work ended; the worker's log has the reason";
+                Err(Error::new(Code::NativePanic, why))
+            })
+        })
+    }
 }
 
 impl TableState {
-    /// Makes the table hold the offsets; nothing where there is no table. Doing it again changes nothing more; after an
-    /// error it may have been done.
-    pub(crate) fn alter(&mut self, alter: &Alter) -> Result<()> {
+    /// Makes the table hold the offsets; nothing where there is no table. Whether there was something to alter. Doing it again
+    /// changes nothing more; after an error it may have been done.
+    pub(crate) fn alter(&mut self, alter: &Alter) -> Result<bool> {
         self.store.check()?;
         if !self.exists()? {
-            return Ok(());
+            return Ok(false);
         }
         let mut races = 0;
         loop {
             self.open()?;
             let Missing { alterations, txns } = self.missing(alter)?;
             if txns.is_empty() {
-                return Ok(());
+                return Ok(false);
             }
             if self.world.now() >= alter.until {
                 let message =
@@ -106,7 +134,7 @@ impl TableState {
             match self.claim(OPERATION, origin, &[], &txns) {
                 Attempt::Landed(version) => {
                     info!("commit {version} to {} alters offsets: {}", self.uri(), told.join(", "));
-                    return Ok(());
+                    return Ok(true);
                 }
                 Attempt::Lost => {
                     races += 1;

@@ -25,7 +25,8 @@ const GROUP_LINGER: Duration = Duration::from_millis(10);
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(60);
 
 pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
-pub(crate) type AlterReply = Box<dyn FnOnce(Result<()>) + Send>;
+/// Whether there was something to alter.
+pub(crate) type AlterReply = Box<dyn FnOnce(Result<bool>) + Send>;
 pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
 
 pub(crate) enum Request {
@@ -101,9 +102,9 @@ impl Waiting {
                     }
                 }
                 What::Alter(alter, _) => {
-                    state.alter(alter)?;
+                    let altered = state.alter(alter)?;
                     if let Some(Ask { what: What::Alter(_, reply), .. }) = self.asks.pop_front() {
-                        reply(Ok(()));
+                        reply(Ok(altered));
                     }
                 }
             }

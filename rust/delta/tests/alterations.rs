@@ -6,7 +6,9 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use common::outage::Part;
 use common::{Driver, Fault, Rig};
 use sluice_core::alter::TableAlterations;
 use sluice_core::offsets::{Alteration, TopicPartition};
@@ -100,6 +102,39 @@ fn a_reset_of_everything_leaves_other_connectors_alone() {
     for (app_id, there) in [("sluice/k/t/0", true), ("sluice/k/t/1", true), ("sluice/k2/t/0", false)] {
         let txn = format!(r#""appId":"{app_id}","version":-1"#);
         assert_eq!(commit.contains(&txn), there, "{commit}");
+    }
+}
+
+/// Simulation, seed 31600: it had passed rows of the table that was altered first, and the user was told that both are.
+#[test]
+fn a_table_that_a_task_moves_on_while_another_is_altered_is_altered_again() {
+    let (first, second) = (Rig::new(), Rig::new());
+    for rig in [&first, &second] {
+        drop(task_at_ten(rig, &[0]));
+    }
+    second.outages.begin(&[Part::Claim], Duration::from_secs(30));
+    let three = || vec![Alteration { partition: TopicPartition::new("t", 0), to: Some(3) }];
+    let tables = [&first, &second].map(|rig| (rig.store_uri().to_string(), TableAlterations::These(three())));
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            first.process_with(&[&second]).alter(&first.settings(&[]), BTreeMap::from(tables)).unwrap();
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !first.log().pop().unwrap().contains("alterations") {
+            assert!(Instant::now() < deadline, "the first table is not altered");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let mut running = first.task(&first.process(), &[]);
+        running.open(&[0]).unwrap();
+        running.put(0, 3..8).unwrap();
+        running.until_committed(0, 8).unwrap();
+        second.outages.end();
+        asked.join().unwrap();
+    });
+    for rig in [&first, &second] {
+        let mut next = rig.task(&rig.process(), &[]);
+        next.open(&[0]).unwrap();
+        assert_eq!(next.rewinds, [(0, 3)]);
     }
 }
 

@@ -88,6 +88,14 @@ fn app_id(partition: usize) -> String {
     TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR)
 }
 
+/// Of a commit that is ours, what it does to the offsets.
+fn of_origin(commit: &[u8]) -> String {
+    let mut actions =
+        commit.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let origin = actions.find_map(|action: Value| action.pointer("/commitInfo/sluice").cloned());
+    origin.map_or_else(String::new, |origin| format!(": {origin}"))
+}
+
 impl Table {
     /// A user has moved the offset: rows from there on are expected once more, those before it are not asked for.
     fn alter(&mut self, alteration: &Value, txns: &mut HashMap<String, Option<i64>>) -> Checked<()> {
@@ -147,7 +155,7 @@ impl Oracle {
         for (name, table) in &mut state.tables {
             while let Some(text) = self.version(name, table.versions.len() as u64) {
                 let version = table.versions.len();
-                self.sim.trace(|| format!("{name} has version {version}"));
+                self.sim.trace(|| format!("{name} has version {version}{}", of_origin(&text)));
                 self.sim.note(version as u64);
                 if let Err(broken) = self.commit(name, table, &text, altering) {
                     self.sim.fail(format!("{broken}, at version {version} of {name}"));

@@ -163,10 +163,17 @@ impl Rig {
 
     /// The tables of one worker process.
     pub fn process(&self) -> Arc<Hub> {
-        let (faults, outages) = (self.faults.clone(), self.outages.clone());
+        self.process_with(&[])
+    }
+
+    /// One that writes to the tables of others, too, each with its own faults.
+    pub fn process_with(&self, others: &[&Rig]) -> Arc<Hub> {
+        let rigs = [&[self], others].concat();
+        let rigs: Vec<_> =
+            rigs.iter().map(|rig| (rig.store_uri(), rig.faults.clone(), rig.outages.clone())).collect();
         let open = move |uri: &str, _: &StoreSettings| -> Result<Arc<dyn Store>> {
-            let inner = LocalStore::new(Url::parse(uri).unwrap())?;
-            Ok(Arc::new(FaultyStore { inner, faults: faults.clone(), outages: outages.clone() }))
+            let (uri, faults, outages) = rigs.iter().find(|(of, _, _)| of.as_str() == uri).unwrap().clone();
+            Ok(Arc::new(FaultyStore { inner: LocalStore::new(uri)?, faults, outages }))
         };
         Hub::with_stores(Tokio::world(self.runtime.handle().clone()), 2, self.budget.clone(), Box::new(open))
     }
