@@ -122,9 +122,15 @@ fn away(
     left
 }
 
-/// Tasks that have failed are started again, as an operator would; each failure is told.
+/// Tasks that have failed are started again, as an operator would; each failure is told. So is a connector that Connect stopped
+/// only after it had been resumed: a request that it did not answer in time is carried out late.
 fn mend(stage: &Stage, name: &str, turn: usize) {
     let Ok(status) = stage.ask(turn, |connect| connect.status(name)) else { return };
+    if matches!(status.connector, State::Paused | State::Stopped)
+        && stage.ask(turn, |connect| connect.resume(name)).is_ok()
+    {
+        stage.happened("connector found paused or stopped, resumed", name);
+    }
     for trace in &status.traces {
         // Connect itself fails tasks, such as those that are too many for a moment after `tasks.max` was changed.
         if trace.contains(OURS) {
