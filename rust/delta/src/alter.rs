@@ -9,7 +9,7 @@ use sluice_core::alter::TableAlterations;
 use sluice_core::error::{Code, Error, Result};
 use sluice_core::offsets::{Alteration, TopicPartition, offset_of};
 use sluice_core::settings::Settings;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use crate::commit::{Attempt, RACE_BACKOFF};
@@ -17,6 +17,7 @@ use crate::hub::Hub;
 use crate::log::{AlterationOrigin, Origin};
 use crate::serve::{AlterReply, Ask, Request, What};
 use crate::table::{Spec, TableState};
+use crate::world::World;
 
 const OPERATION: &str = "ALTER OFFSETS";
 
@@ -48,10 +49,15 @@ impl Hub {
     /// changes nothing more; after an error some tables may have been altered. Not for threads of the runtime: it blocks.
     pub fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
         let until = self.world().now() + DEADLINE;
-        match self
-            .world()
-            .wait(select(pin!(self.altered(settings, &tables, until)), self.world().sleep(DEADLINE)))
-        {
+        let table = |(uri, what): (String, _)| {
+            let (requests, _) = self.requests(&uri, &settings.store)?;
+            let patience = settings.store_retry_timeout.min(PATIENCE);
+            let alter = Alter { connector: settings.connector.clone(), what, until };
+            Ok(Asked { requests, patience, alter })
+        };
+        let tables: Vec<_> = tables.into_iter().map(table).collect::<Result<_>>()?;
+        let world = self.world();
+        match world.wait(select(pin!(altered(world, &tables)), world.sleep(DEADLINE))) {
             Either::Left((done, _)) => done,
             Either::Right(_) => Err(Error::new(
                 Code::StoreIo,
@@ -62,49 +68,39 @@ impl Hub {
             )),
         }
     }
+}
 
-    /// A task that was not stopped may move a table on while the next one is altered: so it asks all until none had to be.
-    async fn altered(
-        &self,
-        settings: &Settings,
-        tables: &BTreeMap<String, TableAlterations>,
-        until: Instant,
-    ) -> Result<()> {
-        loop {
-            let begun = self.world().now();
-            let asked: Result<Vec<_>> =
-                tables.iter().map(|(uri, what)| self.ask_to_alter(settings, uri, what, until)).collect();
-            let done: Result<Vec<_>> = join_all(asked?).await.into_iter().collect();
-            if !done?.contains(&true) && self.world().now() - begun < AT_ONCE {
-                return Ok(());
-            }
+/// A table, and what is asked of it.
+struct Asked {
+    requests: mpsc::UnboundedSender<Request>,
+    patience: Duration,
+    alter: Alter,
+}
+
+/// A task that was not stopped may move a table on while the next one is altered: so all are asked until none had to be.
+async fn altered(world: &dyn World, tables: &[Asked]) -> Result<()> {
+    loop {
+        let begun = world.now();
+        let done: Result<Vec<_>> = join_all(tables.iter().map(Asked::ask)).await.into_iter().collect();
+        if !done?.contains(&true) && world.now() - begun < AT_ONCE {
+            return Ok(());
         }
     }
+}
 
+impl Asked {
     /// Whether there was something to alter.
-    fn ask_to_alter(
-        &self,
-        settings: &Settings,
-        uri: &str,
-        what: &TableAlterations,
-        until: Instant,
-    ) -> Result<impl Future<Output = Result<bool>> + use<>> {
-        let (requests, _) = self.requests(uri, &settings.store)?;
+    async fn ask(&self) -> Result<bool> {
         let (reply, answer) = oneshot::channel();
         // Nobody may wait for it any more.
         let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
-        let alter = Alter { connector: settings.connector.clone(), what: what.clone(), until };
-        let patience = settings.store_retry_timeout.min(PATIENCE);
+        let what = What::Alter(self.alter.clone(), reply);
         // A request that cannot be sent is dropped, and there is no answer.
-        let what = What::Alter(alter, reply);
-        let _ = requests.send(Request::Ask(Ask { spec: Spec::default(), patience, what }));
-        Ok(async move {
-            let answer = answer.await;
-            drop(requests);
-            answer.unwrap_or_else(|_| {
-                let why = "the table's background work ended; the worker's log has the reason";
-                Err(Error::new(Code::NativePanic, why))
-            })
+        let _ =
+            self.requests.send(Request::Ask(Ask { spec: Spec::default(), patience: self.patience, what }));
+        answer.await.unwrap_or_else(|_| {
+            let why = "the table's background work ended; the worker's log has the reason";
+            Err(Error::new(Code::NativePanic, why))
         })
     }
 }

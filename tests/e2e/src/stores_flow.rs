@@ -27,7 +27,7 @@ fn an_uncontended_commit_to_s3_is_one_conditional_put_beside_one_put_for_each_fi
         }
         None
     });
-    let scenario = Scenario::new("s3", 1).on_s3();
+    let scenario = Scenario::new("s3-requests", 1).on_s3();
     let config = scenario.config().with_s3(&proxy.endpoint());
     scenario.put(&config);
     scenario.send(500);
