@@ -141,13 +141,13 @@ impl TableState {
         }
     }
 
-    fn missing(&mut self, alter: &Alter) -> Result<Missing> {
+    fn missing(&self, alter: &Alter) -> Result<Missing> {
         let connector = &alter.connector;
         let wanted = match &alter.what {
             TableAlterations::These(these) => these.clone(),
             TableAlterations::ResetAll => {
-                let all = self.all_held()?.into_keys();
-                let ours = all.filter_map(|app_id| TopicPartition::from_app_id(&app_id));
+                let all = self.current()?.held.keys();
+                let ours = all.filter_map(|app_id| TopicPartition::from_app_id(app_id));
                 let ours = ours.filter(|(of, _)| of == connector);
                 ours.map(|(_, partition)| Alteration { partition, to: None }).collect()
             }

@@ -1,7 +1,6 @@
 //! Committing staged units: the compare-and-swap on their offsets, and what to do when a claim is lost or its outcome
 //! unknown. The rules are in `docs/exactly-once.md`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -104,7 +103,7 @@ impl TableState {
     }
 
     /// The compare-and-swap: ends the units that do not start from what the table holds, or that no longer fit it.
-    fn refuse_stale(&mut self, group: &mut Group) -> Result<()> {
+    fn refuse_stale(&self, group: &mut Group) -> Result<()> {
         let mut failed = None;
         for submission in std::mem::take(&mut group.units) {
             match self.check(&submission.unit) {
@@ -120,9 +119,8 @@ impl TableState {
     }
 
     /// What becomes of the unit where it may not be committed.
-    fn check(&mut self, unit: &StagedUnit) -> Result<Option<Outcome>> {
+    fn check(&self, unit: &StagedUnit) -> Result<Option<Outcome>> {
         let fenced = |reason: String| Ok(Some(Outcome::Fenced { reason }));
-        let mut all_held = None;
         for interval in &unit.intervals {
             let held = self.held(&interval.app_id)?;
             // Who moves an offset sets it: one that is gone was not moved.
@@ -141,7 +139,7 @@ impl TableState {
                 ));
             }
             if interval.expected.is_none()
-                && let Some(error) = self.of_another(unit, interval, &mut all_held)?
+                && let Some(error) = self.of_another(unit, interval)?
             {
                 return Ok(Some(Outcome::Failed(error)));
             }
@@ -162,13 +160,7 @@ impl TableState {
     }
 
     /// Why the partition's first rows may not be committed: another connector has written them, as far as its offset says.
-    /// Reading `all_held` replays the log: once for a unit.
-    fn of_another(
-        &self,
-        unit: &StagedUnit,
-        interval: &Interval,
-        all_held: &mut Option<BTreeMap<String, i64>>,
-    ) -> Result<Option<Error>> {
+    fn of_another(&self, unit: &StagedUnit, interval: &Interval) -> Result<Option<Error>> {
         let taken_over = interval.taken_over.as_ref().is_some_and(|predecessor| predecessor.next.is_some());
         if taken_over || unit.other_connectors == OtherConnectors::Ignore {
             return Ok(None);
@@ -179,10 +171,7 @@ impl TableState {
                 .filter(|_| partition == interval.partition && connector != unit.connector)
                 .map(|offset| format!("{connector:?} has written it up to offset {offset}"))
         };
-        let held = match all_held {
-            Some(held) => held,
-            none => none.insert(self.all_held()?),
-        };
+        let held = &self.current()?.held;
         let others: Vec<_> = held.iter().filter_map(same_partition).collect();
         Ok((!others.is_empty()).then(|| {
             let (table, partition) = (self.uri(), &interval.partition);

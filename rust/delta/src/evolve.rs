@@ -43,7 +43,7 @@ impl TableState {
         };
         let commit = self.change(current, merged)?;
         self.world.reached(FailPoint::EvolveBegun);
-        let claim = self.store.claim(current.snapshot.version() + 1, &commit)?;
+        let claim = self.store.claim(current.tip.version() + 1, &commit)?;
         self.world.reached(FailPoint::EvolveClaimed);
         if claim == Claim::Won {
             info!("changed the columns of table {}", self.uri());
@@ -72,7 +72,7 @@ impl TableState {
             &current.info.schema.fields,
             &mut table.properties,
         )?;
-        let action = serde_json::to_value(current.snapshot.table_configuration().metadata());
+        let action = serde_json::to_value(current.tip.table_configuration().metadata());
         let Value::Object(mut metadata) = action.map_err(|e| failed(&e))? else {
             return Err(failed(&"its metaData is no object"));
         };
@@ -85,7 +85,7 @@ impl TableState {
 
         let now = self.world.epoch_millis();
         let before = current
-            .snapshot
+            .tip
             .get_in_commit_timestamp(&self.engine)
             .map_err(|e| kernel_error(&format!("cannot read the log of {}", self.uri()), &e))?;
         let in_commit_timestamp = before.map(|before| now.max(before + 1));

@@ -9,7 +9,7 @@ use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::table_configuration::TableConfiguration;
 use serde::{Deserialize, Serialize};
 use sluice_core::schema::{DataType, Field, Schema, child_path};
-use sluice_core::table::{TXN_RETENTION, TableInfo};
+use sluice_core::table::TableInfo;
 
 /// When Sluice writes to a table that lists a feature. Features that are not in [`FEATURES`]: never.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -285,22 +285,6 @@ pub fn for_transactions(
     let configuration = TableConfiguration::try_new(
         real.metadata().clone(),
         protocol,
-        real.table_root().clone(),
-        snapshot.version(),
-    )?;
-    Ok(Arc::new(Snapshot::try_new(snapshot.log_segment().clone(), configuration)?))
-}
-
-/// The snapshot for reading `txn` actions that have expired too.
-pub fn never_forgetting(snapshot: &SnapshotRef) -> delta_kernel::DeltaResult<SnapshotRef> {
-    let real = snapshot.table_configuration();
-    let mut metadata = serde_json::to_value(real.metadata())?;
-    if let Some(properties) = metadata["configuration"].as_object_mut() {
-        properties.remove(TXN_RETENTION);
-    }
-    let configuration = TableConfiguration::try_new(
-        serde_json::from_value(metadata)?,
-        real.protocol().clone(),
         real.table_root().clone(),
         snapshot.version(),
     )?;

@@ -24,6 +24,7 @@ mod serve;
 mod stats;
 pub mod store;
 mod table;
+mod tip;
 mod unit;
 pub mod world;
 mod writer;

@@ -1,6 +1,6 @@
 //! One table as this process knows it: the newest snapshot it has seen and the offsets that snapshot holds.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::Array;
@@ -12,6 +12,7 @@ use delta_kernel::actions::LOG_TXN_SCHEMA;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
 use futures::StreamExt;
+use object_store::ObjectStoreExt;
 use sluice_core::schema::{Evolution, Schema, check_fits};
 use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
@@ -21,7 +22,8 @@ use tracing::info;
 use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, engine, kernel_error};
 use crate::log::read_commit;
-use crate::store::{Store, root_path, store_error};
+use crate::store::{Store, commit_path, root_path, store_error};
+use crate::tip::{configured_as, tip_of};
 use crate::world::World;
 
 /// What a task wants of a table that it opens.
@@ -60,18 +62,19 @@ pub struct TableState {
     current: Option<Current>,
 }
 
-/// A snapshot with what was read from it.
+/// The newest version with what was read from it.
 pub(crate) struct Current {
-    pub snapshot: SnapshotRef,
-    /// The same version, for the kernel to commit on: see [`features::for_transactions`].
+    /// See [`tip_of`].
+    pub tip: SnapshotRef,
+    /// The same, for the kernel to commit on: see [`features::for_transactions`].
     pub commits_on: SnapshotRef,
     pub protocol: Protocol,
     pub info: Arc<TableInfo>,
     /// A `txn` may be gone without anybody having written: [`TableInfo::txn_retention`].
     pub forgets: bool,
     metadata_id: String,
-    /// `txn` versions of this very snapshot, as far as anybody asked.
-    held: HashMap<String, Option<i64>>,
+    /// Every app id in this very version with its `txn` version, expired ones too.
+    pub held: BTreeMap<String, i64>,
 }
 
 /// What other writers did since the snapshot that was current.
@@ -121,7 +124,7 @@ impl TableState {
         let doing = format!("cannot open the Delta table {}", self.uri());
         let snapshot =
             Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))?;
-        let fresh = self.examine(snapshot)?;
+        let fresh = Current { held: self.held_in(&snapshot)?, ..self.examine(&snapshot)? };
         if let Some(known) = &self.current
             && known.metadata_id != fresh.metadata_id
         {
@@ -152,7 +155,7 @@ impl TableState {
     }
 
     /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly.
-    fn examine(&self, snapshot: SnapshotRef) -> Result<Current> {
+    fn examine(&self, snapshot: &SnapshotRef) -> Result<Current> {
         let unsupported = |what: String| {
             Error::new(
                 Code::TableUnsupported,
@@ -160,7 +163,7 @@ impl TableState {
             )
         };
         let metadata = snapshot.table_configuration().metadata();
-        let protocol = Protocol::of(&snapshot)
+        let protocol = Protocol::of(snapshot)
             .map_err(|e| Error::new(Code::TableCorrupt, format!("protocol of {}: {e}", self.uri())))?;
         let info = Arc::new(TableInfo {
             schema: Schema::parse(metadata.schema_string()).map_err(|e| unsupported(e.message))?,
@@ -171,14 +174,16 @@ impl TableState {
             return Err(unsupported(reason));
         }
         let forgets = info.txn_retention().map_err(|e| unsupported(e.message))?.is_some();
-        let commits_on = features::for_transactions(&snapshot, &protocol)
-            .and_then(|commits_on| {
+        let (tip, commits_on) = tip_of(snapshot)
+            .and_then(|tip| {
+                let commits_on = features::for_transactions(&tip, &protocol)?;
                 let committer = Box::new(ClaimCommitter::new(self.store.clone()));
-                commits_on.clone().transaction(committer, &self.engine).map(|_| commits_on)
+                commits_on.clone().transaction(committer, &self.engine)?;
+                Ok((tip, commits_on))
             })
             .map_err(|e| unsupported(e.to_string()))?;
         let metadata_id = metadata.id().to_owned();
-        Ok(Current { snapshot, commits_on, protocol, info, forgets, metadata_id, held: HashMap::new() })
+        Ok(Current { tip, commits_on, protocol, info, forgets, metadata_id, held: BTreeMap::new() })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
@@ -187,32 +192,16 @@ impl TableState {
 
     /// The `txn` version in the current snapshot, as it stands: a negative one is no offset, see
     /// [`sluice_core::offsets::offset_of`], and yet another than none at all.
-    pub fn held(&mut self, app_id: &str) -> Result<Option<i64>> {
-        let doing = format!("cannot read the offsets in the log of {}", self.store.root());
-        let Some(current) = &mut self.current else { return self.current().map(|_| None) };
-        if let Some(held) = current.held.get(app_id) {
-            return Ok(*held);
-        }
-        let mut held = current
-            .snapshot
-            .get_app_id_version(app_id, &self.engine)
-            .map_err(|e| kernel_error(&doing, &e))?;
-        if held.is_none() && current.forgets {
-            // One that has expired and is still in the log is as true as ever.
-            held = features::never_forgetting(&current.snapshot)
-                .and_then(|snapshot| snapshot.get_app_id_version(app_id, &self.engine))
-                .map_err(|e| kernel_error(&doing, &e))?;
-        }
-        current.held.insert(app_id.to_owned(), held);
-        Ok(held)
+    pub fn held(&self, app_id: &str) -> Result<Option<i64>> {
+        Ok(self.current()?.held.get(app_id).copied())
     }
 
-    /// Every app id in the current snapshot with its `txn` version.
-    pub(crate) fn all_held(&self) -> Result<BTreeMap<String, i64>> {
+    /// Reads every `txn` of a snapshot, all at once: each reading goes through the whole log.
+    fn held_in(&self, snapshot: &Snapshot) -> Result<BTreeMap<String, i64>> {
         let doing = format!("cannot read the offsets in the log of {}", self.store.root());
         let failed = |e: delta_kernel::Error| kernel_error(&doing, &e);
-        let log = self.current()?.snapshot.log_segment();
-        let mut all = BTreeMap::new();
+        let mut held = BTreeMap::new();
+        let log = snapshot.log_segment();
         // The newest come first.
         for batch in log.read_actions(&self.engine, LOG_TXN_SCHEMA.clone()).map_err(failed)? {
             let batch =
@@ -221,34 +210,41 @@ impl TableState {
             let (app_ids, versions) =
                 (txns.column(0).as_string::<i32>(), txns.column(1).as_primitive::<Int64Type>());
             for row in (0..txns.len()).filter(|row| txns.is_valid(*row)) {
-                all.entry(app_ids.value(row).to_owned()).or_insert(versions.value(row));
+                held.entry(app_ids.value(row).to_owned()).or_insert(versions.value(row));
             }
         }
-        Ok(all)
+        Ok(held)
     }
 
-    /// Our own commit made `snapshot` from the current one.
+    /// Our own commit of these `txn`s made `snapshot` from what was committed on.
     pub(crate) fn committed(&mut self, snapshot: Option<SnapshotRef>, txns: &[(String, i64)]) -> Result<()> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        match snapshot {
-            Some(snapshot) if Arc::ptr_eq(&current.snapshot, &current.commits_on) => {
-                current.snapshot = snapshot.clone();
-                current.commits_on = snapshot;
-                current.held.extend(txns.iter().map(|(app_id, version)| (app_id.clone(), Some(*version))));
-                Ok(())
-            }
-            _ => self.advance("").map(|_| ()),
-        }
+        let doing = format!("cannot go on from the last commit to {}", self.uri());
+        let failed = |e: delta_kernel::Error| kernel_error(&doing, &e);
+        let (Some(current), Some(snapshot)) = (&mut self.current, snapshot) else {
+            return self.advance("").map(|_| ());
+        };
+        let commits_on = tip_of(&snapshot).map_err(failed)?;
+        let same = Arc::ptr_eq(&current.tip, &current.commits_on);
+        current.tip = match same {
+            true => commits_on.clone(),
+            false => configured_as(&commits_on, &current.tip).map_err(failed)?,
+        };
+        current.commits_on = commits_on;
+        current.held.extend(txns.iter().cloned());
+        Ok(())
     }
 
     /// Makes the newest version current and tells what happened on the way: whether the commit `ours` is in it.
     pub(crate) fn advance(&mut self, ours: &str) -> Result<Advance> {
         let doing = format!("cannot read the log of {}", self.uri());
         let old = self.current()?;
-        let (from, metadata_id) = (old.snapshot.version(), old.metadata_id.clone());
-        let snapshot = Snapshot::builder_from(old.snapshot.clone())
+        let (from, metadata_id) = (old.tip.version(), old.metadata_id.clone());
+        let snapshot = Snapshot::builder_from(old.tip.clone())
             .build(&self.engine)
             .map_err(|e| kernel_error(&doing, &e))?;
+        if snapshot.version() <= from && self.lost(&old.tip)? {
+            return Err(replaced(self.uri()));
+        }
         let mut advance = Advance::default();
         let mut held = old.held.clone();
         let mut metadata_changed = false;
@@ -257,22 +253,31 @@ impl TableState {
             if commit.origin.is_some_and(|origin| origin.commit == ours) {
                 advance.landed = Some(version);
             }
-            held.extend(commit.txns.into_iter().map(|txn| (txn.app_id, Some(txn.version))));
+            held.extend(commit.txns.into_iter().map(|txn| (txn.app_id, txn.version)));
             metadata_changed |= commit.metadata_id.is_some();
             if commit.metadata_id.is_some_and(|id| id != metadata_id) {
                 return Err(replaced(self.uri()));
             }
         }
-        if snapshot.version() < from {
-            return Err(replaced(self.uri()));
-        }
-        let mut fresh = self.examine(snapshot)?;
-        fresh.held = held;
+        let fresh = Current { held, ..self.examine(&snapshot)? };
         if metadata_changed {
             info!("another writer changed the metadata of table {}", self.uri());
         }
         self.current = Some(fresh);
         Ok(advance)
+    }
+
+    /// Whether the last commit that we know is gone. The kernel sees only what comes after it.
+    fn lost(&self, tip: &Snapshot) -> Result<bool> {
+        let log = &tip.log_segment().listed;
+        let Some(last) = &log.latest_commit_file else { return Ok(false) };
+        let path = commit_path(&root_path(&*self.store)?, last.version);
+        let objects = self.store.objects();
+        match self.world.wait(async { objects.head(&path).await }) {
+            Ok(_) => Ok(false),
+            Err(object_store::Error::NotFound { .. }) => Ok(true),
+            Err(e) => Err(store_error(&format!("cannot read the log of {}", self.uri()), &e)),
+        }
     }
 }
 
@@ -293,4 +298,92 @@ fn replaced(uri: &str) -> Error {
         Code::TableReplaced,
         format!("table {uri} was dropped and created again while it was written to"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use url::Url;
+
+    use super::*;
+    use crate::commit::Attempt;
+    use crate::log::Origin;
+    use crate::store::{Claim, LocalStore};
+    use crate::world::of_tests;
+
+    fn open(folder: &tempfile::TempDir, retention: Option<&str>) -> TableState {
+        let store = LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap();
+        let mut state = TableState::new(Arc::new(store), of_tests());
+        let field = json!({"name": "v", "type": "long", "nullable": true, "metadata": {}});
+        let schema = Schema::parse(&json!({"type": "struct", "fields": [field]}).to_string()).unwrap();
+        let mut spec = Spec { schema: Some(schema), auto_create: true, ..Spec::default() };
+        if let Some(retention) = retention {
+            spec.properties.insert("delta.setTransactionRetentionDuration".into(), retention.into());
+        }
+        state.load(&spec, vec![]).unwrap();
+        state
+    }
+
+    fn commit(state: &mut TableState, txns: &[(&str, i64)]) {
+        let origin = Origin { commit: state.world.uuid().to_string(), units: vec![], alterations: vec![] };
+        let txns: Vec<_> = txns.iter().map(|(app_id, version)| ((*app_id).to_owned(), *version)).collect();
+        assert!(matches!(state.claim("TEST", origin, &[], &txns), Attempt::Landed(_)));
+    }
+
+    /// What is kept is copied for each commit.
+    #[test]
+    fn what_is_kept_of_the_log_does_not_grow_with_the_commits() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = open(&folder, None);
+        let kept = |state: &TableState| {
+            let current = state.current().unwrap();
+            let commits = |snapshot: &Snapshot| snapshot.log_segment().listed.ascending_commit_files.len();
+            (commits(&current.tip), commits(&current.commits_on))
+        };
+        for version in 1..=20 {
+            commit(&mut state, &[("a", version)]);
+            assert_eq!(kept(&state), (1, 1));
+        }
+        assert_eq!(kept(&open(&folder, None)), (1, 1));
+        let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 4}}).to_string();
+        assert_eq!(state.store.claim(21, protocol.as_bytes()), Ok(Claim::Won));
+        state.advance("").unwrap();
+        for version in 22..=30 {
+            commit(&mut state, &[("a", version)]);
+            assert_eq!(kept(&state), (1, 1));
+        }
+        let current = state.current().unwrap();
+        assert_eq!(
+            (current.tip.version(), current.protocol.clone()),
+            (30, Protocol::of(&current.tip).unwrap())
+        );
+    }
+
+    #[test]
+    fn held_is_what_the_log_has_last_expired_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = open(&folder, Some("interval 1 milliseconds"));
+        commit(&mut state, &[("a", 1), ("b", 5)]);
+        commit(&mut state, &[("a", 2), ("c", -1)]);
+        let mut other = open(&folder, None);
+        commit(&mut other, &[("b", 6)]);
+        state.advance("").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        for state in [&state, &other, &open(&folder, None)] {
+            let held = ["a", "b", "c", "d"].map(|app_id| state.held(app_id).unwrap());
+            assert_eq!(held, [Some(2), Some(6), Some(-1), None]);
+        }
+    }
+
+    #[test]
+    fn a_younger_table_in_the_place_of_ours_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = open(&folder, None);
+        commit(&mut state, &[("a", 1)]);
+        state.advance("").unwrap();
+        std::fs::remove_dir_all(folder.path().join("_delta_log")).unwrap();
+        assert_eq!(state.advance("").unwrap_err().code, Code::TableReplaced);
+        open(&folder, None);
+        assert_eq!(state.advance("").unwrap_err().code, Code::TableReplaced);
+    }
 }

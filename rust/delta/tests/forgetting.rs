@@ -25,15 +25,6 @@ fn forget_after(rig: &Rig, retention: &str) {
     rig.commit_by_hand(&format!("{metadata}\n"));
 }
 
-/// A checkpoint by the kernel, which leaves out what has expired.
-fn checkpoint(rig: &Rig) {
-    let executor = Arc::new(TokioMultiThreadExecutor::new(rig.runtime.handle().clone()));
-    let engine =
-        DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(executor).build();
-    let snapshot = Snapshot::builder_for(rig.store_uri()).build(&engine).unwrap();
-    snapshot.checkpoint(&engine, None).unwrap();
-}
-
 /// What every other reader sees.
 fn visible(rig: &Rig, id: i32) -> Option<i64> {
     let executor = Arc::new(TokioMultiThreadExecutor::new(rig.runtime.handle().clone()));
@@ -113,7 +104,8 @@ fn an_offset_that_is_gone_from_the_log_does_not_fence_who_knows_it() {
     task.until_committed(0, 10).unwrap();
     forget_after(&rig, "interval 300 milliseconds");
     until("the offset expires", || visible(&rig, 0).is_none());
-    checkpoint(&rig);
+    // It leaves out what has expired.
+    rig.checkpoint();
     assert!(rig.audit().is_clean(), "{:?}", rig.audit().findings);
     // Whoever comes new finds nothing, and makes the process read the offsets anew.
     let mut other = rig.task(&process, &[]);

@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use buoyant_kernel::Snapshot;
+use buoyant_kernel_engine::DefaultEngineBuilder;
+use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
+use object_store::local::LocalFileSystem;
 use outage::{FaultyFile, FaultyObjects, Outages, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sluice_core::connect::Registry;
@@ -94,6 +98,7 @@ impl Store for FaultyStore {
     }
 
     fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+        self.outages.note(format!("PUT {version}.json"));
         self.outages.check(Part::Claim)?;
         if let Err(lost) = self.outages.check(Part::ClaimReply) {
             return self.inner.claim(version, commit).and(Err(lost));
@@ -222,6 +227,15 @@ impl Rig {
         let versions =
             versions.filter(|entry| entry.file_name().to_string_lossy().ends_with(".json")).count();
         assert_eq!(self.store().claim(versions as u64, actions.as_bytes()), Ok(Claim::Won));
+    }
+
+    /// A checkpoint as another writer makes it.
+    pub fn checkpoint(&self) {
+        let executor = Arc::new(TokioMultiThreadExecutor::new(self.runtime.handle().clone()));
+        let engine =
+            DefaultEngineBuilder::new(Arc::new(LocalFileSystem::new())).with_task_executor(executor).build();
+        let snapshot = Snapshot::builder_for(self.store_uri()).build(&engine).unwrap();
+        snapshot.checkpoint(&engine, None).unwrap();
     }
 
     pub fn log(&self) -> Vec<String> {

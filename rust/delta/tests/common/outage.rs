@@ -38,6 +38,8 @@ pub struct Outages {
     until: Mutex<Vec<(Part, Instant)>>,
     /// How many calls failed.
     pub failed: AtomicUsize,
+    /// What was asked of the log.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Outages {
@@ -48,6 +50,15 @@ impl Outages {
 
     pub fn end(&self) {
         self.until.lock().unwrap().clear();
+    }
+
+    pub fn note(&self, asked: String) {
+        self.asked.lock().unwrap().push(asked);
+    }
+
+    /// What was asked of the log since the last call, such as `GET 7.json`.
+    pub fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
     }
 
     pub fn check(&self, part: Part) -> Result<()> {
@@ -92,6 +103,12 @@ impl FaultyObjects {
         let failed = |error: Error| object_store::Error::Generic { store: "test", source: Box::new(error) };
         self.outages.check(Part::Read).map_err(failed)
     }
+
+    fn note(&self, method: &str, at: &Path) {
+        let name = at.filename().unwrap_or_default();
+        let short = name.trim_start_matches('0');
+        self.outages.note(format!("{method} {}{short}", if short.starts_with('.') { "0" } else { "" }));
+    }
 }
 
 impl fmt::Debug for FaultyObjects {
@@ -126,6 +143,7 @@ impl ObjectStore for FaultyObjects {
     }
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.note(if options.head { "HEAD" } else { "GET" }, at);
         self.check()?;
         self.inner.get_opts(at, options).await
     }
@@ -138,6 +156,7 @@ impl ObjectStore for FaultyObjects {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.outages.note("LIST".into());
         match self.check() {
             Ok(()) => self.inner.list(prefix),
             Err(error) => stream::iter([Err(error)]).boxed(),
@@ -149,6 +168,7 @@ impl ObjectStore for FaultyObjects {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.outages.note("LIST".into());
         match self.check() {
             Ok(()) => self.inner.list_with_offset(prefix, offset),
             Err(error) => stream::iter([Err(error)]).boxed(),

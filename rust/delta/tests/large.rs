@@ -1,0 +1,142 @@
+//! Tables with many files, versions and partitions: what opening one and committing to it ask of the store, by count.
+#![allow(clippy::disallowed_methods, reason = "in the real world")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::ops::Range;
+
+use common::{Rig, WHATEVER_THE_TABLE_HAS};
+
+const FILES: usize = 1_000;
+const PARTITIONS: i32 = 100;
+/// The version of its checkpoint.
+const CHECKPOINT: usize = 10;
+const NEWEST: usize = 15;
+
+/// A table of another process. Every partition holds offset 7.
+fn large() -> Rig {
+    let rig = Rig::new();
+    rig.task(&rig.process(), &[]).open(&[0]).unwrap();
+    for version in 1..=NEWEST {
+        let files = (0..FILES / CHECKPOINT).map(|file| {
+            format!(
+                r#"{{"add":{{"path":"{version}-{file}.parquet","partitionValues":{{}},"size":1,"modificationTime":0,"dataChange":true,"stats":"{{\"numRecords\":1}}"}}}}"#
+            )
+        });
+        let held = (0..PARTITIONS).filter(|id| *id as usize % CHECKPOINT == version % CHECKPOINT).map(held);
+        rig.commit_by_hand(&files.chain(held).map(|action| action + "\n").collect::<String>());
+        if version == CHECKPOINT {
+            rig.checkpoint();
+        }
+    }
+    rig
+}
+
+fn held(id: i32) -> String {
+    format!(r#"{{"txn":{{"appId":"sluice/k/t/{id}","version":7,"lastUpdated":1628003413471}}}}"#)
+}
+
+/// What opening these partitions asks for, sorted, and where they are.
+fn opening(rig: &Rig, ids: Range<i32>) -> (Vec<String>, Vec<(i32, i64)>) {
+    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    rig.outages.asked();
+    task.open(&ids.collect::<Vec<_>>()).unwrap();
+    let mut asked = rig.outages.asked();
+    asked.sort_unstable();
+    (asked, task.rewinds)
+}
+
+#[test]
+fn opening_reads_the_log_from_the_checkpoint_on_as_often_for_many_partitions_as_for_one() {
+    let rig = large();
+    let (one, _) = opening(&rig, 0..1);
+    let (all, rewinds) = opening(&rig, 0..PARTITIONS);
+    assert_eq!(all, one);
+    assert_eq!(rewinds, (0..PARTITIONS).map(|id| (id, 7)).collect::<Vec<_>>());
+    let times = |what: &str| all.iter().filter(|asked| *asked == what).count();
+    for version in 0..=NEWEST {
+        // Once for the metadata, once for the offsets.
+        let expected = if version > CHECKPOINT { 2 } else { 0 };
+        assert_eq!(times(&format!("GET {version}.json")), expected, "{version}: {all:?}");
+    }
+    assert_eq!((times("LIST"), times("GET _last_checkpoint")), (2, 1), "{all:?}");
+}
+
+/// Appends these units one after the other, and says what they ask for.
+fn appending(rig: &Rig, units: i64) -> Vec<String> {
+    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    task.open(&[0]).unwrap();
+    let from = task.rewinds.first().map_or(0, |(_, offset)| *offset);
+    rig.outages.asked();
+    for to in from + 1..=from + units {
+        task.put(0, to - 1..to).unwrap();
+        task.until_committed(0, to).unwrap();
+    }
+    rig.outages.asked()
+}
+
+fn puts(versions: Range<usize>) -> Vec<String> {
+    versions.map(|version| format!("PUT {version}.json")).collect()
+}
+
+#[test]
+fn a_commit_is_one_put_whatever_the_table() {
+    let empty = Rig::new();
+    empty.task(&empty.process(), &[]).open(&[0]).unwrap();
+    assert_eq!(appending(&empty, 20), puts(1..21));
+    let large = large();
+    assert_eq!(appending(&large, 20), puts(NEWEST + 1..NEWEST + 21));
+    // The kernel would not commit to it by itself.
+    let legacy = Rig::new();
+    legacy.task(&legacy.process(), &[]).open(&[0]).unwrap();
+    legacy.commit_by_hand(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#);
+    assert_eq!(appending(&legacy, 20), puts(2..22));
+    assert!(legacy.audit().is_clean());
+}
+
+#[test]
+fn what_others_commit_is_read_and_nothing_before_it() {
+    let rig = large();
+    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    task.open(&[0]).unwrap();
+    let mut after = |others: usize, offset: i64| {
+        (0..others).for_each(|id| rig.commit_by_hand(&held(1_000 + id as i32)));
+        rig.outages.asked();
+        task.put(0, offset..offset + 1).unwrap();
+        task.until_committed(0, offset + 1).unwrap();
+        rig.outages.asked()
+    };
+    assert_eq!(after(0, 7), ["PUT 16.json"]);
+    let asked = after(1, 8);
+    assert_eq!(asked, ["PUT 17.json", "LIST", "GET 17.json", "GET 17.json", "PUT 18.json"]);
+    assert_eq!(after(0, 9), ["PUT 19.json"]);
+    let asked = after(2, 10);
+    let times = |what: &str| asked.iter().filter(|asked| asked.starts_with(what)).count();
+    assert_eq!((times("LIST"), times("GET 20.json"), times("GET 21.json"), asked.len()), (1, 2, 2, 7));
+}
+
+#[test]
+fn a_checkpoint_that_lands_meanwhile_does_not_make_us_read_the_log_again() {
+    let rig = large();
+    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    task.open(&[0]).unwrap();
+    task.put(0, 7..8).unwrap();
+    task.until_committed(0, 8).unwrap();
+    rig.commit_by_hand(&held(1_000));
+    rig.checkpoint();
+    rig.commit_by_hand(&held(1_001));
+    rig.outages.asked();
+    task.put(0, 8..9).unwrap();
+    task.until_committed(0, 9).unwrap();
+    let asked = rig.outages.asked();
+    let of_log =
+        |version: usize| asked.iter().filter(|asked| **asked == format!("GET {version}.json")).count();
+    assert_eq!((0..=16).map(of_log).sum::<usize>(), 0, "{asked:?}");
+    assert_eq!((of_log(17), of_log(18)), (1, 2), "{asked:?}");
+    let of_checkpoint = asked.iter().filter(|asked| asked.contains("checkpoint")).count();
+    assert!(of_checkpoint <= 3, "{asked:?}");
+    task.put(0, 9..10).unwrap();
+    task.until_committed(0, 10).unwrap();
+    assert_eq!(rig.outages.asked(), ["PUT 20.json"]);
+}
