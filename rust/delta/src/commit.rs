@@ -1,7 +1,7 @@
 //! Committing staged units: the compare-and-swap on their offsets, and what to do when a claim is lost or its outcome
 //! unknown. The rules are in `docs/exactly-once.md`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
@@ -217,13 +217,14 @@ impl TableState {
         txns: &[(String, i64)],
     ) -> Attempt {
         let committer = ClaimCommitter::new(self.store.clone());
-        let store_said = committer.error();
+        let said = committer.said();
+        let said = move || std::mem::take(&mut *said.lock().unwrap_or_else(PoisonError::into_inner));
         self.world.reached(FailPoint::CommitBegun);
         match self.try_commit(operation, origin, committer, files, txns) {
             Ok(CommitResult::CommittedTransaction(committed)) => {
                 self.world.reached(FailPoint::CommitLanded);
                 let version = committed.commit_version();
-                if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), txns) {
+                if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), txns, said()) {
                     warn!("after commit {version} to {}: {error}", self.store.root());
                 }
                 Attempt::Landed(version)
@@ -233,8 +234,7 @@ impl TableState {
                 Attempt::Lost
             }
             Ok(CommitResult::RetryableTransaction(failed)) => {
-                let said = store_said.lock().unwrap_or_else(|e| e.into_inner()).take();
-                Attempt::Unknown(said.unwrap_or_else(|| kernel_error("commit", &failed.error)))
+                Attempt::Unknown(said().error.unwrap_or_else(|| kernel_error("commit", &failed.error)))
             }
             Err(error) => Attempt::Unknown(error),
         }
@@ -251,11 +251,12 @@ impl TableState {
         let failed =
             |e: delta_kernel::Error| kernel_error(&format!("cannot commit to {}", self.store.root()), &e);
         let (info, info_schema) = commit_info(origin)?;
-        let mut transaction = self
-            .current()?
+        let current = self.current()?;
+        let engine = current.known.engine(&self.engine).map_err(failed)?;
+        let mut transaction = current
             .commits_on
             .clone()
-            .transaction(Box::new(committer), &self.engine)
+            .transaction(Box::new(committer), &engine)
             .map_err(failed)?
             .with_operation(operation.to_owned())
             .with_engine_info(crate::ENGINE_INFO)
@@ -270,7 +271,7 @@ impl TableState {
         for (app_id, version) in txns {
             transaction = transaction.with_transaction_id(app_id.clone(), *version);
         }
-        transaction.commit(&self.engine).map_err(failed)
+        transaction.commit(&engine).map_err(failed)
     }
 }
 

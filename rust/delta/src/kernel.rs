@@ -10,6 +10,7 @@ use delta_kernel::engine::arrow_utils::to_json_bytes;
 use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData};
 use sluice_core::{Code, Error};
 
+use crate::log::Domain;
 use crate::store::{Claim, Store, store_error};
 use crate::world::{KernelExecutor, World};
 
@@ -21,20 +22,29 @@ pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {
         .build()
 }
 
-/// Commits by claiming the version at our store. The store's own error is kept for the caller: the kernel's
-/// error type cannot hold it.
+/// Commits by claiming the version at our store.
 pub struct ClaimCommitter {
     store: Arc<dyn Store>,
-    error: Arc<Mutex<Option<Error>>>,
+    said: Arc<Mutex<Said>>,
+}
+
+/// What the kernel does not hand on to whoever commits.
+#[derive(Default)]
+pub struct Said {
+    /// The store's own error: the kernel's type cannot hold it.
+    pub error: Option<Error>,
+    /// What the kernel has put into the commit.
+    pub domains: Vec<Domain>,
+    pub in_commit_timestamp: Option<i64>,
 }
 
 impl ClaimCommitter {
     pub fn new(store: Arc<dyn Store>) -> Self {
-        ClaimCommitter { store, error: Arc::default() }
+        ClaimCommitter { store, said: Arc::default() }
     }
 
-    pub fn error(&self) -> Arc<Mutex<Option<Error>>> {
-        self.error.clone()
+    pub fn said(&self) -> Arc<Mutex<Said>> {
+        self.said.clone()
     }
 }
 
@@ -46,6 +56,9 @@ impl Committer for ClaimCommitter {
         metadata: CommitMetadata,
     ) -> DeltaResult<CommitResponse> {
         let commit = to_json_bytes(actions)?;
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.domains = metadata.domain_metadata_changes().iter().map(Domain::from).collect();
+        said.in_commit_timestamp = Some(metadata.in_commit_timestamp());
         match self.store.claim(metadata.version(), &commit) {
             Ok(Claim::Won) => Ok(CommitResponse::Committed {
                 file_meta: FileMeta::new(
@@ -57,7 +70,7 @@ impl Committer for ClaimCommitter {
             Ok(Claim::Taken) => Ok(CommitResponse::Conflict { version: metadata.version() }),
             Err(error) => {
                 let text = error.to_string();
-                *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                said.error = Some(error);
                 Err(delta_kernel::Error::IOError(io::Error::other(text)))
             }
         }

@@ -13,6 +13,7 @@ mod features;
 mod handle;
 mod hub;
 mod kernel;
+mod known;
 mod log;
 mod mapping;
 mod outage;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use buoyant_kernel::actions::DomainMetadata;
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,6 +82,7 @@ pub struct Commit {
     pub metadata_id: Option<String>,
     pub adds: Vec<Add>,
     pub removes: Vec<Remove>,
+    pub domains: Vec<Domain>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,6 +122,25 @@ pub struct Remove {
     pub data_change: bool,
 }
 
+/// A `domainMetadata` action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Domain {
+    pub domain: String,
+    pub configuration: String,
+    #[serde(default)]
+    pub removed: bool,
+}
+
+impl From<&DomainMetadata> for Domain {
+    fn from(of: &DomainMetadata) -> Domain {
+        Domain {
+            domain: of.domain().to_owned(),
+            configuration: of.configuration().to_owned(),
+            removed: of.is_removed(),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Action {
@@ -128,6 +149,7 @@ struct Action {
     meta_data: Option<Metadata>,
     add: Option<Add>,
     remove: Option<Remove>,
+    domain_metadata: Option<Domain>,
 }
 
 /// What every writer says of its commits, as far as it does.
@@ -164,6 +186,7 @@ impl Commit {
             commit.txns.extend(action.txn);
             commit.adds.extend(action.add);
             commit.removes.extend(action.remove);
+            commit.domains.extend(action.domain_metadata);
         }
         Ok(commit)
     }

@@ -20,7 +20,8 @@ use sluice_core::{Code, Error, Result};
 use tracing::info;
 
 use crate::features::{self, Protocol};
-use crate::kernel::{ClaimCommitter, KernelEngine, engine, kernel_error};
+use crate::kernel::{ClaimCommitter, KernelEngine, Said, engine, kernel_error};
+use crate::known::Known;
 use crate::log::read_commit;
 use crate::store::{Store, commit_path, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
@@ -73,6 +74,8 @@ pub(crate) struct Current {
     /// A `txn` may be gone without anybody having written: [`TableInfo::txn_retention`].
     pub forgets: bool,
     metadata_id: String,
+    /// Of this very version.
+    pub known: Known,
     /// Every app id in this very version with its `txn` version, expired ones too.
     pub held: BTreeMap<String, i64>,
 }
@@ -124,7 +127,8 @@ impl TableState {
         let doing = format!("cannot open the Delta table {}", self.uri());
         let snapshot =
             Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))?;
-        let fresh = Current { held: self.held_in(&snapshot)?, ..self.examine(&snapshot)? };
+        let mut fresh = self.examine(&snapshot, None)?;
+        fresh.held = self.held_in(&snapshot)?;
         if let Some(known) = &self.current
             && known.metadata_id != fresh.metadata_id
         {
@@ -154,8 +158,8 @@ impl TableState {
         })
     }
 
-    /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly.
-    fn examine(&self, snapshot: &SnapshotRef) -> Result<Current> {
+    /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly. Reads what is not known.
+    fn examine(&self, snapshot: &SnapshotRef, known: Option<Known>) -> Result<Current> {
         let unsupported = |what: String| {
             Error::new(
                 Code::TableUnsupported,
@@ -174,16 +178,19 @@ impl TableState {
             return Err(unsupported(reason));
         }
         let forgets = info.txn_retention().map_err(|e| unsupported(e.message))?.is_some();
+        let known = known
+            .map_or_else(|| Known::of(snapshot, &self.engine), Ok)
+            .map_err(|e| kernel_error(&format!("cannot read the log of {}", self.uri()), &e))?;
         let (tip, commits_on) = tip_of(snapshot)
             .and_then(|tip| {
                 let commits_on = features::for_transactions(&tip, &protocol)?;
                 let committer = Box::new(ClaimCommitter::new(self.store.clone()));
-                commits_on.clone().transaction(committer, &self.engine)?;
+                commits_on.clone().transaction(committer, &known.engine(&self.engine)?)?;
                 Ok((tip, commits_on))
             })
             .map_err(|e| unsupported(e.to_string()))?;
         let metadata_id = metadata.id().to_owned();
-        Ok(Current { tip, commits_on, protocol, info, forgets, metadata_id, held: BTreeMap::new() })
+        Ok(Current { tip, commits_on, protocol, info, forgets, metadata_id, known, held: BTreeMap::new() })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
@@ -217,7 +224,12 @@ impl TableState {
     }
 
     /// Our own commit of these `txn`s made `snapshot` from what was committed on.
-    pub(crate) fn committed(&mut self, snapshot: Option<SnapshotRef>, txns: &[(String, i64)]) -> Result<()> {
+    pub(crate) fn committed(
+        &mut self,
+        snapshot: Option<SnapshotRef>,
+        txns: &[(String, i64)],
+        said: Said,
+    ) -> Result<()> {
         let doing = format!("cannot go on from the last commit to {}", self.uri());
         let failed = |e: delta_kernel::Error| kernel_error(&doing, &e);
         let (Some(current), Some(snapshot)) = (&mut self.current, snapshot) else {
@@ -231,6 +243,7 @@ impl TableState {
         };
         current.commits_on = commits_on;
         current.held.extend(txns.iter().cloned());
+        current.known.add(said.domains, said.in_commit_timestamp);
         Ok(())
     }
 
@@ -246,7 +259,7 @@ impl TableState {
             return Err(replaced(self.uri()));
         }
         let mut advance = Advance::default();
-        let mut held = old.held.clone();
+        let (mut held, mut known) = (old.held.clone(), old.known.clone());
         let mut metadata_changed = false;
         for version in from + 1..=snapshot.version() {
             let commit = read_commit(&*self.store, &*self.world, version)?;
@@ -254,12 +267,13 @@ impl TableState {
                 advance.landed = Some(version);
             }
             held.extend(commit.txns.into_iter().map(|txn| (txn.app_id, txn.version)));
+            known.add(commit.domains, commit.info.in_commit_timestamp);
             metadata_changed |= commit.metadata_id.is_some();
             if commit.metadata_id.is_some_and(|id| id != metadata_id) {
                 return Err(replaced(self.uri()));
             }
         }
-        let fresh = Current { held, ..self.examine(&snapshot)? };
+        let fresh = Current { held, ..self.examine(&snapshot, Some(known))? };
         if metadata_changed {
             info!("another writer changed the metadata of table {}", self.uri());
         }
@@ -368,7 +382,7 @@ mod tests {
         let mut other = open(&folder, None);
         commit(&mut other, &[("b", 6)]);
         state.advance("").unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        state.world.pause(std::time::Duration::from_millis(5));
         for state in [&state, &other, &open(&folder, None)] {
             let held = ["a", "b", "c", "d"].map(|app_id| state.held(app_id).unwrap());
             assert_eq!(held, [Some(2), Some(6), Some(-1), None]);

@@ -8,20 +8,14 @@ use delta_kernel::log_segment::LogSegment;
 use delta_kernel::log_segment_files::LogSegmentFiles;
 use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::table_configuration::TableConfiguration;
-use delta_kernel::table_features::TableFeature;
 use delta_kernel::{DeltaResult, Snapshot};
-
-/// Tables that the kernel reads the log of back, for each commit.
-const READS_BACK: [TableFeature; 2] = [TableFeature::ClusteredTable, TableFeature::RowTracking];
 
 /// The same version with its last commit only. To commit on, and to read the log on from; never for what reads it back: offsets,
 /// files, a checkpoint.
 pub fn tip_of(snapshot: &SnapshotRef) -> DeltaResult<SnapshotRef> {
     let (configuration, log) = (snapshot.table_configuration(), snapshot.log_segment());
-    let reads_back = READS_BACK.iter().any(|feature| configuration.is_feature_supported(feature));
-    let Some(last) = log.listed.latest_commit_file.as_ref().filter(|_| !reads_back) else {
-        return Ok(snapshot.clone());
-    };
+    // None where the log was cleaned up to the last checkpoint: then there is no more to it.
+    let Some(last) = &log.listed.latest_commit_file else { return Ok(snapshot.clone()) };
     let listed = LogSegmentFiles {
         ascending_commit_files: vec![last.clone()],
         latest_commit_file: Some(last.clone()),

@@ -6,7 +6,8 @@ mod common;
 
 use std::ops::Range;
 
-use common::{Rig, WHATEVER_THE_TABLE_HAS};
+use common::{Rig, SCHEMA, WHATEVER_THE_TABLE_HAS, create_by_hand, features, write_by_hand};
+use serde_json::{Value, json};
 
 const FILES: usize = 1_000;
 const PARTITIONS: i32 = 100;
@@ -93,6 +94,37 @@ fn a_commit_is_one_put_whatever_the_table() {
     legacy.commit_by_hand(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#);
     assert_eq!(appending(&legacy, 20), puts(2..22));
     assert!(legacy.audit().is_clean());
+}
+
+/// For each commit the kernel looks up the highest row id, the columns of a clustered table and the time of the last commit.
+#[test]
+fn a_commit_is_one_put_also_where_the_kernel_looks_things_up() {
+    let clustering = json!({"domainMetadata": {"domain": "delta.clustering", "removed": false,
+        "configuration": r#"{"clusteringColumns":[["v"]],"domainName":"delta.clustering"}"#}});
+    let protocol = features(&[], &["clustering", "domainMetadata", "inCommitTimestamp", "rowTracking"]);
+    let properties = json!({"delta.enableRowTracking": "true", "delta.enableInCommitTimestamps": "true"});
+    let rig = Rig::new();
+    write_by_hand(&rig, &create_by_hand(&[clustering], properties, protocol, SCHEMA));
+    assert_eq!(appending(&rig, 5), puts(1..6));
+    let mut tasks = [1, 2].map(|id| (id, rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS)));
+    tasks.iter_mut().for_each(|(id, task)| task.open(&[*id]).unwrap());
+    for (offset, turn) in [0, 1, 1, 0, 1].into_iter().enumerate() {
+        let (id, task) = &mut tasks[turn];
+        let from = task.committed(*id).unwrap_or(0);
+        task.put(*id, from..from + 1).unwrap();
+        task.until_committed(*id, from + 1).unwrap();
+        assert_eq!(rig.log().len(), offset + 7);
+    }
+    let of = |commit: &String, kind: &str, key: &str| {
+        let mut actions = commit.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        actions.find_map(|action| action[kind][key].as_i64()).unwrap()
+    };
+    let log = rig.log();
+    let row_ids: Vec<_> = log[1..].iter().map(|commit| of(commit, "add", "baseRowId")).collect();
+    assert_eq!(row_ids, (0..10).collect::<Vec<_>>());
+    let times: Vec<_> = log.iter().map(|commit| of(commit, "commitInfo", "inCommitTimestamp")).collect();
+    assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+    assert!(rig.audit().is_clean());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use buoyant_kernel::Snapshot;
 use buoyant_kernel::engine::arrow_data::EngineDataArrowExt;
 use buoyant_kernel_engine::DefaultEngineBuilder;
 use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
-use common::{Fault, Rig, SCHEMA, WHATEVER_THE_TABLE_HAS};
+use common::{Fault, Rig, SCHEMA, WHATEVER_THE_TABLE_HAS, create_by_hand, features, write_by_hand};
 use object_store::local::LocalFileSystem;
 use serde_json::{Value, json};
 use sluice_core::schema::{Evolution, Schema};
@@ -406,35 +406,6 @@ fn a_change_keeps_the_rest_of_the_metadata_and_raises_the_protocol_where_it_has_
     assert_eq!(action(&rig, 1, "protocol"), protocol);
     append(&rig).unwrap();
     assert_eq!(values_by_kernel(&rig), (0..20).collect::<Vec<_>>());
-}
-
-/// The actions of version 0 of a table that another writer made.
-fn create_by_hand(extra: &[Value], configuration: Value, protocol: Value, schema: &str) -> Vec<Value> {
-    let metadata = json!({
-        "id": "5fba94ed-9794-4965-ba6e-6ee3c0d22af9",
-        "format": {"provider": "parquet", "options": {}},
-        "schemaString": schema,
-        "partitionColumns": [],
-        "configuration": configuration,
-        "createdTime": 1_700_000_000_000_i64,
-    });
-    let info = json!({"timestamp": 1_700_000_000_000_i64, "inCommitTimestamp": 1_700_000_000_000_i64, "operation": "CREATE TABLE"});
-    let mut actions =
-        vec![json!({ "commitInfo": info }), json!({ "protocol": protocol }), json!({ "metaData": metadata })];
-    actions.extend_from_slice(extra);
-    actions
-}
-
-fn write_by_hand(rig: &Rig, actions: &[Value]) {
-    std::fs::create_dir_all(rig.table().join("_delta_log")).unwrap();
-    let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
-    rig.commit_by_hand(&text);
-}
-
-/// A protocol with these features, the first ones for readers too.
-fn features(of_readers: &[&str], of_writers: &[&str]) -> Value {
-    let all = [of_readers, of_writers].concat();
-    json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": of_readers, "writerFeatures": all})
 }
 
 fn mapped(name: &str, data_type: &str, id: i64) -> Value {

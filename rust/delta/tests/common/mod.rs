@@ -17,6 +17,7 @@ use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
 use object_store::local::LocalFileSystem;
 use outage::{FaultyFile, FaultyObjects, Outages, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Value, json};
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, encode_raw, read_batch};
 use sluice_core::offsets::TopicPartition;
@@ -415,6 +416,35 @@ impl Driver {
         }
         Ok(self.rewinds[seen])
     }
+}
+
+/// The actions of version 0 of a table that another writer made.
+pub fn create_by_hand(extra: &[Value], configuration: Value, protocol: Value, schema: &str) -> Vec<Value> {
+    let metadata = json!({
+        "id": "5fba94ed-9794-4965-ba6e-6ee3c0d22af9",
+        "format": {"provider": "parquet", "options": {}},
+        "schemaString": schema,
+        "partitionColumns": [],
+        "configuration": configuration,
+        "createdTime": 1_700_000_000_000_i64,
+    });
+    let info = json!({"timestamp": 1_700_000_000_000_i64, "inCommitTimestamp": 1_700_000_000_000_i64, "operation": "CREATE TABLE"});
+    let mut actions =
+        vec![json!({ "commitInfo": info }), json!({ "protocol": protocol }), json!({ "metaData": metadata })];
+    actions.extend_from_slice(extra);
+    actions
+}
+
+pub fn write_by_hand(rig: &Rig, actions: &[Value]) {
+    std::fs::create_dir_all(rig.table().join("_delta_log")).unwrap();
+    let text: String = actions.iter().map(|action| format!("{action}\n")).collect();
+    rig.commit_by_hand(&text);
+}
+
+/// A protocol with these features, the first ones for readers too.
+pub fn features(of_readers: &[&str], of_writers: &[&str]) -> Value {
+    let all = [of_readers, of_writers].concat();
+    json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": of_readers, "writerFeatures": all})
 }
 
 pub fn value(id: i32, offset: i64) -> i64 {
