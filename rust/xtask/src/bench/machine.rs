@@ -11,13 +11,30 @@ use crate::checkout::Checkout;
 /// Facts that a figure is worth nothing without, each with its name.
 pub type Facts = Vec<(&'static str, String)>;
 
-pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
+/// When, where and how busy it is there.
+pub fn here() -> Result<Facts> {
     let read = |file: &str| std::fs::read_to_string(file).at(Path::new(file));
     let cpus = read("/proc/cpuinfo")?;
     let model = field(&cpus, "model name").unwrap_or("processor of unknown name");
     let cores = std::thread::available_parallelism().context(|| "the number of processors".into())?;
     let memory = field(&read("/proc/meminfo")?, "MemTotal").and_then(kilobytes).unwrap_or(0);
     let kernel = read("/proc/sys/kernel/osrelease")?;
+    Ok(vec![
+        ("date", said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?),
+        ("machine", format!("{cores} x {model}, {:.0} GB, Linux {}", memory as f64 / 1e6, kernel.trim())),
+        ("load average before", format!("{:.1}", load()?)),
+    ])
+}
+
+/// Sluice's version and commit.
+pub fn ours(checkout: &Checkout) -> String {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty"]).current_dir(&checkout.root);
+    let commit = said(&mut git).unwrap_or_else(|_| "not from git".into());
+    format!("Sluice {} ({commit})", checkout.version)
+}
+
+pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
     let setting = |key: &str| bench.demo[key].as_str().unwrap_or_default().to_owned();
     let kafka = version(&bench.components.kafka_libs(), "connect-runtime-")?;
     let rival = match &bench.other_plugins {
@@ -30,14 +47,9 @@ pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
         }
     };
     let java = said(Command::new(java_home_tool("java")).arg("--version"))?;
-    let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty"]).current_dir(&checkout.root);
-    let commit = said(&mut git).unwrap_or_else(|_| "not from git".into());
-    Ok(vec![
-        ("date", said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?),
-        ("machine", format!("{cores} x {model}, {:.0} GB, Linux {}", memory as f64 / 1e6, kernel.trim())),
-        ("load average before", format!("{:.1}", load()?)),
-        ("versions", format!("Sluice {} ({commit}), {rival}, Kafka {kafka}, {java}", checkout.version)),
+    let mut facts = here()?;
+    facts.extend([
+        ("versions", format!("{}, {rival}, Kafka {kafka}, {java}", ours(checkout))),
         (
             "records",
             format!(
@@ -55,7 +67,8 @@ pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
                 setting("consumer.override.max.poll.records")
             ),
         ),
-    ])
+    ]);
+    Ok(facts)
 }
 
 /// Of the last minute.

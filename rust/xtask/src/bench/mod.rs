@@ -3,6 +3,7 @@
 
 mod chart;
 mod entry;
+mod large;
 mod machine;
 mod measure;
 mod progress;
@@ -33,6 +34,8 @@ pub struct Options {
     pub rounds: u32,
     /// A plugin's parent folder, such as another checkout's `target/plugin`, that is measured instead of the Iceberg sink.
     pub beside: Option<PathBuf>,
+    /// Large tables are measured, and nothing else.
+    pub large: bool,
 }
 
 impl Options {
@@ -44,7 +47,7 @@ impl Options {
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        Ok(Options { records, rounds, beside })
+        Ok(Options { records, rounds, beside, large: args.flag("--large") })
     }
 }
 
@@ -60,6 +63,9 @@ struct Bench {
 }
 
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
+    if options.large {
+        return large::run(checkout);
+    }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
     empty(&folder)?;
@@ -133,15 +139,21 @@ fn noop_plugins(checkout: &Checkout, components: &Components, folder: &Path) -> 
 
 /// Decoder and Parquet writer alone, ready to be run on events in a file.
 fn build_bare_loop(checkout: &Checkout, connector: &Path, folder: &Path) -> Result<std::process::Command> {
-    // With the packages of the plugin, so that the dependencies are those already compiled.
-    let build = [&package::BUILD[..], &["-p", "sluice-bench"]].concat();
-    let why = "decoder and Parquet writer without Connect; up to a minute";
-    let log = checkout.log("bare-loop-build");
-    step::run("building the bare loop", why, &checkout.cargo(&build), &log, step::cargo_lines)?;
+    build_programs(checkout)?;
     let events = write_events(&checkout.components(), &folder.join("events"), LOOP_EVENTS)?;
     let mut run = checkout.command(checkout.cargo_target.join("release/bare-loop"), &[]);
     run.arg(connector).arg(&events);
     Ok(run)
+}
+
+/// Those of `rust/bench`.
+fn build_programs(checkout: &Checkout) -> Result<()> {
+    // With the packages of the plugin, so that the dependencies are those already compiled.
+    let build = [&package::BUILD[..], &["-p", "sluice-bench"]].concat();
+    let why = "the product's own code, without Connect; up to a minute";
+    let log = checkout.log("bench-build");
+    step::run("building what is measured by itself", why, &checkout.cargo(&build), &log, step::cargo_lines)
+        .map(|_| ())
 }
 
 impl BareLoop {

@@ -40,7 +40,7 @@ struct Ratio {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Goal {
+pub enum Goal {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -57,14 +57,14 @@ impl Standing {
 }
 
 impl Goal {
-    fn text(self) -> String {
+    pub fn text(self) -> String {
         match self {
             Goal::AtMost(limit) => format!("at most {limit:.3}"),
             Goal::AtLeast(limit) => format!("at least {limit:.3}"),
         }
     }
 
-    fn is_met(self, measured: f64) -> bool {
+    pub fn is_met(self, measured: f64) -> bool {
         match self {
             Goal::AtMost(limit) => measured <= limit,
             Goal::AtLeast(limit) => measured >= limit,
@@ -269,7 +269,7 @@ impl Report {
 }
 
 /// Markdown whose columns also line up as text; those from `left` on to the right.
-fn table(head: &[&str], rows: &[Vec<String>], left: usize) -> String {
+pub fn table(head: &[&str], rows: &[Vec<String>], left: usize) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].len());
         cells.chain([head[column].len(), 2]).max().unwrap_or(2)
