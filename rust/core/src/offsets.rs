@@ -24,8 +24,12 @@ impl TopicPartition {
 
     /// `sluice/<connector>/<topic>/<partition>`, each part percent-encoded.
     pub fn app_id(&self, connector: &str) -> String {
-        let part = |text| utf8_percent_encode(text, PART);
-        format!("{APP_ID_PREFIX}{}/{}/{}", part(connector), part(&self.topic), self.partition)
+        format!("{APP_ID_PREFIX}{}{}", utf8_percent_encode(connector, PART), self.app_id_end())
+    }
+
+    /// How the app ids of every connector end for this partition, and for no other.
+    pub fn app_id_end(&self) -> String {
+        format!("/{}/{}", utf8_percent_encode(&self.topic, PART), self.partition)
     }
 
     /// The connector and the partition of an app id that [`TopicPartition::app_id`] made.
@@ -165,6 +169,11 @@ mod tests {
             let partition = TopicPartition::new(topic, 7);
             let id = partition.app_id(connector);
             assert_eq!(id.split('/').count(), 4, "{id}");
+            assert!(id.ends_with(&partition.app_id_end()), "{id}");
+            for other in [TopicPartition::new(topic, 17), TopicPartition::new(format!("x{topic}"), 7)] {
+                assert!(!id.ends_with(&other.app_id_end()), "{id}");
+                assert!(!other.app_id(connector).ends_with(&partition.app_id_end()), "{id}");
+            }
             assert_eq!(TopicPartition::from_app_id(&id), Some((connector.to_owned(), partition)));
         }
     }
