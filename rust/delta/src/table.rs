@@ -259,24 +259,27 @@ impl TableState {
             return Err(replaced(self.uri()));
         }
         let mut advance = Advance::default();
-        let (mut held, mut known) = (old.held.clone(), old.known.clone());
+        let mut known = old.known.clone();
+        let mut txns = Vec::new();
         let mut metadata_changed = false;
         for version in from + 1..=snapshot.version() {
             let commit = read_commit(&*self.store, &*self.world, version)?;
             if commit.origin.is_some_and(|origin| origin.commit == ours) {
                 advance.landed = Some(version);
             }
-            held.extend(commit.txns.into_iter().map(|txn| (txn.app_id, txn.version)));
+            txns.extend(commit.txns);
             known.add(commit.domains, commit.info.in_commit_timestamp);
             metadata_changed |= commit.metadata_id.is_some();
             if commit.metadata_id.is_some_and(|id| id != metadata_id) {
                 return Err(replaced(self.uri()));
             }
         }
-        let fresh = Current { held, ..self.examine(&snapshot, Some(known))? };
+        let mut fresh = self.examine(&snapshot, Some(known))?;
         if metadata_changed {
             info!("another writer changed the metadata of table {}", self.uri());
         }
+        fresh.held = self.current.take().map(|old| old.held).unwrap_or_default();
+        fresh.held.extend(txns.into_iter().map(|txn| (txn.app_id, txn.version)));
         self.current = Some(fresh);
         Ok(advance)
     }
