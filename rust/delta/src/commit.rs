@@ -81,6 +81,9 @@ impl TableState {
                 info!("commit {version} to {} is ours, by its id in the log", self.store.root());
                 return self.end_all(group, version);
             }
+            if !group.tried {
+                self.look_again()?;
+            }
             self.refuse_stale(group)?;
             if group.units.is_empty() {
                 return Ok(());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
@@ -26,6 +27,10 @@ use crate::log::read_commit;
 use crate::store::{Store, commit_path, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
 use crate::world::World;
+
+/// How long a version is taken for the newest one without looking. Log clean-up by others takes away what is old, and an
+/// object store lets us have a version that is gone.
+const TRUSTED: Duration = Duration::from_secs(600);
 
 /// What a task wants of a table that it opens.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +78,8 @@ pub(crate) struct Current {
     pub info: Arc<TableInfo>,
     /// A `txn` may be gone without anybody having written: [`TableInfo::txn_retention`].
     pub forgets: bool,
+    /// When it was the newest.
+    seen: Instant,
     metadata_id: String,
     /// Of this very version.
     pub known: Known,
@@ -189,8 +196,8 @@ impl TableState {
                 Ok((tip, commits_on))
             })
             .map_err(|e| unsupported(e.to_string()))?;
-        let metadata_id = metadata.id().to_owned();
-        Ok(Current { tip, commits_on, protocol, info, forgets, metadata_id, known, held: BTreeMap::new() })
+        let (metadata_id, seen, held) = (metadata.id().to_owned(), self.world.now(), BTreeMap::new());
+        Ok(Current { tip, commits_on, protocol, info, forgets, seen, metadata_id, known, held })
     }
 
     pub(crate) fn current(&self) -> Result<&Current> {
@@ -242,6 +249,7 @@ impl TableState {
             false => configured_as(&commits_on, &current.tip).map_err(failed)?,
         };
         current.commits_on = commits_on;
+        current.seen = self.world.now();
         current.held.extend(txns.iter().cloned());
         current.known.add(said.domains, said.in_commit_timestamp);
         Ok(())
@@ -284,6 +292,19 @@ impl TableState {
         Ok(advance)
     }
 
+    /// Reads the log on where it was not looked at for long.
+    pub(crate) fn look_again(&mut self) -> Result<()> {
+        let now = self.world.now();
+        if self.current.as_ref().is_none_or(|current| now.duration_since(current.seen) < TRUSTED) {
+            return Ok(());
+        }
+        match self.advance("") {
+            // What came after our version may have been cleaned up.
+            Err(error) if error.code == Code::StoreIo => self.open(),
+            read => read.map(|_| ()),
+        }
+    }
+
     /// Whether the last commit that we know is gone. The kernel sees only what comes after it.
     fn lost(&self, tip: &Snapshot) -> Result<bool> {
         let log = &tip.log_segment().listed;
@@ -319,18 +340,25 @@ fn replaced(uri: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::future::BoxFuture;
     use serde_json::json;
     use url::Url;
 
     use super::*;
-    use crate::commit::Attempt;
+    use crate::commit::{Attempt, Group};
     use crate::log::Origin;
-    use crate::store::{Claim, LocalStore};
-    use crate::world::of_tests;
+    use crate::store::{Claim, DataFile, LocalStore, commit_name};
+    use crate::world::{Driven, of_tests};
 
     fn open(folder: &tempfile::TempDir, retention: Option<&str>) -> TableState {
         let store = LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap();
-        let mut state = TableState::new(Arc::new(store), of_tests());
+        open_in(of_tests(), Arc::new(store), retention)
+    }
+
+    fn open_in(world: Arc<dyn World>, store: Arc<dyn Store>, retention: Option<&str>) -> TableState {
+        let mut state = TableState::new(store, world);
         let field = json!({"name": "v", "type": "long", "nullable": true, "metadata": {}});
         let schema = Schema::parse(&json!({"type": "struct", "fields": [field]}).to_string()).unwrap();
         let mut spec = Spec { schema: Some(schema), auto_create: true, ..Spec::default() };
@@ -402,5 +430,93 @@ mod tests {
         assert_eq!(state.advance("").unwrap_err().code, Code::TableReplaced);
         open(&folder, None);
         assert_eq!(state.advance("").unwrap_err().code, Code::TableReplaced);
+    }
+
+    /// As an object store is: what stands before a version does not matter.
+    struct Careless(LocalStore);
+
+    impl Store for Careless {
+        fn root(&self) -> &Url {
+            self.0.root()
+        }
+
+        fn objects(&self) -> Arc<dyn object_store::ObjectStore> {
+            self.0.objects()
+        }
+
+        fn prepare(&self) -> Result<()> {
+            self.0.prepare()
+        }
+
+        fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            self.0.create(name)
+        }
+
+        fn delete(&self, name: &str) -> Result<()> {
+            self.0.delete(name)
+        }
+
+        fn claim(&self, version: u64, commit: &[u8]) -> Result<Claim> {
+            let path = self.root().to_file_path().unwrap().join(commit_name(version));
+            let Ok(mut file) = std::fs::File::create_new(path) else { return Ok(Claim::Taken) };
+            std::io::Write::write_all(&mut file, commit).unwrap();
+            Ok(Claim::Won)
+        }
+    }
+
+    #[derive(Debug)]
+    struct LongAfter {
+        world: Arc<dyn World>,
+        is_now: AtomicBool,
+    }
+
+    impl World for LongAfter {
+        fn now(&self) -> Instant {
+            self.world.now() + if self.is_now.load(Ordering::Relaxed) { TRUSTED } else { Duration::ZERO }
+        }
+
+        fn epoch_millis(&self) -> i64 {
+            self.world.epoch_millis()
+        }
+
+        fn random(&self) -> u128 {
+            self.world.random()
+        }
+
+        fn sleep(&self, time: Duration) -> BoxFuture<'static, ()> {
+            self.world.sleep(time)
+        }
+
+        fn spawn(&self, future: BoxFuture<'static, ()>) {
+            self.world.spawn(future);
+        }
+
+        fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+            self.world.run(work)
+        }
+
+        fn drive(&self, future: Driven<'_>) {
+            self.world.drive(future);
+        }
+    }
+
+    /// Its commit would land where nobody reads it.
+    #[test]
+    fn a_version_that_was_cleaned_up_is_not_claimed_after_a_long_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap();
+        let world = Arc::new(LongAfter { world: of_tests(), is_now: AtomicBool::new(false) });
+        let mut other = open(&folder, None);
+        let mut state = open_in(world.clone(), Arc::new(Careless(local)), None);
+        (1..=4).for_each(|version| commit(&mut other, &[("a", version)]));
+        let snapshot = Snapshot::builder_for(other.uri()).build(&other.engine).unwrap();
+        snapshot.checkpoint(&other.engine, None).unwrap();
+        (0..=3).for_each(|version| std::fs::remove_file(folder.path().join(commit_name(version))).unwrap());
+        world.is_now.store(true, Ordering::Relaxed);
+        state.commit(&mut Group::new(state.world.uuid(), vec![])).unwrap();
+        assert_eq!((state.current().unwrap().tip.version(), state.held("a").unwrap()), (4, Some(4)));
+        commit(&mut state, &[("a", 5)]);
+        other.advance("").unwrap();
+        assert_eq!(other.held("a").unwrap(), Some(5));
     }
 }
