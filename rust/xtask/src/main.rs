@@ -42,6 +42,7 @@ cargo xtask COMMAND
       --records N          generated events (default 4000000)
       --rounds R           of all in turn (default 3)
       --beside FOLDER      another checkout's target/plugin, whose plugin is measured instead of the Iceberg sink
+      --stages [--bless]       each stage by itself, beside what it cost when --bless was given last
       --large              instead of all that: opening tables of up to 1,000,000 files and 100,000 versions, and committing to them
   chaos [OPTIONS]          kill, hold and cut off real processes while numbered records come in, and count them afterwards
       --minutes M          of harm (default 2)

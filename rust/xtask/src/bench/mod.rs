@@ -8,6 +8,7 @@ mod machine;
 mod measure;
 mod progress;
 mod report;
+mod stages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,10 @@ pub struct Options {
     pub beside: Option<PathBuf>,
     /// Large tables are measured, and nothing else.
     pub large: bool,
+    /// Single stages are measured, and nothing else.
+    pub stages: bool,
+    /// They are what later runs are compared with.
+    pub bless: bool,
 }
 
 impl Options {
@@ -47,7 +52,14 @@ impl Options {
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        Ok(Options { records, rounds, beside, large: args.flag("--large") })
+        Ok(Options {
+            records,
+            rounds,
+            beside,
+            large: args.flag("--large"),
+            stages: args.flag("--stages"),
+            bless: args.flag("--bless"),
+        })
     }
 }
 
@@ -65,6 +77,9 @@ struct Bench {
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     if options.large {
         return large::run(checkout);
+    }
+    if options.stages {
+        return stages::run(checkout, options.bless);
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));

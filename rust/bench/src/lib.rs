@@ -1,0 +1,105 @@
+//! What the benchmarks on one thread share: a store that keeps nothing, and CPU time.
+
+use std::fs;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use serde_json::Value;
+use sluice_core::Result;
+use sluice_core::schema::Schema;
+use sluice_delta::store::{Claim, DataFile, Store};
+use url::Url;
+
+/// What a worker hands over at once with `max.poll.records=5000`.
+pub const BATCH: usize = 5_000;
+/// A file as large as a commit interval of one second makes it.
+pub const FILE_ROWS: usize = 200_000;
+
+/// The table's schema as a connector's JSON has it, and the text of the events.
+pub fn input() -> (Value, Schema, String) {
+    let mut args = std::env::args().skip(1);
+    let mut file = || fs::read_to_string(args.next().expect("CONNECTOR.json EVENTS.jsonl")).expect("a file");
+    let connector: Value = serde_json::from_str(&file()).expect("a connector");
+    let schema = connector["config"]["delta.schema.json"].as_str().expect("a schema in the connector");
+    let schema = Schema::parse(schema).expect("a valid schema");
+    (connector, schema, file())
+}
+
+/// CPU seconds of this thread that `work` takes.
+pub fn seconds(work: impl FnOnce()) -> f64 {
+    let start = cpu_seconds();
+    work();
+    cpu_seconds() - start
+}
+
+/// Of this thread alone, so that a busy machine does not count.
+fn cpu_seconds() -> f64 {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's schedstat");
+    let nanos = schedule.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
+    nanos.expect("nanoseconds on the CPU") / 1e9
+}
+
+/// Takes data files and keeps nothing but their size.
+pub struct Nowhere {
+    root: Url,
+    written: Arc<AtomicU64>,
+}
+
+impl Nowhere {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Nowhere { root: Url::parse("memory:///").expect("a URL"), written: Arc::default() })
+    }
+
+    /// Since it was asked last.
+    pub fn bytes_written(&self) -> u64 {
+        self.written.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Store for Nowhere {
+    fn root(&self) -> &Url {
+        &self.root
+    }
+
+    fn objects(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(InMemory::new())
+    }
+
+    fn prepare(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn create(&self, _: &str) -> Result<Box<dyn DataFile>> {
+        Ok(Box::new(Counted(self.written.clone())))
+    }
+
+    fn delete(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn claim(&self, _: u64, _: &[u8]) -> Result<Claim> {
+        Ok(Claim::Won)
+    }
+}
+
+struct Counted(Arc<AtomicU64>);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl DataFile for Counted {
+    fn finish(&mut self) -> Result<u64> {
+        Ok(self.0.load(Ordering::Relaxed))
+    }
+}
