@@ -27,7 +27,9 @@ public final class DeltaSinkTask extends SinkTask {
   private static final Logger LOG = LoggerFactory.getLogger(DeltaSinkTask.class);
   private static final int KEEP_PAUSED = 1;
   private static final int REQUEST_COMMIT = 2;
+  /** After which Connect is to deliver a refused batch again: twice as long each time, because it logs each as an error. */
   private static final long RETRY_MS = 200;
+  private static final long MAX_RETRY_MS = 1_600;
 
   /**
    * Goes with every offset that is given to Connect. Connect takes an offset that it was rewound to for one that it has committed, and
@@ -45,6 +47,7 @@ public final class DeltaSinkTask extends SinkTask {
   private SegmentEncoder encoder;
   private ErrantReports errantReports; // null: bad records fail the task
   private TaskMetrics metrics;
+  private long retryMs = RETRY_MS;
   private boolean paused;
   private boolean unreported; // the core took a batch whose bad records are not all reported
 
@@ -95,10 +98,12 @@ public final class DeltaSinkTask extends SinkTask {
     }
     Reply reply = new Reply(calls.put(handle.get(), encoder.meta(), encoder.buffers()));
     if (reply.status() == Reply.RETRIABLE) {
-      context.timeout(RETRY_MS);
+      context.timeout(retryMs);
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
       throw new RetriableException(reply.error());
     }
     reply.demandOk();
+    retryMs = RETRY_MS;
     unreported = true;
     int nextCallMs = carryOut(reply);
     reportBadRecords(records, reply);

@@ -215,6 +215,24 @@ class DeltaSinkTaskTest {
   }
 
   @Test
+  void a_batch_that_stays_refused_comes_back_ever_later_and_the_next_one_soon_again() {
+    start();
+    open(A0);
+    context.timeouts.clear();
+    byte[] taken = core.putReply;
+    for (int refused : new int[] {5, 1}) {
+      core.putReply = ReplyBytes.error(Reply.RETRIABLE, ErrorCode.BUSY, "full");
+      for (int i = 0; i < refused; i++) {
+        assertThrows(RetriableException.class, () -> task.put(List.of(record(A0, 1, "{}"))));
+      }
+      core.putReply = taken;
+      task.put(List.of(record(A0, 1, "{}")));
+    }
+    context.timeouts.removeIf(ms -> ms == 1000); // of what was taken
+    assertEquals(List.of(200L, 400L, 800L, 1600L, 1600L, 200L), context.timeouts);
+  }
+
+  @Test
   void busy_reports_no_refused_record_as_the_batch_comes_again() {
     List<SinkRecord> reported = new ArrayList<>();
     context.reporter = (record, error) -> { reported.add(record); return CompletableFuture.completedFuture(null); };
