@@ -21,7 +21,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * </pre>
  *
  * RATE is records per second. Prints {@code produced N} twice a second, N being acknowledged records, and {@code done N};
- * before that {@code partitions N,N,...}, the acknowledged ones of each.
+ * before that {@code partitions N,N,...}, the acknowledged ones of each. Of one in {@link #SAMPLED} records it prints
+ * {@code sent PARTITION OFFSET TIMESTAMP} once it is acknowledged.
  */
 final class Produce {
     private interface Source {
@@ -33,6 +34,8 @@ final class Produce {
     private static final Map<String, Object> ENDLESSLY =
         Map.of("delivery.timeout.ms", Integer.MAX_VALUE, "max.block.ms", 86_400_000L);
     private static final long PROGRESS_NANOS = 500_000_000;
+    /** A prime: records of all partitions. */
+    private static final long SAMPLED = 997;
 
     public static void main(String[] args) throws Exception {
         String topic = args[1];
@@ -97,10 +100,14 @@ final class Produce {
             long i = 0;
             for (byte[] value = source.value(i); value != END && failure.get() == null; value = source.value(++i)) {
                 int partition = (int) (i % partitions);
+                boolean sampled = i % SAMPLED == 0;
                 producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, error) -> {
                     if (error == null) {
                         acknowledged.incrementAndGet();
                         byPartition.incrementAndGet(partition);
+                        if (sampled) {
+                            System.out.println("sent " + partition + " " + metadata.offset() + " " + metadata.timestamp());
+                        }
                     } else {
                         failure.compareAndSet(null, error);
                     }

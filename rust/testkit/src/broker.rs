@@ -56,6 +56,7 @@ impl Broker {
              share.coordinator.state.topic.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\n\
              log.cleaner.backoff.ms=500\n\
+             log.retention.check.interval.ms=5000\n\
              group.min.session.timeout.ms=1000\n",
             folder.join("data").display()
         );

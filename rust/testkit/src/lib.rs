@@ -43,14 +43,15 @@ pub use java::{java_home_tool, tail};
 pub use leash::Leashed;
 pub use mbeans::{jmx_arguments, read_mbeans};
 pub use ports::free_ports;
-pub use produce::{Produce, Producer, write_events};
+pub use produce::{Produce, Producer, Sent, write_events};
 pub use proxy::{Fault, FaultProxy, Kind, Reply, Request};
 pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, read_table};
 pub use s3_server::{S3Options, S3Program, S3Server};
 pub use secured::Secured;
 pub use table_log::TableLog;
 pub use usage::{
-    Resident, SAY_HEAP_RANGE, compiler_seconds, cpu_seconds, heap_range, peak_memory, resident_memory,
+    Resident, SAY_HEAP_RANGE, compiler_seconds, cpu_seconds, descriptors, heap_range, peak_memory,
+    resident_memory, threads,
 };
 pub use worker::{Worker, WorkerOptions};
 

@@ -32,11 +32,21 @@ pub fn write_events(components: &Components, folder: &Path, count: u64) -> Resul
     Ok(file)
 }
 
+/// One of the records that were sent, as the broker has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    pub partition: u32,
+    pub offset: i64,
+    /// The record's timestamp: when it was given to the producer, in ms since the epoch.
+    pub timestamp: i64,
+}
+
 /// A running producer (`tests/tools/Produce.java`). Dropping it kills it.
 pub struct Producer {
     process: Leashed,
     acknowledged: Arc<AtomicU64>,
     by_partition: Arc<Mutex<Vec<u64>>>,
+    sample: Arc<Mutex<Vec<Sent>>>,
     done: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
@@ -75,14 +85,17 @@ impl Producer {
         let acknowledged = Arc::new(AtomicU64::new(0));
         let done = Arc::new(AtomicBool::new(false));
         let by_partition = Arc::new(Mutex::new(Vec::new()));
+        let sample = Arc::new(Mutex::new(Vec::new()));
         let reader = {
-            let (acknowledged, by_partition, done) =
-                (acknowledged.clone(), by_partition.clone(), done.clone());
+            let (acknowledged, by_partition, sample, done) =
+                (acknowledged.clone(), by_partition.clone(), sample.clone(), done.clone());
             std::thread::spawn(move || {
                 for line in output.lines().map_while(|line| line.ok()) {
                     if let Some(counts) = line.strip_prefix("partitions ") {
                         let counts = counts.split(',').filter_map(|count| count.parse().ok()).collect();
                         *by_partition.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+                    } else if let Some(sent) = line.strip_prefix("sent ").and_then(sent) {
+                        sample.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
                     } else if let Some((word, count)) = line.split_once(' ')
                         && let Ok(count) = count.parse()
                     {
@@ -92,7 +105,7 @@ impl Producer {
                 }
             })
         };
-        Ok(Producer { process, acknowledged, by_partition, done, reader: Some(reader) })
+        Ok(Producer { process, acknowledged, by_partition, sample, done, reader: Some(reader) })
     }
 
     /// Records that the broker has acknowledged so far; at most half a second old.
@@ -103,6 +116,16 @@ impl Producer {
     /// What was acknowledged of each partition; empty while it runs.
     pub fn by_partition(&self) -> Vec<u64> {
         self.by_partition.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Those of one in about a thousand records that have been acknowledged since this was last asked.
+    pub fn take_sample(&self) -> Vec<Sent> {
+        std::mem::take(&mut *self.sample.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// To pause, resume or kill it.
+    pub fn process(&mut self) -> &mut Leashed {
+        &mut self.process
     }
 
     /// The number of all records once the producer has ended well; `None` while it runs.
@@ -123,5 +146,27 @@ impl Producer {
     /// Waits for the end and gives the number of records.
     pub fn wait(&mut self, patience: Duration) -> Result<u64> {
         crate::wait_for("the producer", patience, || self.finished())
+    }
+}
+
+/// `partition offset timestamp`
+fn sent(line: &str) -> Option<Sent> {
+    let mut numbers = line.split(' ');
+    let partition = numbers.next()?.parse().ok()?;
+    let (offset, timestamp) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
+    Some(Sent { partition, offset, timestamp })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_was_sent_is_read() {
+        assert_eq!(
+            sent("3 70 1700000000000"),
+            Some(Sent { partition: 3, offset: 70, timestamp: 1_700_000_000_000 })
+        );
+        assert_eq!(sent("3 70"), None);
     }
 }

@@ -53,6 +53,11 @@ impl TableLog {
         self.files.len()
     }
 
+    /// Whether the file of that path is in the table.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     fn apply(&mut self, commit: &str) -> Result<()> {
         let mut appended = false;
         for line in commit.lines().filter(|line| !line.is_empty()) {
@@ -115,6 +120,7 @@ mod tests {
         assert_eq!((log.versions, log.rows), (4, 15), "not further than asked for");
         log.refresh().unwrap();
         assert_eq!((log.versions, log.rows, log.files()), (5, 16, 3));
+        assert!(log.has("y") && !log.has("x"));
 
         commit(5, "{\"add\":{\"path\":\"z\"}}\n");
         assert!(log.refresh().is_err(), "an add without statistics cannot be counted");

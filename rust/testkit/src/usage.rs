@@ -45,6 +45,17 @@ pub fn heap_range(log: &str) -> Option<Range<u64>> {
     Some(start..start + (megabytes << 20))
 }
 
+/// Threads that live now.
+pub fn threads(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+}
+
+/// Files, sockets and all else that a process has open now.
+pub fn descriptors(pid: u32) -> Option<u64> {
+    Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64)
+}
+
 /// CPU seconds (user and system, all threads) that a process has used so far.
 pub fn cpu_seconds(pid: u32) -> Option<f64> {
     seconds_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
@@ -90,6 +101,18 @@ mod tests {
         assert!(peak_memory(std::process::id()).is_some_and(|bytes| bytes > 1 << 20));
         assert_eq!(compiler_seconds(std::process::id()), Some(0.0));
         assert_eq!(peak_memory(u32::MAX), None);
+    }
+
+    #[test]
+    fn threads_and_descriptors_are_counted() {
+        let pid = std::process::id();
+        assert!(threads(pid).is_some_and(|threads| threads >= 1));
+        let before = descriptors(pid).unwrap();
+        let open: Vec<_> = (0..50).map(|_| std::fs::File::open("/proc/self/status").unwrap()).collect();
+        // Other tests of this process open and close theirs meanwhile.
+        assert!(descriptors(pid).unwrap() >= before + 40);
+        drop(open);
+        assert_eq!((threads(u32::MAX), descriptors(u32::MAX)), (None, None));
     }
 
     #[test]

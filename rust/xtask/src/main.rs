@@ -14,6 +14,7 @@ mod package;
 mod python;
 mod servers;
 mod sim;
+mod soak;
 mod stamp;
 mod step;
 mod test;
@@ -42,8 +43,13 @@ cargo xtask COMMAND
       --records N          generated events (default 4000000)
       --rounds R           of all in turn (default 3)
       --beside FOLDER      another checkout's target/plugin, whose plugin is measured instead of the Iceberg sink
-      --stages [--bless]       each stage by itself, beside what it cost when --bless was given last
+      --stages [--bless]   instead of all that: each stage by itself, beside what it cost when --bless was given last
       --large              instead of all that: opening tables of up to 1,000,000 files and 100,000 versions, and committing to them
+      --files              instead of all that: what files a simulated hour of 1 MB/s leaves; with --minutes M, so many simulated minutes
+  soak [OPTIONS]           watch one worker under load for a long time: whether it grows, and whether each record is in the table once
+      --minutes M          of load (default 60)
+      --rate RATE          full (default), or half: then also how soon records are in the table
+      --store STORE        local (default), s3 or s3-dynamodb, as for the demo
   chaos [OPTIONS]          kill, hold and cut off real processes while numbered records come in, and count them afterwards
       --minutes M          of harm (default 2)
       --seed S             the same events in the same order (default: another each time)
@@ -84,6 +90,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let checkout = Checkout::find()?;
     let options = if command == "demo" { Some(demo::Options::take(&mut args)?) } else { None };
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
+    let soaking = if command == "soak" { Some(soak::Options::take(&mut args)?) } else { None };
     let chaos = if command == "chaos" { Some(chaos::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
@@ -97,6 +104,10 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     }
     if let Some(options) = chaos {
         chaos::run(&checkout, &options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = soaking {
+        soak::run(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(options) = benching {

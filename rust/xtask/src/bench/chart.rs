@@ -71,13 +71,13 @@ impl Bar {
     }
 }
 
-fn rect(x: f64, y: f64, width: f64, height: f64, colour: &str) -> String {
+pub fn rect(x: f64, y: f64, width: f64, height: f64, colour: &str) -> String {
     format!(
         "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>\n"
     )
 }
 
-fn text(x: f64, y: f64, anchor: &str, size: &str, text: &str) -> String {
+pub fn text(x: f64, y: f64, anchor: &str, size: &str, text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size}\">{text}</text>\n")
 }

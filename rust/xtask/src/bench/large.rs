@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_testkit::{Context, Error, Result};
 
 use super::build_programs;
-use super::machine::{Facts, here, ours};
+use super::machine::{Facts, here};
 use super::report::{Goal, table};
 use crate::checkout::{Checkout, empty, shown};
 use crate::step;
@@ -57,8 +57,7 @@ pub fn run(checkout: &Checkout) -> Result<()> {
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
     empty(&folder)?;
     build_programs(checkout)?;
-    let mut facts = here()?;
-    facts.push(("versions", ours(checkout)));
+    let facts = here(checkout, Vec::new())?;
     let mut found = Vec::new();
     for case in &CASES {
         found.push(measure(checkout, case, &folder)?);

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use sluice_testkit::{Context, Error, Result, java_home_tool};
+use serde_json::Value;
+use sluice_testkit::{Components, Context, Error, Result, java_home_tool};
 
 use super::Bench;
 use crate::checkout::Checkout;
@@ -11,45 +12,9 @@ use crate::checkout::Checkout;
 /// Facts that a figure is worth nothing without, each with its name.
 pub type Facts = Vec<(&'static str, String)>;
 
-/// When, where and how busy it is there.
-pub fn here() -> Result<Facts> {
-    let read = |file: &str| std::fs::read_to_string(file).at(Path::new(file));
-    let cpus = read("/proc/cpuinfo")?;
-    let model = field(&cpus, "model name").unwrap_or("processor of unknown name");
-    let cores = std::thread::available_parallelism().context(|| "the number of processors".into())?;
-    let memory = field(&read("/proc/meminfo")?, "MemTotal").and_then(kilobytes).unwrap_or(0);
-    let kernel = read("/proc/sys/kernel/osrelease")?;
-    Ok(vec![
-        ("date", said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?),
-        ("machine", format!("{cores} x {model}, {:.0} GB, Linux {}", memory as f64 / 1e6, kernel.trim())),
-        ("load average before", format!("{:.1}", load()?)),
-    ])
-}
-
-/// Sluice's version and commit.
-pub fn ours(checkout: &Checkout) -> String {
-    let mut git = Command::new("git");
-    git.args(["describe", "--always", "--dirty"]).current_dir(&checkout.root);
-    let commit = said(&mut git).unwrap_or_else(|_| "not from git".into());
-    format!("Sluice {} ({commit})", checkout.version)
-}
-
-pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
-    let setting = |key: &str| bench.demo[key].as_str().unwrap_or_default().to_owned();
-    let kafka = version(&bench.components.kafka_libs(), "connect-runtime-")?;
-    let rival = match &bench.other_plugins {
-        Some(_) => "another build of Sluice".into(),
-        None => {
-            format!(
-                "Iceberg {}",
-                version(&bench.components.iceberg_plugins().join("sink"), "iceberg-kafka-connect-")?
-            )
-        }
-    };
-    let java = said(Command::new(java_home_tool("java")).arg("--version"))?;
-    let mut facts = here()?;
+pub(super) fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
+    let mut facts = here(checkout, [vec![bench.rival()?], worker(&bench.components)?].concat())?;
     facts.extend([
-        ("versions", format!("{}, {rival}, Kafka {kafka}, {java}", ours(checkout))),
         (
             "records",
             format!(
@@ -63,12 +28,52 @@ pub fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<Facts> {
             "settings",
             format!(
                 "heap 1 GB, commit interval {} ms, max.poll.records {}, Parquet with zstd level 1",
-                setting("delta.commit.interval.ms"),
-                setting("consumer.override.max.poll.records")
+                setting(&bench.demo, "delta.commit.interval.ms"),
+                setting(&bench.demo, "consumer.override.max.poll.records")
             ),
         ),
     ]);
     Ok(facts)
+}
+
+/// The machine, Sluice's version, and those of what else takes part.
+pub fn here(checkout: &Checkout, others: Vec<String>) -> Result<Facts> {
+    let read = |file: &str| std::fs::read_to_string(file).at(Path::new(file));
+    let cpus = read("/proc/cpuinfo")?;
+    let model = field(&cpus, "model name").unwrap_or("processor of unknown name");
+    let cores = std::thread::available_parallelism().context(|| "the number of processors".into())?;
+    let memory = field(&read("/proc/meminfo")?, "MemTotal").and_then(kilobytes).unwrap_or(0);
+    let kernel = read("/proc/sys/kernel/osrelease")?;
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty"]).current_dir(&checkout.root);
+    let commit = said(&mut git).unwrap_or_else(|_| "not from git".into());
+    let versions = [vec![format!("Sluice {} ({commit})", checkout.version)], others].concat();
+    Ok(vec![
+        ("date", said(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?),
+        ("machine", format!("{cores} x {model}, {:.0} GB, Linux {}", memory as f64 / 1e6, kernel.trim())),
+        ("load average before", format!("{:.1}", load()?)),
+        ("versions", versions.join(", ")),
+    ])
+}
+
+/// What a worker consists of.
+pub fn worker(components: &Components) -> Result<Vec<String>> {
+    let kafka = version(&components.kafka_libs(), "connect-runtime-")?;
+    Ok(vec![format!("Kafka {kafka}"), said(Command::new(java_home_tool("java")).arg("--version"))?])
+}
+
+pub fn iceberg(components: &Components) -> Result<String> {
+    let version = version(&components.iceberg_plugins().join("sink"), "iceberg-kafka-connect-")?;
+    Ok(format!("Iceberg {version}"))
+}
+
+pub fn setting<'a>(settings: &'a Value, key: &str) -> &'a str {
+    settings[key].as_str().unwrap_or_default()
+}
+
+/// As a list in Markdown.
+pub fn listed(facts: &Facts) -> String {
+    facts.iter().map(|(name, fact)| format!("- {name}: {fact}\n")).collect()
 }
 
 /// Of the last minute.

@@ -1,13 +1,14 @@
 //! `cargo xtask bench`: what the way from Kafka into a table costs, beside a sink that does nothing and beside another sink.
 //! `rust/bench/README.md` says how it measures and what it cannot say.
 
-mod chart;
+pub mod chart;
 mod entry;
+mod files;
 mod large;
-mod machine;
+pub mod machine;
 mod measure;
 mod progress;
-mod report;
+pub mod report;
 mod stages;
 
 use std::fs;
@@ -30,17 +31,46 @@ const PARTITIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(900);
 const LOOP_EVENTS: u64 = 400_000;
 
+pub enum What {
+    /// What a record costs, beside other sinks.
+    Records,
+    /// What each stage costs; with `bless` later runs are compared with this one.
+    Stages {
+        bless: bool,
+    },
+    Large,
+    /// What files are left after so many simulated minutes.
+    Files {
+        minutes: u64,
+    },
+}
+
+impl What {
+    fn take(args: &mut Args) -> Result<Self> {
+        let (stages, bless) = (args.flag("--stages"), args.flag("--bless"));
+        let (files, minutes) = (args.flag("--files"), args.value("--minutes")?);
+        if bless && !stages {
+            return Err(Error::new("`--bless` belongs to `--stages`"));
+        }
+        if minutes == Some(0) || minutes.is_some() && !files {
+            return Err(Error::new("`--minutes` belongs to `--files`, and starts at 1"));
+        }
+        match (stages, args.flag("--large"), files) {
+            (false, false, false) => Ok(What::Records),
+            (true, false, false) => Ok(What::Stages { bless }),
+            (false, true, false) => Ok(What::Large),
+            (false, false, true) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
+            _ => Err(Error::new("`--stages`, `--large` and `--files` are one thing each")),
+        }
+    }
+}
+
 pub struct Options {
+    pub what: What,
     pub records: u64,
     pub rounds: u32,
     /// A plugin's parent folder, such as another checkout's `target/plugin`, that is measured instead of the Iceberg sink.
     pub beside: Option<PathBuf>,
-    /// Large tables are measured, and nothing else.
-    pub large: bool,
-    /// Single stages are measured, and nothing else.
-    pub stages: bool,
-    /// They are what later runs are compared with.
-    pub bless: bool,
 }
 
 impl Options {
@@ -52,14 +82,7 @@ impl Options {
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        Ok(Options {
-            records,
-            rounds,
-            beside,
-            large: args.flag("--large"),
-            stages: args.flag("--stages"),
-            bless: args.flag("--bless"),
-        })
+        Ok(Options { what: What::take(args)?, records, rounds, beside })
     }
 }
 
@@ -75,11 +98,10 @@ struct Bench {
 }
 
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
-    if options.large {
-        return large::run(checkout);
-    }
-    if options.stages {
-        return stages::run(checkout, options.bless);
+    match options.what {
+        What::Large => return large::run(checkout),
+        What::Stages { bless } => return stages::run(checkout, bless),
+        What::Records | What::Files { .. } => {}
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
@@ -90,6 +112,9 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
         install::iceberg(checkout)?;
     }
     let connector = checkout.root.join("connect-config/demo.json");
+    if let What::Files { minutes } = options.what {
+        return files::run(checkout, &folder, demo(&connector)?, minutes);
+    }
     let bare_loop = build_bare_loop(checkout, &connector, &folder)?;
     let bench = Bench::start(checkout, options, folder, &connector)?;
 
@@ -117,8 +142,7 @@ impl Bench {
     /// A broker with all records in it.
     fn start(checkout: &Checkout, options: &Options, folder: PathBuf, connector: &Path) -> Result<Self> {
         let components = checkout.components();
-        let connector: Value =
-            serde_json::from_str(&fs::read_to_string(connector).at(connector)?).at(connector)?;
+        let demo = demo(connector)?;
         let noop_plugins = noop_plugins(checkout, &components, &folder)?;
         println!("==> starting a broker");
         let broker = Broker::start(&components, &folder.join("broker"))?;
@@ -128,10 +152,24 @@ impl Bench {
         let what = Produce::Generate { first: 0, count: options.records };
         Producer::start(&components, &broker.bootstrap(), &folder.join("producer"), TOPIC, &what, None)?
             .wait(PATIENCE)?;
-        let demo = connector["config"].clone();
         let (records, other_plugins) = (options.records, options.beside.clone());
         Ok(Bench { folder, components, demo, records, noop_plugins, other_plugins, broker })
     }
+
+    /// Who takes part beside Sluice.
+    fn rival(&self) -> Result<String> {
+        match &self.other_plugins {
+            Some(_) => Ok("another build of Sluice".into()),
+            None => machine::iceberg(&self.components),
+        }
+    }
+}
+
+/// The settings in a connector's file.
+pub fn demo(connector: &Path) -> Result<Value> {
+    let text = fs::read_to_string(connector).at(connector)?;
+    let connector: Value = serde_json::from_str(&text).at(connector)?;
+    Ok(connector["config"].clone())
 }
 
 /// `tests/tools/NoopSink.java`, which is compiled already, as a plugin. Gives its `plugin.path`.

@@ -82,30 +82,32 @@ pub struct Written {
 impl Written {
     pub fn below(folder: &Path) -> Result<Self> {
         let mut written = Written::default();
-        written.add(folder)?;
+        each_file(folder, &mut |data, bytes| {
+            let (files, sum) = match data {
+                true => (&mut written.data_files, &mut written.data_bytes),
+                false => (&mut written.log_files, &mut written.log_bytes),
+            };
+            *files += 1;
+            *sum += bytes;
+        })?;
         Ok(written)
     }
+}
 
-    fn add(&mut self, folder: &Path) -> Result<()> {
-        for entry in fs::read_dir(folder).at(folder)? {
-            let path = entry.at(folder)?.path();
-            let bytes = fs::metadata(&path).at(&path)?.len();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                _ if path.is_dir() => self.add(&path)?,
-                Some("parquet") => {
-                    self.data_files += 1;
-                    self.data_bytes += bytes;
-                }
-                // Hadoop's check sums beside local files, and the no-op sink's count.
-                Some("crc") | None => {}
-                Some(_) => {
-                    self.log_files += 1;
-                    self.log_bytes += bytes;
-                }
-            }
+/// Tells of each file below the folder whether it is data, and its bytes.
+pub fn each_file(folder: &Path, tell: &mut impl FnMut(bool, u64)) -> Result<()> {
+    for entry in fs::read_dir(folder).at(folder)? {
+        let path = entry.at(folder)?.path();
+        let bytes = fs::metadata(&path).at(&path)?.len();
+        match path.extension().and_then(|extension| extension.to_str()) {
+            _ if path.is_dir() => each_file(&path, tell)?,
+            Some("parquet") => tell(true, bytes),
+            // Hadoop's check sums beside local files, and the no-op sink's count.
+            Some("crc") | None => {}
+            Some(_) => tell(false, bytes),
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]

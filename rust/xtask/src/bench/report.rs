@@ -8,7 +8,7 @@ use sluice_testkit::{Context, Result};
 
 use super::chart::{Bar, Panel, svg};
 use super::entry::{Entry, Input, Sink};
-use super::machine::Facts;
+use super::machine::{Facts, listed};
 use super::measure::Run;
 use crate::checkout::shown;
 
@@ -131,19 +131,18 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let facts: Vec<_> = self.facts.iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
         let bare: Vec<_> = self
             .bare
             .iter()
             .map(|bare| format!("{:.2} ({:.2})", bare.both / 1e6, bare.decode / 1e6))
             .collect();
         format!(
-            "# Sluice beside its peers\n\n{}\n\n{}\n\
+            "# Sluice beside its peers\n\n{}\n{}\n\
              CPU and wall: seconds per million records, between two commits in the midst of the run of the round with least CPU; worst: of\n\
              the one with most. CPU is the whole worker's without the JVM's compiler, whose CPU seconds since the start are JIT. own: what the\n\
              no-op sink leaves. Peaks in MB of resident memory. Files, MB and commits are those of the whole topic.\n\n{}\n\
              Bare loop, million records/s in each round (decoding alone): {}.\n",
-            facts.join("\n"),
+            listed(&self.facts),
             self.costs(),
             self.verdicts(),
             bare.join(", ")

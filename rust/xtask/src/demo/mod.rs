@@ -5,7 +5,7 @@ mod input;
 mod keep;
 mod progress;
 mod report;
-mod store;
+pub mod store;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
