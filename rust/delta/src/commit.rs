@@ -37,6 +37,8 @@ pub struct Submission {
     pub unit: StagedUnit,
     /// How long it is tried while the store fails.
     pub patience: Duration,
+    /// How long it waits for units of other tasks at most.
+    pub linger: Duration,
     pub outcome: Box<dyn FnOnce(Outcome) + Send>,
 }
 

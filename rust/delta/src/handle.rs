@@ -15,10 +15,11 @@ use sluice_core::task::{Event, Memory, Table};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::budget::Share;
+use crate::coming::{Announced, Coming};
 use crate::commit::Submission;
 use crate::fail_point::FailPoint;
 use crate::outage::Attempts;
-use crate::serve::{Ask, Request, What};
+use crate::serve::{Ask, Request, Service, What};
 use crate::store::Store;
 use crate::table::Spec;
 use crate::unit::{Outcome, StagedUnit};
@@ -34,12 +35,13 @@ pub(crate) struct Writing {
     pub connector: String,
     pub task: String,
     pub patience: Duration,
+    pub linger: Duration,
     pub other_connectors: OtherConnectors,
 }
 
 enum Order {
     Write(Arc<TableInfo>, RecordBatch),
-    Commit(Vec<Interval>),
+    Commit(Vec<Interval>, Announced),
     Discard,
 }
 
@@ -57,6 +59,7 @@ struct Way {
     patience: Duration,
     /// After a failed write the table is not asked for offsets before: its rows would come, and fail, at once.
     loads_from: Arc<Mutex<Instant>>,
+    coming: Coming,
     requests: mpsc::UnboundedSender<Request>,
     orders: mpsc::UnboundedSender<Order>,
     replies: std_mpsc::Sender<Event>,
@@ -68,9 +71,9 @@ impl DeltaTable {
         writing: Writing,
         share: Share,
         spec: Spec,
-        requests: mpsc::UnboundedSender<Request>,
-        attempts: Attempts,
+        service: Service,
     ) -> Self {
+        let Service { requests, outage, coming } = service;
         let (replies, events) = std_mpsc::channel();
         let (orders, receiver) = mpsc::unbounded_channel();
         let backlog = Arc::new(AtomicUsize::new(0));
@@ -84,8 +87,8 @@ impl DeltaTable {
             backlog: backlog.clone(),
             share: share.clone(),
         };
-        world.spawn(Box::pin(worker.run(encoders, receiver, attempts)));
-        let way = Way { world, share, spec, patience, loads_from, requests, orders, replies };
+        world.spawn(Box::pin(worker.run(encoders, receiver, Attempts::new(outage))));
+        let way = Way { world, share, spec, patience, loads_from, coming, requests, orders, replies };
         DeltaTable { way: Some(way), events, backlog }
     }
 
@@ -163,7 +166,9 @@ impl Table for DeltaTable {
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
-        self.order(Order::Commit(intervals));
+        if let Some(way) = &self.way {
+            self.order(Order::Commit(intervals, way.coming.announce()));
+        }
     }
 
     fn discard(&mut self) {
@@ -280,8 +285,8 @@ impl Worker {
                 self.share.remove(bytes);
                 self.see(written, open, false);
             }
-            Order::Commit(_) if open.failed => self.tell(Event::Unwritten { put_up: true }),
-            Order::Commit(intervals) => {
+            Order::Commit(..) if open.failed => self.tell(Event::Unwritten { put_up: true }),
+            Order::Commit(intervals, _announced) => {
                 let submitted = self.submit(open, intervals);
                 self.see(submitted, open, true);
             }
@@ -350,6 +355,7 @@ impl Worker {
         let _ = self.requests.send(Request::Commit(Submission {
             unit,
             patience: self.writing.patience,
+            linger: self.writing.linger,
             outcome,
         }));
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sluice_core::error::Result;
 use sluice_core::settings::{Settings, StoreSettings, TableSettings};
@@ -10,16 +11,20 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::budget::Budget;
+use crate::coming::Coming;
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
-use crate::outage::{Attempts, Outage};
-use crate::serve::{Request, serve};
+use crate::outage::Outage;
+use crate::serve::{Request, Service, serve};
 use crate::store::{Clients, Store};
 use crate::table::{Spec, TableState};
 use crate::world::{Tokio, World};
 
 /// How many tables of a process are loaded or committed to at once.
 const TABLES_AT_WORK: usize = 16;
+/// What part of the commit interval a unit waits for those of other tasks at most, and never longer than so.
+const LINGER_PART: u32 = 4;
+const LINGER: Duration = Duration::from_millis(500);
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -39,6 +44,7 @@ pub struct Hub {
 struct Known {
     requests: mpsc::WeakUnboundedSender<Request>,
     outage: Arc<Outage>,
+    coming: Coming,
 }
 
 impl Hub {
@@ -78,27 +84,24 @@ impl Hub {
     }
 
     /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
-    pub(crate) fn requests(
-        &self,
-        uri: &str,
-        settings: &StoreSettings,
-    ) -> Result<(mpsc::UnboundedSender<Request>, Arc<Outage>)> {
+    pub(crate) fn requests(&self, uri: &str, settings: &StoreSettings) -> Result<Service> {
         let key = (uri.to_owned(), settings.clone());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tables.get(&key);
         if let Some(known) = known
-            && let Some(open) = known.requests.upgrade().filter(|open| !open.is_closed())
+            && let Some(requests) = known.requests.upgrade().filter(|open| !open.is_closed())
         {
-            return Ok((open, known.outage.clone()));
+            return Ok(Service { requests, outage: known.outage.clone(), coming: known.coming.clone() });
         }
         let outage = known.map_or_else(|| Outage::of(self.world.clone(), uri), |known| known.outage.clone());
         let state = TableState::new((self.stores)(uri, settings)?, self.world.clone());
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let at_work = self.tables_at_work.clone();
-        self.world.spawn(Box::pin(serve(state, receiver, at_work, outage.clone())));
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let (at_work, coming) = (self.tables_at_work.clone(), Coming::default());
+        self.world.spawn(Box::pin(serve(state, receiver, at_work, outage.clone(), coming.clone())));
         tables.retain(|_, known| known.requests.strong_count() > 0 || known.outage.worked());
-        tables.insert(key, Known { requests: sender.downgrade(), outage: outage.clone() });
-        Ok((sender, outage))
+        let known = Known { requests: requests.downgrade(), outage: outage.clone(), coming: coming.clone() };
+        tables.insert(key, known);
+        Ok(Service { requests, outage, coming })
     }
 
     /// Of the steps that a task's driver takes.
@@ -133,7 +136,7 @@ impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let settings = &self.settings.store;
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
-            let (requests, outage) = self.hub.requests(uri, settings)?;
+            let service = self.hub.requests(uri, settings)?;
             let writing = Writing {
                 world: self.hub.world.clone(),
                 store,
@@ -142,14 +145,15 @@ impl TaskTables {
                 connector: self.settings.connector.clone(),
                 task: self.settings.task.clone(),
                 patience: self.settings.store_retry_timeout,
+                linger: (self.settings.commit_interval / LINGER_PART).min(LINGER),
                 other_connectors: self.settings.other_connectors,
             };
-            Ok((writing, requests, Attempts::new(outage)))
+            Ok((writing, service))
         });
         match opened {
-            Ok((writing, requests, attempts)) => {
+            Ok((writing, service)) => {
                 let (encoders, share) = (self.hub.encoders.clone(), self.hub.budget.share());
-                DeltaTable::start(encoders, writing, share, spec, requests, attempts)
+                DeltaTable::start(encoders, writing, share, spec, service)
             }
             Err(error) => DeltaTable::failed(error),
         }

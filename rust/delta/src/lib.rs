@@ -4,6 +4,7 @@ mod actions;
 mod alter;
 pub mod audit;
 pub mod budget;
+mod coming;
 mod commit;
 mod create;
 mod dictionary;

@@ -13,12 +13,13 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::alter::Alter;
+use crate::coming::Coming;
 use crate::commit::{Group, Submission};
 use crate::outage::{Attempts, Outage};
 use crate::table::{Loaded, Spec, TableState};
 use crate::unit::Outcome;
 
-/// How long a unit waits for those of other tasks: all tasks of a process put up their units at the same moments.
+/// How long a unit waits at least for those of other tasks, of which some may be about to be announced.
 const GROUP_LINGER: Duration = Duration::from_millis(10);
 
 /// How long a table that nothing has worked with yet is tried: its location may be misspelt.
@@ -32,6 +33,13 @@ pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
 pub(crate) enum Request {
     Ask(Ask),
     Commit(Submission),
+}
+
+/// The way to a table.
+pub(crate) struct Service {
+    pub requests: mpsc::UnboundedSender<Request>,
+    pub outage: Arc<Outage>,
+    pub coming: Coming,
 }
 
 /// What is asked of a table, and for how long it is tried while the store fails.
@@ -179,6 +187,7 @@ pub(crate) async fn serve(
     mut requests: mpsc::UnboundedReceiver<Request>,
     at_work: Arc<Semaphore>,
     outage: Arc<Outage>,
+    coming: Coming,
 ) {
     let world = state.world.clone();
     let mut waiting = Waiting::default();
@@ -187,8 +196,12 @@ pub(crate) async fn serve(
         if waiting.is_empty() {
             let Some(first) = requests.recv().await else { return };
             waiting.add(first);
-            if !waiting.units.is_empty() {
+            if let Some(unit) = waiting.units.first() {
+                let until = world.now() + unit.linger;
                 world.sleep(GROUP_LINGER).await;
+                while coming.any() && world.now() < until {
+                    world.sleep(GROUP_LINGER).await;
+                }
             }
         }
         let Ok(permit) = at_work.clone().acquire_owned().await else { return };

@@ -178,6 +178,8 @@ impl UnitWriter {
             .set_compression(codec)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_statistics_truncate_length(Some(FOOTER_TEXT_BYTES))
+            // By default also by rows, which makes small ones where rows are small.
+            .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
         for column in columns_of_many_values(layout.schema.fields(), rows.columns()) {
             properties = properties.set_column_dictionary_enabled(column, false);
@@ -381,6 +383,22 @@ mod tests {
         }
         assert!(writer.open.iter().any(|file| file.parquet.flushed_row_groups().len() > 1));
         assert_eq!(writer.finish().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn row_groups_are_closed_by_size_however_many_rows_they_have() {
+        let (_folder, store) = store();
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);
+        let columns: [ArrayRef; 2] = [
+            Arc::new(Int64Array::from(vec![1; 400_000])),
+            Arc::new(StringArray::from(vec!["the same"; 400_000])),
+        ];
+        let rows = RecordBatch::try_new(table().schema.arrow(), columns.into()).unwrap();
+        for _ in 0..4 {
+            writer.write(&table(), &rows).unwrap();
+        }
+        assert!(writer.open[0].parquet.flushed_row_groups().is_empty());
+        assert_eq!(writer.finish().unwrap()[0].rows, 1_600_000);
     }
 
     #[test]

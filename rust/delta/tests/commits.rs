@@ -97,6 +97,35 @@ fn units_of_one_process_meet_in_one_commit() {
     assert!(commits < 4, "{commits} commits for 4 units that were ready together");
 }
 
+#[test]
+fn a_commit_waits_for_units_whose_files_are_being_finished_but_not_long() {
+    // The wait is a part of the interval: longer than the file takes, and shorter.
+    for (interval, commits) in [("2000", 1), ("100", 2)] {
+        let rig = Rig::new();
+        let process = rig.process();
+        let extra = [("delta.commit.interval.ms", interval)];
+        let mut tasks: Vec<_> = (0..2).map(|_| rig.task(&process, &extra)).collect();
+        for (id, task) in tasks.iter_mut().enumerate() {
+            task.open(&[id as i32]).unwrap();
+        }
+        rig.faults.lock().unwrap().push_back(Fault::FinishesLate);
+        for (id, task) in tasks.iter_mut().enumerate() {
+            task.put(id as i32, 0..5).unwrap();
+            // The first one's file is the late one.
+            while !rig.faults.lock().unwrap().is_empty() {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+        }
+        for (id, task) in tasks.iter_mut().enumerate() {
+            task.task.drain(0, &[id as i32]).unwrap();
+        }
+        for (id, task) in tasks.iter_mut().enumerate() {
+            task.until_committed(id as i32, 5).unwrap();
+        }
+        assert_eq!(rig.audit().commits, commits, "interval {interval}");
+    }
+}
+
 /// A claim's reply says nothing when it is lost: the log does (I1, I4).
 #[test]
 fn a_commit_with_a_lost_reply_is_neither_lost_nor_repeated() {

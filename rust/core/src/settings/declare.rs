@@ -515,18 +515,20 @@ pub const SETTINGS: &[Setting] = &[
         doc: "The longest time, in milliseconds, that a record waits before its rows are put up for commit. It is \
               also how late readers of the table see new rows. Each commit adds a version to the table and at \
               least one file for each task that has rows, so a shorter interval means more and smaller files. \
-              Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is \
-              reached.",
+              Commits also happen earlier, when `delta.commit.max.bytes` or `delta.commit.max.records` is given and \
+              reached, or memory is short.",
     },
     Setting {
         name: COMMIT_MAX_BYTES,
-        kind: Kind::Long(Number { min: 1 << 20, unit: Unit::Bytes }),
-        default: Default::Value("268435456"),
+        kind: Kind::Long(Number { min: 0, unit: Unit::Bytes }),
+        default: Default::Value("0"),
         group: "Commits",
-        importance: Importance::Medium,
+        importance: Importance::Low,
         title: "Bytes per commit",
         doc: "Commit as soon as this many bytes of record values were taken since the last commit, counted for \
-              each task and table, as the values are in Kafka and before compression into Parquet.",
+              each task and table, as the values are in Kafka and before compression into Parquet. `0` sets no limit: \
+              rows that wait for the commit are in files already, which `delta.target.file.bytes` bounds by what they \
+              have after compression, and a limit on the bytes before it makes smaller ones.",
     },
     Setting {
         name: COMMIT_MAX_RECORDS,
@@ -545,8 +547,8 @@ pub const SETTINGS: &[Setting] = &[
         group: "Files",
         importance: Importance::Medium,
         title: "Target file size",
-        doc: "A Parquet file that has grown to about this many bytes is finished and another one is begun. A \
-              commit before that makes a smaller file.",
+        doc: "A Parquet file that has grown to about this many bytes, compressed, is finished and another one is begun. \
+              A commit before that makes a smaller file.",
     },
     Setting {
         name: PARQUET_COMPRESSION,

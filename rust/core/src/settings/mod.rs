@@ -57,7 +57,7 @@ pub struct Settings {
     pub json_strings: JsonStrings,
     pub commit_interval: Duration,
     /// Bytes of record values, for each table.
-    pub commit_max_bytes: u64,
+    pub commit_max_bytes: Option<NonZeroU64>,
     /// For each table; none sets no limit.
     pub commit_max_records: Option<NonZeroU64>,
     pub target_file_bytes: u64,
@@ -88,7 +88,7 @@ impl Settings {
         let raw_format = read.choice(declare::RAW_FORMAT);
         let json_strings = read.choice(declare::RAW_JSON_STRINGS);
         let commit_interval = Duration::from_millis(read.long(declare::COMMIT_INTERVAL_MS));
-        let commit_max_bytes = read.long(declare::COMMIT_MAX_BYTES);
+        let commit_max_bytes = NonZeroU64::new(read.long(declare::COMMIT_MAX_BYTES));
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
         let memory_budget = NonZeroU64::new(read.long(declare::MEMORY_BUDGET_BYTES));

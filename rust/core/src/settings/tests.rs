@@ -56,7 +56,7 @@ fn defaults_are_the_documented_ones() {
             raw_format: RawFormat::Json,
             json_strings: JsonStrings::Strict,
             commit_interval: Duration::from_secs(60),
-            commit_max_bytes: 256 << 20,
+            commit_max_bytes: None,
             commit_max_records: None,
             target_file_bytes: 128 << 20,
             memory_budget: None,
@@ -115,7 +115,7 @@ fn every_value_arrives_trimmed_at_its_field() {
     assert_eq!((settings.input_mode, settings.null_values), (InputMode::Connect, NullValues::Dlq));
     assert_eq!(settings.json_strings, JsonStrings::Lenient);
     assert_eq!(settings.commit_interval, Duration::from_millis(100));
-    assert_eq!(settings.commit_max_bytes, 1 << 20);
+    assert_eq!(settings.commit_max_bytes, NonZeroU64::new(1 << 20));
     assert_eq!(settings.commit_max_records, NonZeroU64::new(7));
     assert_eq!(settings.target_file_bytes, (1 << 20) + 1);
     assert_eq!(settings.memory_budget.map(NonZeroU64::get), Some(256 << 20));
@@ -224,7 +224,7 @@ fn every_bound_is_kept() {
 #[test]
 fn all_errors_are_found_at_once() {
     let found = Settings::parse(&BTreeMap::from([
-        ("delta.commit.max.bytes".into(), "1".into()),
+        ("delta.commit.max.bytes".into(), "-1".into()),
         ("delta.table.url".into(), "/x".into()),
         ("topics".into(), "".into()),
     ]))

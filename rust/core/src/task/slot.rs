@@ -119,7 +119,7 @@ impl<T: Table> Slot<T> {
     pub fn is_due(&self, now: u64, settings: &Settings) -> bool {
         self.drain
             || self.lacks_memory()
-            || self.open_bytes >= settings.commit_max_bytes
+            || settings.commit_max_bytes.is_some_and(|max| self.open_bytes >= max.get())
             || settings.commit_max_records.is_some_and(|max| self.open_records >= max.get())
             || self.due_at(settings).is_some_and(|due| now >= due)
     }

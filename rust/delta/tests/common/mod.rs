@@ -51,6 +51,14 @@ pub enum Fault {
     /// Nothing happens.
     ClaimFails,
     DiskFull,
+    /// A data file takes long to finish.
+    FinishesLate,
+}
+
+impl Fault {
+    fn is_of_a_file(self) -> bool {
+        matches!(self, Fault::DiskFull | Fault::FinishesLate)
+    }
 }
 
 pub type Faults = Arc<Mutex<VecDeque<Fault>>>;
@@ -88,7 +96,8 @@ impl Store for FaultyStore {
     fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
         self.outages.check(Part::Create)?;
         let file = self.inner.create(name)?;
-        Ok(match self.next(|fault| fault == Fault::DiskFull) {
+        Ok(match self.next(Fault::is_of_a_file) {
+            Some(Fault::FinishesLate) => Box::new(LateFile(file)),
             Some(_) => Box::new(FullFile(file)),
             None => Box::new(FaultyFile { inner: file, outages: self.outages.clone() }),
         })
@@ -104,8 +113,8 @@ impl Store for FaultyStore {
         if let Err(lost) = self.outages.check(Part::ClaimReply) {
             return self.inner.claim(version, commit).and(Err(lost));
         }
-        match self.next(|fault| fault != Fault::DiskFull) {
-            None | Some(Fault::DiskFull) => self.inner.claim(version, commit),
+        match self.next(|fault| !fault.is_of_a_file()) {
+            None | Some(Fault::DiskFull | Fault::FinishesLate) => self.inner.claim(version, commit),
             Some(Fault::ClaimFails) => Err(timeout()),
             Some(Fault::ClaimLandsAndFails) => self.inner.claim(version, commit).and(Err(timeout())),
             Some(Fault::ClaimLandsAndLooksTaken) => self.inner.claim(version, commit).and(Ok(Claim::Taken)),
@@ -127,6 +136,25 @@ impl std::io::Write for FullFile {
 
 impl DataFile for FullFile {
     fn finish(&mut self) -> Result<u64> {
+        self.0.finish()
+    }
+}
+
+struct LateFile(Box<dyn DataFile>);
+
+impl std::io::Write for LateFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl DataFile for LateFile {
+    fn finish(&mut self) -> Result<u64> {
+        std::thread::sleep(Duration::from_millis(100));
         self.0.finish()
     }
 }
