@@ -131,6 +131,10 @@ impl TableState {
 
     /// Makes the newest version current, of whatever table is there.
     pub(crate) fn open(&mut self) -> Result<()> {
+        from_a_new_listing(|| self.try_open())
+    }
+
+    fn try_open(&mut self) -> Result<()> {
         let doing = format!("cannot open the Delta table {}", self.uri());
         let snapshot =
             Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))?;
@@ -257,6 +261,10 @@ impl TableState {
 
     /// Makes the newest version current and tells what happened on the way: whether the commit `ours` is in it.
     pub(crate) fn advance(&mut self, ours: &str) -> Result<Advance> {
+        from_a_new_listing(|| self.try_advance(ours))
+    }
+
+    fn try_advance(&mut self, ours: &str) -> Result<Advance> {
         let doing = format!("cannot read the log of {}", self.uri());
         let old = self.current()?;
         let (from, metadata_id) = (old.tip.version(), old.metadata_id.clone());
@@ -316,6 +324,15 @@ impl TableState {
             Err(object_store::Error::NotFound { .. }) => Ok(true),
             Err(e) => Err(store_error(&format!("cannot read the log of {}", self.uri()), &e)),
         }
+    }
+}
+
+/// Once more where the log looks damaged: what was listed may have been gone or another one when it was read, as when two writers
+/// make a checkpoint of the same version, or clean-up goes on.
+fn from_a_new_listing<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    match read() {
+        Err(error) if error.code == Code::TableCorrupt => read(),
+        done => done,
     }
 }
 

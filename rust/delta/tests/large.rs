@@ -4,9 +4,15 @@
 
 mod common;
 
+use std::fs::File;
 use std::ops::Range;
 
 use common::{Rig, SCHEMA, WHATEVER_THE_TABLE_HAS, create_by_hand, features, write_by_hand};
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
 const FILES: usize = 1_000;
@@ -171,4 +177,25 @@ fn a_checkpoint_that_lands_meanwhile_does_not_make_us_read_the_log_again() {
     task.put(0, 9..10).unwrap();
     task.until_committed(0, 10).unwrap();
     assert_eq!(rig.outages.asked(), ["PUT 20.json"]);
+}
+
+/// Simulation, seed 92277: whoever had listed the first one took the table for damaged.
+#[test]
+fn a_checkpoint_that_is_replaced_before_it_is_read_is_listed_again() {
+    for compression in [Compression::UNCOMPRESSED, Compression::ZSTD(ZstdLevel::try_new(9).unwrap())] {
+        let rig = large();
+        let file = rig.table().join(format!("_delta_log/{CHECKPOINT:020}.checkpoint.parquet"));
+        let first = File::open(&file).unwrap();
+        let bytes = first.metadata().unwrap().len();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(first).unwrap();
+        let properties = WriterProperties::builder().set_compression(compression).build();
+        let mut second = ArrowWriter::try_new(Vec::new(), reader.schema().clone(), Some(properties)).unwrap();
+        reader.build().unwrap().for_each(|actions| second.write(&actions.unwrap()).unwrap());
+        let second = second.into_inner().unwrap();
+        assert_ne!(second.len() as u64, bytes);
+        let path = Path::from_absolute_path(file).unwrap();
+        *rig.outages.replaces.lock().unwrap() = Some((path, second));
+        assert_eq!(opening(&rig, 0..1).1, [(0, 7)]);
+        assert!(rig.outages.replaces.lock().unwrap().is_none(), "it was read");
+    }
 }

@@ -40,6 +40,8 @@ pub struct Outages {
     pub failed: AtomicUsize,
     /// What was asked of the log.
     asked: Mutex<Vec<String>>,
+    /// What another writer puts in the place of an object just before it is read.
+    pub replaces: Mutex<Option<(Path, Vec<u8>)>>,
 }
 
 impl Outages {
@@ -144,6 +146,10 @@ impl ObjectStore for FaultyObjects {
 
     async fn get_opts(&self, at: &Path, options: GetOptions) -> object_store::Result<GetResult> {
         self.note(if options.head { "HEAD" } else { "GET" }, at);
+        let replaced = self.outages.replaces.lock().unwrap().take_if(|(path, _)| path == at);
+        if let Some((path, content)) = replaced {
+            self.inner.put_opts(&path, content.into(), PutOptions::default()).await?;
+        }
         self.check()?;
         self.inner.get_opts(at, options).await
     }

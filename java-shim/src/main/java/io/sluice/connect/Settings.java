@@ -571,7 +571,7 @@ public final class Settings {
             + "commit. It is also how late readers of the table see new rows. Each commit adds a version "
             + "to the table and at least one file for each task that has rows, so a shorter interval "
             + "means more and smaller files. Commits also happen earlier, when delta.commit.max.bytes or "
-            + "delta.commit.max.records is reached.",
+            + "delta.commit.max.records is given and reached, or memory is short.",
         "Commits",
         1,
         Width.MEDIUM,
@@ -579,12 +579,14 @@ public final class Settings {
     definitions.define(
         COMMIT_MAX_BYTES,
         Type.LONG,
-        268435456L,
-        Range.atLeast(1048576L),
-        Importance.MEDIUM,
+        0L,
+        Range.atLeast(0L),
+        Importance.LOW,
         "Commit as soon as this many bytes of record values were taken since the last commit, "
             + "counted for each task and table, as the values are in Kafka and before compression into "
-            + "Parquet.",
+            + "Parquet. 0 sets no limit: rows that wait for the commit are in files already, which "
+            + "delta.target.file.bytes bounds by what they have after compression, and a limit on the "
+            + "bytes before it makes smaller ones.",
         "Commits",
         2,
         Width.MEDIUM,
@@ -607,8 +609,8 @@ public final class Settings {
         134217728L,
         Range.atLeast(1048576L),
         Importance.MEDIUM,
-        "A Parquet file that has grown to about this many bytes is finished and another one is "
-            + "begun. A commit before that makes a smaller file.",
+        "A Parquet file that has grown to about this many bytes, compressed, is finished and "
+            + "another one is begun. A commit before that makes a smaller file.",
         "Files",
         1,
         Width.MEDIUM,
