@@ -1,6 +1,7 @@
 //! The seam to the Delta kernel: its engine on our stores, its commits through our claims, its errors as ours.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buoyant_kernel as delta_kernel;
@@ -16,8 +17,13 @@ use crate::world::{KernelExecutor, World};
 
 pub type KernelEngine = DefaultEngine<KernelExecutor>;
 
+/// How many files of a log are read at once. On a local file system each takes a thread, which keeps what memory it has
+/// touched as long as it is used again, for commits.
+const READS_AT_ONCE: NonZero<usize> = NonZero::new(64).unwrap();
+
 pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {
     DefaultEngineBuilder::new(store.objects())
+        .with_buffer_size(READS_AT_ONCE)
         .with_task_executor(Arc::new(KernelExecutor(world.clone())))
         .build()
 }

@@ -6,6 +6,7 @@ mod common;
 
 use std::fs::File;
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use common::{Rig, SCHEMA, WHATEVER_THE_TABLE_HAS, create_by_hand, features, write_by_hand};
 use object_store::path::Path;
@@ -68,6 +69,17 @@ fn opening_reads_the_log_from_the_checkpoint_on_as_often_for_many_partitions_as_
         assert_eq!(times(&format!("GET {version}.json")), expected, "{version}: {all:?}");
     }
     assert_eq!((times("LIST"), times("GET _last_checkpoint")), (2, 1), "{all:?}");
+}
+
+#[test]
+fn a_log_without_checkpoints_is_not_read_with_hundreds_of_threads() {
+    let rig = Rig::new();
+    rig.task(&rig.process(), &[]).open(&[0]).unwrap();
+    (0..200).for_each(|id| rig.commit_by_hand(&held(id)));
+    let (_, rewinds) = opening(&rig, 0..200);
+    assert_eq!(rewinds.len(), 200);
+    let at_once = rig.outages.reads_at_once.load(Ordering::Relaxed);
+    assert!((2..=64).contains(&at_once), "{at_once}");
 }
 
 /// Appends these units one after the other, and says what they ask for.

@@ -42,6 +42,9 @@ pub struct Outages {
     asked: Mutex<Vec<String>>,
     /// What another writer puts in the place of an object just before it is read.
     pub replaces: Mutex<Option<(Path, Vec<u8>)>>,
+    reading: AtomicUsize,
+    /// How many reads there were at once, at most.
+    pub reads_at_once: AtomicUsize,
 }
 
 impl Outages {
@@ -151,7 +154,11 @@ impl ObjectStore for FaultyObjects {
             self.inner.put_opts(&path, content.into(), PutOptions::default()).await?;
         }
         self.check()?;
-        self.inner.get_opts(at, options).await
+        let reading = self.outages.reading.fetch_add(1, Ordering::Relaxed) + 1;
+        self.outages.reads_at_once.fetch_max(reading, Ordering::Relaxed);
+        let read = self.inner.get_opts(at, options).await;
+        self.outages.reading.fetch_sub(1, Ordering::Relaxed);
+        read
     }
 
     fn delete_stream(
