@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.LongStream;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -14,6 +15,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * <pre>
  * Produce BOOTSTRAP TOPIC generate FIRST COUNT [RATE]   events number FIRST to FIRST+COUNT-1
+ * Produce BOOTSTRAP TOPIC repeated COUNT [RATE]         the first COUNT events, which are made only once, again and again without end
  * Produce BOOTSTRAP TOPIC numbered FILE [RATE]          the lines of a JSON-lines file, each given a first field demo_id (0, 1, ...)
  * Produce BOOTSTRAP TOPIC sequences COUNT PARTITIONS [RATE]
  *     {"id", "partition", "sequence", "text"}, the sequence counted from 0 in each partition; tried again for as long as it takes
@@ -45,6 +47,11 @@ final class Produce {
                 long count = Long.parseLong(args[4]);
                 send(args[0], topic, rate(args, 5),
                     i -> i < count ? DemoEvent.json(first + i).getBytes(StandardCharsets.UTF_8) : END);
+            }
+            case "repeated" -> {
+                byte[][] events = LongStream.range(0, Long.parseLong(args[3]))
+                    .mapToObj(id -> DemoEvent.json(id).getBytes(StandardCharsets.UTF_8)).toArray(byte[][]::new);
+                send(args[0], topic, rate(args, 4), i -> events[(int) (i % events.length)]);
             }
             case "sequences" -> {
                 long count = Long.parseLong(args[3]);

@@ -15,6 +15,8 @@ use crate::leash::Leashed;
 pub enum Produce {
     /// Generated events of about 350 bytes, with `demo_id` from `first` on.
     Generate { first: u64, count: u64 },
+    /// The first generated events again and again, until it is killed: quicker than what is made anew.
+    Repeated { events: u64 },
     /// Records that say their place: `{"id", "partition", "sequence", "text"}`, the sequence counted from 0 in each partition.
     /// Sent again for as long as it takes, so that no end of the broker ends the producer.
     Sequences { count: u64, partitions: u32 },
@@ -69,6 +71,9 @@ impl Producer {
         match what {
             Produce::Generate { first, count } => {
                 java.args(["generate", &first.to_string(), &count.to_string()]);
+            }
+            Produce::Repeated { events } => {
+                java.args(["repeated", &events.to_string()]);
             }
             Produce::Sequences { count, partitions } => {
                 java.args(["sequences", &count.to_string(), &partitions.to_string()]);

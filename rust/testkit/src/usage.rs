@@ -1,5 +1,6 @@
 //! What a process uses, as Linux tells it in `/proc`.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The most memory that a process has had resident so far, in bytes.
@@ -49,6 +50,17 @@ pub fn heap_range(log: &str) -> Option<Range<u64>> {
 pub fn threads(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("Threads:"))?.trim().parse().ok()
+}
+
+/// How many of them have a name, in which figures are left out.
+pub fn thread_names(pid: u32) -> BTreeMap<String, u64> {
+    let mut names = BTreeMap::new();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    for name in threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok()) {
+        let name = name.trim().replace(|c: char| c.is_ascii_digit(), "");
+        *names.entry(name).or_default() += 1;
+    }
+    names
 }
 
 /// Files, sockets and all else that a process has open now.
@@ -107,6 +119,7 @@ mod tests {
     fn threads_and_descriptors_are_counted() {
         let pid = std::process::id();
         assert!(threads(pid).is_some_and(|threads| threads >= 1));
+        assert!(thread_names(pid).values().sum::<u64>() >= 1);
         let before = descriptors(pid).unwrap();
         let open: Vec<_> = (0..50).map(|_| std::fs::File::open("/proc/self/status").unwrap()).collect();
         // Other tests of this process open and close theirs meanwhile.

@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use crate::components::Components;
@@ -22,6 +23,8 @@ pub struct WorkerOptions {
     pub settings: Vec<(String, String)>,
     /// Further arguments of the JVM, such as `-Dsluice.native.path=...`.
     pub jvm: Vec<String>,
+    /// By how much its processes stand back for others, as `nice` has it.
+    pub niceness: u32,
 }
 
 impl Default for WorkerOptions {
@@ -32,6 +35,7 @@ impl Default for WorkerOptions {
             heap: "1g".into(),
             settings: Vec::new(),
             jvm: Vec::new(),
+            niceness: 0,
         }
     }
 }
@@ -103,8 +107,10 @@ impl Worker {
         let mut java = kafka_jvm(components, &logging, &options.heap);
         java.args(&options.jvm).arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&settings);
         // A crash of the JVM leaves its report here and not in whatever folder the test was started from.
-        java.current_dir(folder);
-        let process = Leashed::spawn(&java, &folder.join("worker.log"))?;
+        let mut worker = Command::new("nice");
+        worker.args(["-n", &options.niceness.to_string()]).arg(java.get_program()).args(java.get_args());
+        worker.current_dir(folder);
+        let process = Leashed::spawn(&worker, &folder.join("worker.log"))?;
         Ok(Worker { port, process })
     }
 

@@ -11,6 +11,9 @@ use super::{PARTITIONS, TOPIC};
 const MANY: u64 = 2_000_000;
 const FEW: u64 = 1_000_000;
 
+/// More than a task has in a file, so that it does not compress any better for being repeated, and no multiple of the partitions.
+const EVENTS: u64 = 200_003;
+
 /// Bytes that each partition keeps: at least three times of what can wait in it, as events have 350 bytes before compression.
 const RETENTION: u64 = 192 << 20;
 const SEGMENT: u64 = 32 << 20;
@@ -32,7 +35,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sends generated events until it is dropped; with a rate, so many a second.
+    /// Sends until it is dropped; with a rate, so many a second.
     pub fn start(
         components: &Components,
         broker: &Broker,
@@ -40,7 +43,7 @@ impl Load {
         rate: Option<u64>,
         before: u64,
     ) -> Result<Self> {
-        let what = Produce::Generate { first: before, count: u64::from(u32::MAX) << 8 };
+        let what = Produce::Repeated { events: EVENTS };
         let producer = Producer::start(components, &broker.bootstrap(), folder, TOPIC, &what, rate)?;
         Ok(Load { producer, before, full: rate.is_none(), held: false })
     }

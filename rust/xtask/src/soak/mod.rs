@@ -37,6 +37,9 @@ const PARTITIONS: u32 = 12;
 const TASKS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// The worker stands back for the producer and the broker, which take little: so there is always something to read.
+const NICENESS: u32 = 5;
+
 /// How often the log is looked at: as exact is the time at which a version is there.
 const LOOK: Duration = Duration::from_millis(20);
 const PACE: Duration = Duration::from_millis(200);
@@ -125,6 +128,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let mut load = soak.load(rate)?;
     report.samples = soak.watch(&mut load, time)?;
     drop(load);
+    report.threads = soak.watched.thread_names();
     report.commits = std::mem::take(&mut soak.follower.commits);
     report.ages = std::mem::take(&mut soak.follower.ages);
     report.deleted = soak.deleted;
@@ -164,7 +168,8 @@ impl Soak {
         fs::write(&config_file, settings.to_string()).at(&config_file)?;
 
         let jvm = vec![SAY_HEAP_RANGE.into()];
-        let options = WorkerOptions { group: "soak".into(), jvm, ..WorkerOptions::default() };
+        let options =
+            WorkerOptions { group: "soak".into(), jvm, niceness: NICENESS, ..WorkerOptions::default() };
         let mut worker = Worker::start(&components, &broker.bootstrap(), &folder.join("worker"), &options)?;
         worker.connect().put_connector(CONNECTOR, &settings)?;
         worker.connect().wait_running(CONNECTOR, TASKS, PATIENCE)?;

@@ -31,6 +31,8 @@ pub struct Report {
     pub samples: Vec<Sample>,
     pub commits: Vec<Commit>,
     pub ages: Vec<(i64, i64)>,
+    /// At the end, by name.
+    pub threads: BTreeMap<String, u64>,
     pub deleted: u64,
     /// In the table at the end.
     pub records: u64,
@@ -71,6 +73,7 @@ impl Report {
             samples: vec![],
             commits: vec![],
             ages: vec![],
+            threads: BTreeMap::new(),
             deleted: 0,
             records: 0,
             findings: vec![],
@@ -290,7 +293,7 @@ impl Report {
             .map(|commit| json!([commit.at, commit.took, commit.bytes, commit.files, commit.units]));
         json!({
             "facts": self.facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect::<BTreeMap<_, _>>(),
-            "wrong": self.wrong(), "records": self.records, "deleted_files": self.deleted,
+            "wrong": self.wrong(), "records": self.records, "deleted_files": self.deleted, "threads": self.threads,
             "peak_rows_per_second": self.peak, "growth": rows.collect::<Vec<_>>(),
             "freshness_ms": {"records": self.ages.len(), "median": self.freshness(50), "p99": self.freshness(99),
                 "longest": self.freshness(100)},

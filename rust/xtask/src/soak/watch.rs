@@ -1,9 +1,12 @@
 //! The worker, looked at from outside every few seconds.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
 
-use sluice_testkit::{Context, Error, Result, Worker, descriptors, heap_range, resident_memory, threads};
+use sluice_testkit::{
+    Context, Error, Result, Worker, descriptors, heap_range, resident_memory, thread_names, threads,
+};
 
 /// The process at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -32,6 +35,10 @@ impl Watched {
         let log = fs::read_to_string(worker.log()).at(worker.log())?;
         let heap = heap_range(&log).ok_or_else(|| Error::new("the JVM does not say where its heap is"))?;
         Ok(Watched { pid: worker.process().pid(), heap })
+    }
+
+    pub fn thread_names(&self) -> BTreeMap<String, u64> {
+        thread_names(self.pid)
     }
 
     pub fn sample(&self, seconds: f64, rows: u64, sent: u64) -> Result<Sample> {
