@@ -52,16 +52,16 @@ pub fn percentile(mut values: Vec<f64>, percent: usize) -> Option<f64> {
     values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied()
 }
 
-/// That of each minute.
-pub fn percentile_of_minutes(series: &Series, percent: usize) -> Series {
-    let mut minutes: Vec<Vec<f64>> = Vec::new();
+/// That of each ten seconds.
+pub fn percentile_over_time(series: &Series, percent: usize) -> Series {
+    let mut times: Vec<Vec<f64>> = Vec::new();
     for (at, value) in series {
-        let minute = (at / 60.0) as usize;
-        minutes.resize_with(minutes.len().max(minute + 1), Vec::new);
-        minutes[minute].push(*value);
+        let time = (at / 10.0) as usize;
+        times.resize_with(times.len().max(time + 1), Vec::new);
+        times[time].push(*value);
     }
-    let middles = (0..).map(|minute| f64::from(minute) * 60.0 + 30.0);
-    middles.zip(minutes).filter_map(|(at, values)| Some((at, percentile(values, percent)?))).collect()
+    let middles = (0..).map(|time| f64::from(time) * 10.0 + 5.0);
+    middles.zip(times).filter_map(|(at, values)| Some((at, percentile(values, percent)?))).collect()
 }
 
 #[cfg(test)]
@@ -96,11 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_those_of_each_minute() {
+    fn percentiles_are_those_of_each_ten_seconds() {
         assert_eq!(percentile((1..=100).map(f64::from).collect(), 99), Some(100.0));
         assert_eq!(percentile(vec![7.0], 99), Some(7.0));
         assert_eq!(percentile(vec![], 50), None);
-        let series = vec![(1.0, 5.0), (59.0, 9.0), (130.0, 4.0)];
-        assert_eq!(percentile_of_minutes(&series, 99), [(30.0, 9.0), (150.0, 4.0)]);
+        let series = vec![(1.0, 5.0), (9.0, 9.0), (23.0, 4.0)];
+        assert_eq!(percentile_over_time(&series, 99), [(5.0, 9.0), (25.0, 4.0)]);
     }
 }

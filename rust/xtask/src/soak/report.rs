@@ -9,7 +9,7 @@ use sluice_testkit::{Context, Error, Result};
 
 use super::chart::{Panel, svg};
 use super::follow::Commit;
-use super::growth::{Growth, LONG, Series, percentile, percentile_of_minutes, warm_up};
+use super::growth::{Growth, LONG, Series, percentile, percentile_over_time, warm_up};
 use super::watch::Sample;
 use super::{Options, PARTITIONS, Rate, TASKS};
 use crate::bench::machine::{Facts, listed};
@@ -154,15 +154,15 @@ impl Report {
                 allowed: half.then_some(50.0),
             },
             Row {
-                what: "commit in the log, bytes",
-                growth: growth(self.of_commits(|commit| commit.bytes as f64)),
+                what: "commit in the log, bytes a task",
+                growth: growth(self.of_commits(|commit| (commit.bytes / commit.units.max(1)) as f64)),
                 allowed: half.then_some(1024.0),
             },
         ];
         if half {
             rows.push(Row {
                 what: "99th percentile of freshness, ms",
-                growth: growth(percentile_of_minutes(&self.ages(), 99)),
+                growth: growth(percentile_over_time(&self.ages(), 99)),
                 allowed: Some(250.0),
             });
         }
@@ -320,11 +320,11 @@ impl Report {
             },
             Panel { title: "Rows a second", lines: vec![("in the table", self.rows_per_second())] },
             Panel {
-                title: "Of each minute, ms",
+                title: "Of each ten seconds, ms",
                 lines: vec![
                     (
                         "commit, median",
-                        percentile_of_minutes(&self.of_commits(|commit| commit.took as f64), 50),
+                        percentile_over_time(&self.of_commits(|commit| commit.took as f64), 50),
                     ),
                     ("freshness, 99th percentile", self.fresh_enough_to_show()),
                 ],
@@ -338,7 +338,7 @@ impl Report {
     fn fresh_enough_to_show(&self) -> Series {
         match self.rate {
             Rate::Full => vec![],
-            Rate::Half => percentile_of_minutes(&self.ages(), 99),
+            Rate::Half => percentile_over_time(&self.ages(), 99),
         }
     }
 }
@@ -410,7 +410,7 @@ mod tests {
                 as fn(f64, &mut Sample, &mut Commit, &mut i64),
             |at, _, _, age| *age += at as i64,
             |at, _, commit, _| commit.took += at as i64,
-            |at, _, commit, _| commit.bytes += at as u64 * 10,
+            |at, _, commit, _| commit.bytes += at as u64 * 20,
         ] {
             let report = report(10, Rate::Half, spoil);
             assert_eq!(report.wrong().len(), 1, "{}", report.text());
