@@ -3,7 +3,9 @@
 //! record is JSON. `cargo xtask bench --stages` runs it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::iter;
 use std::sync::Arc;
+use std::task::Poll;
 
 use arrow_array::RecordBatch;
 use serde::de::IgnoredAny;
@@ -16,6 +18,7 @@ use sluice_core::offsets::{Interval, TopicPartition};
 use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, Settings, TableSettings};
 use sluice_core::table::TableInfo;
+use sluice_core::task::driver::{Call, Put};
 use sluice_core::task::{Event, Memory, Table, Tables, Task};
 use sluice_delta::UnitWriter;
 use sluice_delta::world::Tokio;
@@ -42,7 +45,11 @@ fn main() {
     let segments: Vec<_> = crossing.iter().map(read).collect();
     let through_task = |extra: &[(&str, &str)]| {
         let mut task = task(&connector, &schema, extra);
-        segments.iter().for_each(|batch| drop(task.put(0, batch).expect("a batch that is taken")));
+        for batch in &segments {
+            let mut put = Put::new(batch);
+            let taken = iter::repeat_with(|| put.step(&mut task, 0)).find(Poll::is_ready);
+            assert!(matches!(taken, Some(Poll::Ready(Ok(_)))), "a batch that is taken");
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
     let world = Tokio::world(runtime.handle().clone());
