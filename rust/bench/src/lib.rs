@@ -1,5 +1,7 @@
 //! What the benchmarks on one thread share: a store that keeps nothing, and CPU time.
 
+pub mod usage;
+
 use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -28,18 +30,11 @@ pub fn input() -> (Value, Schema, String) {
     (connector, schema, file())
 }
 
-/// CPU seconds of this thread that `work` takes.
+/// CPU seconds of this thread that `work` takes: a busy machine does not count.
 pub fn seconds(work: impl FnOnce()) -> f64 {
-    let start = cpu_seconds();
+    let start = usage::cpu_of_thread();
     work();
-    cpu_seconds() - start
-}
-
-/// Of this thread alone, so that a busy machine does not count.
-fn cpu_seconds() -> f64 {
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux's schedstat");
-    let nanos = schedule.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok());
-    nanos.expect("nanoseconds on the CPU") / 1e9
+    usage::cpu_of_thread() - start
 }
 
 /// Takes data files and keeps nothing but their size.

@@ -51,6 +51,14 @@ impl Args {
     }
 }
 
+/// Options as a command line gives them.
+#[cfg(test)]
+pub fn parsed<T>(line: &str, take: impl FnOnce(&mut Args) -> Result<T>) -> Result<T> {
+    let mut args = Args::new(line.split_whitespace().map(str::to_owned));
+    let options = take(&mut args)?;
+    args.end().map(|()| options)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

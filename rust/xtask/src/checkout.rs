@@ -1,3 +1,4 @@
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,15 @@ impl Checkout {
 
     pub fn target(&self) -> PathBuf {
         self.root.join("target")
+    }
+
+    /// Nobody else is about this in the checkout while the file is kept; an error that says so where somebody is.
+    pub fn alone(&self, about: &str, otherwise: &str) -> Result<File> {
+        let lock = self.target().join(format!("{about}.lock"));
+        fs::create_dir_all(self.target()).at(&lock)?;
+        let lock = File::create(&lock).at(&lock)?;
+        lock.try_lock().map_err(|_| Error::new(otherwise))?;
+        Ok(lock)
     }
 
     /// The log of a step, replaced by its next run.

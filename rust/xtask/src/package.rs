@@ -1,9 +1,9 @@
 //! The plugin's folder, as a worker's `plugin.path` takes it, and the same as a zip.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sluice_testkit::{Context, Result, java_home_tool};
+use sluice_testkit::{Components, Context, Result, java_home_tool};
 
 use crate::checkout::{Checkout, shown};
 use crate::stamp::Stamp;
@@ -41,6 +41,31 @@ pub fn plugin(checkout: &Checkout) -> Result<()> {
     for file in ["LICENSE", "README.md"] {
         let source = checkout.root.join(file);
         fs::copy(&source, plugin.join(file)).at(&source)?;
+    }
+    Ok(())
+}
+
+/// The components, with copies in `folder` of the plugin and the program: the next build does not change those.
+pub fn copied(checkout: &Checkout, folder: &Path) -> Result<Components> {
+    let mut components = checkout.components();
+    components.plugins = folder.join("plugins");
+    copy_folder(&checkout.plugin(), &components.plugins.join("sluice"))?;
+    let sluice = folder.join("sluice");
+    fs::copy(&components.sluice, &sluice).at(&components.sluice)?;
+    components.sluice = sluice;
+    Ok(components)
+}
+
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).at(to)?;
+    for entry in fs::read_dir(from).at(from)? {
+        let path = entry.at(from)?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            fs::copy(&path, &target).at(&path)?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,6 @@
 mod counted;
 mod generate;
 mod measure;
-mod usage;
 
 use std::path::PathBuf;
 

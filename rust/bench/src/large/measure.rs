@@ -23,8 +23,8 @@ use sluice_delta::{Hub, Spec};
 use url::Url;
 
 use crate::counted::{Counted, Requests};
-use crate::usage::{cpu_of_process, cpu_of_thread, memory};
 use crate::{CONNECTOR, PARTITIONS, TOPIC, schema};
+use sluice_bench::usage::{cpu_of_process, cpu_of_thread, memory};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Before the memory is looked at for the first time: so the first ones, which set everything up, are not growth.

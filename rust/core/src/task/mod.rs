@@ -412,8 +412,8 @@ impl<T: Tables> Task<T> {
     fn actions(&mut self, now: u64) -> Actions {
         let mut rewinds = Vec::new();
         // Connect delivers the batch that was refused first, also after it has gone back.
-        let ready = self.partitions.iter_mut().filter(|_| !self.refused);
-        for (id, partition) in ready.enumerate() {
+        let ready = self.partitions.iter_mut().enumerate().filter(|_| !self.refused);
+        for (id, partition) in ready {
             if let Some(offset) = partition.as_mut().and_then(Partition::start_running) {
                 rewinds.push((id as i32, offset));
             }

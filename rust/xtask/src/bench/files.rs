@@ -1,20 +1,17 @@
 //! What an hour of a quiet topic leaves in a table: how many files, of which size, and how large a log. Time runs faster here:
 //! see [`FASTER`].
 
-use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sluice_testkit::{
-    Broker, Components, Context, Error, Produce, Producer, Result, Worker, WorkerOptions, wait_for,
-};
+use sluice_testkit::{Broker, Components, Error, Produce, Producer, Result, Worker, WorkerOptions, wait_for};
 
 use super::entry::{CONTROL_TOPIC, Entry, Input, Sink};
 use super::machine::{self, Facts, listed};
 use super::progress::{Progress, each_file};
-use super::report::table;
+use super::report::{table, write_all};
 use crate::checkout::{Checkout, empty, shown};
 
 /// How much shorter the commit interval is than in the hour that is simulated, and how much higher the rate: so what comes in
@@ -68,10 +65,7 @@ pub fn run(checkout: &Checkout, folder: &Path, mut demo: Value, minutes: u64) ->
         "facts": facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect::<std::collections::BTreeMap<_, _>>(),
         "sinks": all.iter().map(Left::json).collect::<Vec<_>>(),
     });
-    for (name, content) in [("files.md", &text), ("files.json", &format!("{json:#}\n"))] {
-        let file = folder.join(name);
-        fs::write(&file, content).at(&file)?;
-    }
+    write_all(folder, &[("files.md", &text), ("files.json", &format!("{json:#}\n"))])?;
     println!("\n{text}\nbench: {}, files.json beside it", shown(&folder.join("files.md")));
     Ok(())
 }

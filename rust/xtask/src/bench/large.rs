@@ -8,7 +8,7 @@ use sluice_testkit::{Context, Error, Result};
 
 use super::build_programs;
 use super::machine::{Facts, here};
-use super::report::{Goal, table};
+use super::report::{Goal, table, write_all};
 use crate::checkout::{Checkout, empty, shown};
 use crate::step;
 
@@ -65,10 +65,7 @@ pub fn run(checkout: &Checkout) -> Result<()> {
     let report = Report { facts, found };
     let text = report.text();
     let results = checkout.target().join("bench");
-    for (name, content) in [("large.md", text.clone()), ("large.json", format!("{:#}\n", report.json()))] {
-        let file = results.join(name);
-        fs::write(&file, content).at(&file)?;
-    }
+    write_all(&results, &[("large.md", &text), ("large.json", &format!("{:#}\n", report.json()))])?;
     println!("\n{text}\nbench: {}, large.json beside it", shown(&results.join("large.md")));
     report.check()
 }

@@ -72,17 +72,18 @@ impl Goal {
     }
 }
 
+pub fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
+    files.iter().try_for_each(|(name, content)| {
+        let file = folder.join(name);
+        fs::write(&file, content).at(&file)
+    })
+}
+
 impl Report {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = self.text();
-        for (name, content) in [
-            ("report.md", text.clone()),
-            ("report.json", format!("{:#}\n", self.json())),
-            ("chart.svg", self.chart()),
-        ] {
-            let file = folder.join(name);
-            fs::write(&file, content).at(&file)?;
-        }
+        let json = format!("{:#}\n", self.json());
+        write_all(folder, &[("report.md", &text), ("report.json", &json), ("chart.svg", &self.chart())])?;
         println!(
             "\n{text}\nbench: {}, report.json and chart.svg beside it",
             shown(&folder.join("report.md"))

@@ -11,15 +11,14 @@ mod stage;
 mod stores;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use sluice_testkit::{Components, Context, Error, Result, read_sequences, wait_for};
+use sluice_testkit::{Components, Error, Result, read_sequences, wait_for};
 
 use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
-use crate::demo::{audit, copy_folder};
+use crate::demo::audit;
 use crate::{install, package, servers};
 use faults::Store;
 use flow::{COOPERATIVE, EAGER, Flow, PARTITIONS};
@@ -61,22 +60,13 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
         options.minutes,
         shown(&folder)
     );
-    let lock = checkout.target().join("chaos.lock");
-    fs::create_dir_all(checkout.target()).at(&lock)?;
-    let lock = File::create(&lock).at(&lock)?;
-    lock.try_lock().map_err(|_| Error::new("chaos already runs in this checkout"))?;
+    let _lock = checkout.alone("chaos", "chaos already runs in this checkout")?;
     empty(&folder)?;
     install::programs(checkout)?;
     install::components(checkout)?;
     servers::install(checkout)?;
     package::plugin(checkout)?;
-    let mut components = checkout.components();
-    // Copies, so that the next build changes nothing here.
-    components.plugins = folder.join("plugins");
-    copy_folder(&checkout.plugin(), &components.plugins.join("sluice"))?;
-    let sluice = folder.join("sluice");
-    fs::copy(&components.sluice, &sluice).at(&components.sluice)?;
-    components.sluice = sluice;
+    let components = package::copied(checkout, &folder)?;
 
     let stage = Stage::new(&folder.join("events.log"))?;
     let mut report = Report { seed: options.seed, minutes: options.minutes, ..Report::default() };
@@ -304,9 +294,7 @@ mod tests {
     use super::*;
 
     fn options(line: &str) -> Result<Options> {
-        let mut args = Args::new(line.split_whitespace().map(str::to_owned));
-        let options = Options::take(&mut args)?;
-        args.end().map(|()| options)
+        crate::args::parsed(line, Options::take)
     }
 
     #[test]

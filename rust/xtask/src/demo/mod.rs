@@ -7,7 +7,7 @@ mod progress;
 mod report;
 pub mod store;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use sluice_testkit::{
 
 use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
+use crate::package::copy_folder;
 use crate::{install, package, servers};
 use input::Input;
 use progress::Progress;
@@ -82,10 +83,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
         return Err(Error::new(format!("{} is in the folder that the demo empties; move it", shown(file))));
     }
     println!("demo: everything it makes goes to {}; that folder is emptied now", shown(&folder));
-    let lock = checkout.target().join("demo.lock");
-    fs::create_dir_all(checkout.target()).at(&lock)?;
-    let lock = File::create(&lock).at(&lock)?;
-    lock.try_lock().map_err(|_| Error::new("another demo is running in this checkout"))?;
+    let _lock = checkout.alone("demo", "another demo is running in this checkout")?;
     keep::stop_kept(&folder)?;
     empty(&folder)?;
 
@@ -281,28 +279,12 @@ struct Flow {
     cpu_before_kill: f64,
 }
 
-pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).at(to)?;
-    for entry in fs::read_dir(from).at(from)? {
-        let path = entry.at(from)?.path();
-        let target = to.join(path.file_name().unwrap_or_default());
-        if path.is_dir() {
-            copy_folder(&path, &target)?;
-        } else {
-            fs::copy(&path, &target).at(&path)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn options(line: &str) -> Result<Options> {
-        let mut args = Args::new(line.split_whitespace().map(str::to_owned));
-        let options = Options::take(&mut args)?;
-        args.end().map(|()| options)
+        crate::args::parsed(line, Options::take)
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod load;
 mod report;
 mod watch;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread::sleep;
@@ -23,7 +23,6 @@ use sluice_testkit::{
 use crate::args::Args;
 use crate::bench::{demo, machine};
 use crate::checkout::{Checkout, empty, shown};
-use crate::demo::copy_folder;
 use crate::demo::store::{Place, Store};
 use crate::{install, package, servers};
 use follow::Follower;
@@ -93,10 +92,7 @@ impl Options {
 pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     let folder = checkout.target().join("soak");
     println!("soak: everything it makes goes to {}; that folder is emptied now", shown(&folder));
-    let lock = checkout.target().join("soak.lock");
-    fs::create_dir_all(checkout.target()).at(&lock)?;
-    let lock = File::create(&lock).at(&lock)?;
-    lock.try_lock().map_err(|_| Error::new("a soak already runs in this checkout"))?;
+    let _lock = checkout.alone("soak", "a soak already runs in this checkout")?;
     empty(&folder)?;
     install::programs(checkout)?;
     install::components(checkout)?;
@@ -104,13 +100,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
         servers::install(checkout)?;
     }
     package::plugin(checkout)?;
-    let mut components = checkout.components();
-    // Copies, so that the next build changes nothing here.
-    components.plugins = folder.join("plugins");
-    copy_folder(&checkout.plugin(), &components.plugins.join("sluice"))?;
-    let sluice = folder.join("sluice");
-    fs::copy(&components.sluice, &sluice).at(&components.sluice)?;
-    components.sluice = sluice;
+    let components = package::copied(checkout, &folder)?;
 
     let facts = machine::here(checkout, machine::worker(&components)?)?;
     let settings = demo(&checkout.root.join("connect-config/demo.json"))?;
@@ -285,9 +275,7 @@ mod tests {
     use super::*;
 
     fn options(line: &str) -> Result<Options> {
-        let mut args = Args::new(line.split_whitespace().map(str::to_owned));
-        let options = Options::take(&mut args)?;
-        args.end().map(|()| options)
+        crate::args::parsed(line, Options::take)
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! What a soak found, and whether it has passed.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use sluice_testkit::{Context, Error, Result};
+use sluice_testkit::{Error, Result};
 
 use super::chart::{Panel, svg};
 use super::follow::Commit;
@@ -13,7 +12,7 @@ use super::growth::{Growth, LONG, Series, percentile, percentile_over_time, warm
 use super::watch::Sample;
 use super::{Options, PARTITIONS, Rate, TASKS};
 use crate::bench::machine::{Facts, listed};
-use crate::bench::report::table;
+use crate::bench::report::{table, write_all};
 use crate::checkout::shown;
 
 /// What the sink has in hand at full load, in seconds: with no more records on their way it has to wait for some.
@@ -82,14 +81,8 @@ impl Report {
 
     pub fn write(&self, folder: &Path) -> Result<()> {
         let text = self.text();
-        for (name, content) in [
-            ("report.md", text.clone()),
-            ("report.json", format!("{:#}\n", self.json())),
-            ("chart.svg", self.chart()),
-        ] {
-            let file = folder.join(name);
-            fs::write(&file, content).at(&file)?;
-        }
+        let json = format!("{:#}\n", self.json());
+        write_all(folder, &[("report.md", &text), ("report.json", &json), ("chart.svg", &self.chart())])?;
         println!("\n{text}\nsoak: {}, report.json and chart.svg beside it", shown(&folder.join("report.md")));
         match self.wrong().is_empty() {
             true => Ok(()),
