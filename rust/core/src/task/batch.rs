@@ -80,14 +80,14 @@ impl<T: Tables> Task<T> {
     /// Takes a batch, whole or not at all. [`Code::TablePending`] means that a table has to be loaded, created or to grow
     /// first, which is under way: the same batch again, soon.
     pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
-        self.refused = true;
+        let again = std::mem::replace(&mut self.refused, true);
         self.turn(now)?;
         if !batch.is_empty() && self.slots.iter().any(|slot| slot.table.memory() == Memory::Spent) {
             return Err(Error::new(Code::Busy, "the process holds as many rows as its memory budget allows"));
         }
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;
-        match self.take(now, batch) {
+        match self.take(now, batch, again) {
             Ok(bad) => {
                 self.refused = false;
                 Ok((self.actions(now), bad))
@@ -104,7 +104,7 @@ impl<T: Tables> Task<T> {
         }
     }
 
-    fn take(&mut self, now: u64, batch: &[Segment]) -> Result<Vec<BadRow>> {
+    fn take(&mut self, now: u64, batch: &[Segment], again: bool) -> Result<Vec<BadRow>> {
         if !self.has_reporter && batch.iter().any(|segment| segment.refused) {
             return Err(Error::new(
                 Code::CrossingInvalid,
@@ -112,7 +112,7 @@ impl<T: Tables> Task<T> {
             ));
         }
         let mut refused = Vec::new();
-        let work = self.admit(batch, &mut refused)?;
+        let work = self.admit(batch, again, &mut refused)?;
         let made = self.make_rows(batch, &work, &mut refused)?;
         let bad = self.settle(batch, refused)?;
         for (slot, (work, (batches, unknown))) in self.slots.iter_mut().zip(work.into_iter().zip(made)) {
@@ -132,8 +132,8 @@ impl<T: Tables> Task<T> {
         Ok(bad)
     }
 
-    /// Decides record by record, in their order.
-    fn admit(&mut self, batch: &[Segment], refused: &mut Vec<Refused>) -> Result<Vec<Work>> {
+    /// Decides record by record, in their order. `again`: the batch was refused before.
+    fn admit(&mut self, batch: &[Segment], again: bool, refused: &mut Vec<Refused>) -> Result<Vec<Work>> {
         let mut work: Vec<Work> = Vec::new();
         let mut order: Vec<(usize, usize)> = batch
             .iter()
@@ -153,6 +153,9 @@ impl<T: Tables> Task<T> {
                 self.counters.revoked += 1;
                 continue;
             };
+            if !again {
+                partition.is_seen();
+            }
             match partition.admit(offset) {
                 Admission::Take => {}
                 Admission::NotReady => {

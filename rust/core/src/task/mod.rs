@@ -180,13 +180,13 @@ impl<T: Tables> Task<T> {
         for (id, consumed) in asked {
             let Some(partition) = assigned(&mut self.partitions, *id) else { continue };
             partition.consumed_up_to(*consumed);
+            if self.refused {
+                partition.may_go_back_unseen();
+            }
             // Connect refuses offsets ahead of its consumer: it is about to be rewound.
             if let Some(committed) = partition.committable(*consumed) {
                 offsets.push((*id, committed));
-                // Where Connect goes back before this, the batch that it still has hides it (ADR 0009).
-                if !self.refused {
-                    partition.give(committed);
-                }
+                partition.give(committed);
             }
         }
         offsets

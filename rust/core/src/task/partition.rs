@@ -16,6 +16,8 @@ pub struct Partition {
     floor: Option<i64>,
     /// What Connect was given to commit last. It may not have done so: that becomes the floor when it asks again.
     given: Option<i64>,
+    /// Connect may have gone back while it had a batch that was refused, and no record of another one has come since.
+    unseen: bool,
     /// Of a routed partition: where Connect has to rewind to, and has not been told.
     rewind: Option<i64>,
     cursor: Cursor,
@@ -100,6 +102,7 @@ impl Partition {
             routed: false,
             floor: None,
             given: None,
+            unseen: false,
             rewind: None,
             cursor: Cursor::default(),
         }
@@ -210,6 +213,7 @@ impl Partition {
         }
         self.floor = self.held_by_all();
         self.given = None;
+        self.unseen &= target.is_none();
         self.cursor.rewinding_to = target;
         target
     }
@@ -286,10 +290,20 @@ impl Partition {
 
     /// Connect is given an offset to commit. It has committed the one before by now, or has gone back.
     pub fn give(&mut self, committed: i64) {
-        if self.is_running() && self.held_by_all().is_some() {
+        if self.is_running() && self.held_by_all().is_some() && !self.unseen {
             self.floor = self.given.or(self.floor);
             self.given = Some(committed);
         }
+    }
+
+    /// Connect asks while it has a batch that was refused. If it goes back, it delivers that batch first (ADR 0009).
+    pub fn may_go_back_unseen(&mut self) {
+        self.unseen = true;
+    }
+
+    /// A record of a batch that was not refused before is where Connect is.
+    pub fn is_seen(&mut self) {
+        self.unseen = false;
     }
 }
 

@@ -413,6 +413,38 @@ fn a_refused_batch_hides_that_connect_has_gone_back() {
     assert_eq!(rig.rows(), (0..6).collect::<Vec<_>>());
 }
 
+/// Found by the simulation, seed 40917: as above, and the partition is paused once that batch is taken, so that Connect commits
+/// twice before it delivers what it went back to.
+#[test]
+fn that_connect_has_gone_back_stays_hidden_until_another_batch_comes() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    rig.put(0, 0..3);
+    rig.settle();
+    assert_eq!(rig.task.pre_commit(&[(0, 3)]), [(0, 3)]);
+    rig.world.borrow_mut().memory = Memory::Spent;
+    assert_eq!(rig.put_values(&[(0, 3, Some(r#"{"v":3}"#))]).unwrap_err().code, Code::Busy);
+    assert_eq!(
+        rig.task.pre_commit(&[(0, 3)]),
+        [(0, 3)],
+        "it throws, and Connect goes back to what it has committed"
+    );
+    rig.world.borrow_mut().memory = Memory::Enough;
+    rig.put(0, 3..4);
+    rig.settle();
+    for _ in 0..2 {
+        rig.put_values(&[]).unwrap();
+        assert_eq!(rig.task.pre_commit(&[(0, 4)]), [(0, 4)]);
+    }
+    rig.put(0, 0..4);
+    assert_eq!(rig.rows(), [0, 1, 2, 3]);
+    for _ in 0..2 {
+        assert_eq!(rig.task.pre_commit(&[(0, 4)]), [(0, 4)]);
+    }
+    let again = rig.put_values(&[(0, 0, Some(r#"{"v":0}"#))]).unwrap_err();
+    assert_eq!(again.code, Code::OffsetBelowTable, "nothing hides it now");
+}
+
 /// I1. Found by the simulation, seed 2135: a partition comes while Connect has a batch that was refused, and another one has to go
 /// back. Told at once, Connect would go back, but deliver that batch first, and what is before it would look delivered.
 #[test]
