@@ -1,19 +1,18 @@
 //! What a record says of its table, for `delta.route.by`.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, StructArray};
 use arrow_schema::DataType as ArrowType;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::connect::{Payload, Registry};
 use crate::crossing::Segment;
 use crate::decode::RowError;
 use crate::decode::any::{header_text, text_at};
-use crate::error::Code;
+use crate::decode::json::JsonOptions;
+use crate::decode::json::reader::{Parse, Reader};
 use crate::settings::RouteBy;
 
 /// Text, a whole number or true and false, as text. None where it is missing, null or something else.
@@ -61,80 +60,62 @@ fn in_struct(path: &[String], value: &StructArray, row: usize) -> Option<String>
 }
 
 fn in_json(path: &[String], json: &[u8]) -> Result<Option<String>, RowError> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
-    AtPath(path)
-        .deserialize(&mut reader)
-        .and_then(|found| reader.end().map(|()| found))
-        .map_err(|e| RowError { code: Code::RecordNotJson, path: String::new(), message: e.to_string() })
+    let mut reader = Reader::new(json, JsonOptions::default(), Vec::new());
+    let found = (|| {
+        reader.check_encoding()?;
+        reader.whitespace();
+        let found = at_path(&mut reader, path)?;
+        reader.whitespace();
+        if reader.at_end() { Ok(found) } else { Err(reader.expected("nothing after the value")) }
+    })();
+    found.map_err(|error| *error)
 }
 
-/// Reads one value, and of it only what is at the path.
-struct AtPath<'a>(&'a [String]);
-
-impl<'de> DeserializeSeed<'de> for AtPath<'_> {
-    type Value = Option<String>;
-
-    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
-        reader.deserialize_any(self)
+/// Reads one value, and of it only what is at the path. Of a field that is given twice the last one counts.
+fn at_path(reader: &mut Reader<'_>, path: &[String]) -> Parse<Option<String>> {
+    let Some((name, rest)) = path.split_first() else { return scalar(reader) };
+    let mut found = None;
+    if reader.byte() != b'{' {
+        reader.skip()?;
+        return Ok(None);
     }
-}
-
-impl<'de> Visitor<'de> for AtPath<'_> {
-    type Value = Option<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+    if reader.open(b'}')? {
+        return Ok(None);
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match self.0.split_first() {
-                Some((name, rest)) if **name == *key => found = map.next_value_seed(AtPath(rest))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
+    loop {
+        let is_it = reader.key()? == name.as_bytes();
+        reader.colon()?;
+        match is_it {
+            true => found = at_path(reader, rest)?,
+            false => reader.skip()?,
         }
-        Ok(found)
+        if !reader.more(b'}')? {
+            return Ok(found);
+        }
     }
+}
 
-    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
+fn scalar(reader: &mut Reader<'_>) -> Parse<Option<String>> {
+    let start = reader.position();
+    if reader.byte() == b'"' {
+        return Ok(Some(String::from_utf8_lossy(reader.string()?).into_owned()));
     }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then(|| text.to_owned()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then(|| number.to_string()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then(|| number.to_string()))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, yes: bool) -> Result<Self::Value, E> {
-        Ok(self.0.is_empty().then(|| yes.to_string()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
+    reader.skip()?;
+    let text = str::from_utf8(reader.text_from(start)).unwrap_or_default();
+    let is_whole = text != "-0" && (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok());
+    Ok((is_whole || text == "true" || text == "false").then(|| text.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Code;
 
     #[test]
     fn a_path_into_json_finds_scalars_only() {
         let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-        let json = br#"{"a":{"b":"x","n":-5,"t":true,"z":null,"f":1.5,"l":["b"]},"b":"outer","":{"b":1}}"#;
+        let json = br#" {"a": {"b":"x","n":-5,"t":true,"z":null,"f":1.5,"l":["b"]},"b":"outer","":{"b":1}, "o\u0041":"\u00e4",
+            "big":18446744073709551615,"bigger":18446744073709551616,"zero":-0,"e":1e2,"n":1,"n":2,"a.b":0} "#;
         for (at, expected) in [
             ("a.b", Some("x")),
             ("b", Some("outer")),
@@ -146,10 +127,25 @@ mod tests {
             ("a", None),
             ("a.b.c", None),
             ("c", None),
+            ("oA", Some("ä")),
+            ("big", Some("18446744073709551615")),
+            ("bigger", None),
+            ("zero", None),
+            ("e", None),
+            ("n", Some("2")),
         ] {
             assert_eq!(in_json(&path(at), json).unwrap().as_deref(), expected, "{at}");
         }
-        assert_eq!(in_json(&path("a"), b"{\"a\":1").unwrap_err().code, Code::RecordNotJson);
-        assert_eq!(in_json(&path("a"), b"{\"a\":1} x").unwrap_err().code, Code::RecordNotJson);
+        assert_eq!(in_json(&path("a"), b"[1]").unwrap(), None);
+        for broken in [
+            &b"{\"a\":1"[..],
+            b"{\"a\":1} x",
+            b"{\"a\":1,}",
+            b"{\"a\":\"\xff\"}",
+            b"{\"a\":1, \"b\":01}",
+            b"",
+        ] {
+            assert_eq!(in_json(&path("a"), broken).unwrap_err().code, Code::RecordNotJson, "{broken:?}");
+        }
     }
 }
