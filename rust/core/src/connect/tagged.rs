@@ -85,7 +85,7 @@ impl<'a> Tagged<'a> {
     }
 
     pub fn text(&mut self) -> Result<&'a str, Damage> {
-        simdutf8::basic::from_utf8(self.bytes()?).map_err(|_| Damage::Broken("a string that is not UTF-8"))
+        as_text(self.bytes()?)
     }
 
     /// Checks one value, which `depth` lists and maps are around, and passes over it.
@@ -117,6 +117,10 @@ impl<'a> Tagged<'a> {
         }
         Ok(())
     }
+}
+
+pub fn as_text(bytes: &[u8]) -> Result<&str, Damage> {
+    simdutf8::basic::from_utf8(bytes).map_err(|_| Damage::Broken("a string that is not UTF-8"))
 }
 
 impl std::fmt::Display for Damage {

@@ -68,7 +68,10 @@ impl<'a> Value<'a> {
         }
     }
 
-    fn integer<T: TryFrom<i128>>(&self) -> Result<T, Misfit> {
+    fn integer<T: TryFrom<i64> + TryFrom<i128>>(&self) -> Result<T, Misfit> {
+        if let Value::Integer(value) = *self {
+            return T::try_from(value).map_err(|_| NOT_IN_RANGE);
+        }
         let value = self.scaled(0).map_err(|misfit| match misfit {
             Misfit::Range(_) => NOT_IN_RANGE,
             misfit => misfit,

@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use crate::Code;
-use crate::connect::tagged::{KEYED_MAP, LIST, MAP, NULL};
+use crate::connect::tagged::{KEYED_MAP, LIST, MAP, NULL, as_text};
 use crate::decode::Parse;
 use crate::decode::column::{Column, Values};
 use crate::decode::object::{Object, given_twice};
@@ -44,14 +44,14 @@ impl Object {
         let mut given = 0;
         let mut last = self.members.len();
         for _ in 0..reader.count()? {
-            let name = reader.text()?;
+            let name = reader.bytes()?;
             let expected = self.next[last];
             let index = match self.members.get(expected) {
-                Some(member) if &*member.name == name => Some(expected),
-                _ => self.find_in_any_case(name.as_bytes()),
+                Some(member) if member.name.as_bytes() == name => Some(expected),
+                _ => self.find_in_any_case(as_text(name)?.as_bytes()),
             };
             let Some(index) = index else {
-                self.take_note(name.as_bytes(), reader.unknown_fields)?;
+                self.take_note(name, reader.unknown_fields)?;
                 reader.skip()?;
                 continue;
             };

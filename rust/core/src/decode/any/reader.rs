@@ -41,6 +41,11 @@ impl<'a> Reader<'a> {
         Ok(self.input.text()?)
     }
 
+    /// A text that nobody has checked to be one.
+    pub fn bytes(&mut self) -> Parse<&'a [u8]> {
+        Ok(self.input.bytes()?)
+    }
+
     /// The value behind a tag that is neither null nor nested.
     pub fn scalar(&mut self, tag: u8) -> Parse<Value<'a>> {
         let input = &mut self.input;
