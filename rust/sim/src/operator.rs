@@ -15,6 +15,9 @@ use crate::predecessor::{Job, Predecessor};
 use crate::storage::Storage;
 use crate::writer::{self, Change, Writer};
 
+/// After so many tries to alter offsets somebody mends the network: with every other request harmed, no table would ever be opened.
+const TRIES_UNTIL_MENDED: u32 = 30;
+
 /// A Connect worker, or what is left of one that was thrown out of the cluster.
 struct Worker {
     process: ProcessId,
@@ -188,11 +191,16 @@ impl Operator {
         let partition = sim.draw(self.cluster.plan.partitions as u64) as usize;
         let to = sim.chance(700).then(|| sim.between(0, kafka.end(partition) as u64) as i64);
         // After an error, or when a task of a worker that was thrown out is there again, the user asks once more.
+        let mut tries = 0;
         loop {
             self.cluster.oracle.altering(partition);
             sim.sleep_ms(500).await;
             if !kafka.is_empty() {
                 continue;
+            }
+            tries += 1;
+            if tries == TRIES_UNTIL_MENDED {
+                self.storage.net.calm();
             }
             let worker = &self.workers[self.pick()];
             sim.trace(|| format!("process {} alters {partition} to {to:?}", worker.process));
