@@ -52,6 +52,11 @@ impl Components {
         self.folder.join("iceberg")
     }
 
+    /// The same with what it needs for tables on S3, which only `cargo xtask bench --requests` fetches.
+    pub fn iceberg_s3_plugins(&self) -> PathBuf {
+        self.folder.join("iceberg-s3")
+    }
+
     /// Holds `versitygw` and, when asked for, `minio`.
     pub fn go_programs(&self) -> PathBuf {
         self.folder.join("bin")

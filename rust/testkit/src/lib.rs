@@ -44,7 +44,7 @@ pub use leash::Leashed;
 pub use mbeans::{jmx_arguments, read_mbeans};
 pub use ports::free_ports;
 pub use produce::{Produce, Producer, Sent, write_events};
-pub use proxy::{Fault, FaultProxy, Kind, Reply, Request};
+pub use proxy::{Fault, FaultProxy, Kind, Reply, Request, Seen};
 pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, read_table};
 pub use s3_server::{S3Options, S3Program, S3Server};
 pub use secured::Secured;

@@ -71,9 +71,15 @@ fn nothing_changes_without_rules_and_all_is_counted() {
         (Kind::CompleteMultipart, 1),
     ];
     assert_eq!(counts, expected);
-    let (kind, target) = harmed.proxy.requests().swap_remove(0);
-    assert_eq!(kind, Kind::PutObject);
+    let requests = harmed.proxy.requests();
+    assert_eq!(requests[0].kind, Kind::PutObject);
+    let target = &requests[0].target;
     assert!(target.ends_with("/lake/table/_delta_log/00000000000000000001.json"), "{target}");
+    let bytes = |kind: Kind| {
+        let seen = requests.iter().find(|seen| seen.kind == kind).unwrap();
+        (seen.sent, seen.received)
+    };
+    assert_eq!((bytes(Kind::PutObject), bytes(Kind::GetObject)), ((5, 0), (0, 5)), "`first`, and read again");
     harmed.proxy.forget_requests();
     assert!(harmed.proxy.counts().is_empty());
     assert_eq!(harmed.proxy.faults(), 0);

@@ -98,6 +98,15 @@ pub fn iceberg(checkout: &Checkout) -> Result<()> {
     jars(checkout, "iceberg", "the sink of Apache Iceberg", why, &["icebergPlugin"], &folders)
 }
 
+/// The same with what it needs for tables on S3 and a catalog in a file.
+pub fn iceberg_s3(checkout: &Checkout) -> Result<()> {
+    let components = checkout.components();
+    let _lock = lock(&components)?;
+    let folders = [components.iceberg_s3_plugins()];
+    let why = "120 MB of jars to count requests beside Sluice's; a minute, once";
+    jars(checkout, "iceberg-s3", "the sink of Apache Iceberg for S3", why, &["icebergS3Plugin"], &folders)
+}
+
 /// What `tests/components/build.gradle` fetches with `tasks` and leaves in `folders`.
 fn jars(
     checkout: &Checkout,

@@ -46,6 +46,7 @@ cargo xtask COMMAND
       --stages [--bless]   instead of all that: each stage by itself, beside what it cost when --bless was given last
       --large              instead of all that: opening tables of up to 1,000,000 files and 100,000 versions, and committing to them
       --files              instead of all that: what files a simulated hour of 1 MB/s leaves; with --minutes M, so many simulated minutes
+      --requests           instead of all that: what Sluice and the Iceberg sink ask of an S3 server, counted by kind
   soak [OPTIONS]           watch one worker under load for a long time: whether it grows, and whether each record is in the table once
       --minutes M          of load (default 60)
       --rate RATE          full (default), or half: then also how soon records are in the table

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use fault::{Fault, Reply};
 use http::Message;
-pub use request::{Kind, Request};
+pub use request::{Kind, Request, Seen};
 use socket2::SockRef;
 
 use crate::error::{Context, Error, Result};
@@ -36,7 +36,8 @@ struct Inner {
     server: String,
     rules: Mutex<Vec<Rule>>,
     applied: AtomicU64,
-    requests: Mutex<Vec<(Kind, String)>>,
+    asked: AtomicU64,
+    requests: Mutex<Vec<Seen>>,
     /// The last reply to each GET, by path and query.
     replies: Mutex<HashMap<String, Message>>,
     reachable: AtomicBool,
@@ -55,6 +56,7 @@ impl FaultProxy {
             server: server.trim_end_matches('/').to_owned(),
             rules: Mutex::default(),
             applied: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             requests: Mutex::default(),
             replies: Mutex::default(),
             reachable: AtomicBool::new(true),
@@ -110,16 +112,16 @@ impl FaultProxy {
         }
     }
 
-    /// Every request that has come in whole, harmed or not, with its path and query, in order.
-    pub fn requests(&self) -> Vec<(Kind, String)> {
+    /// Every request that has come in whole, harmed or not, in order.
+    pub fn requests(&self) -> Vec<Seen> {
         locked(&self.inner.requests).clone()
     }
 
     /// How many there were of each kind.
     pub fn counts(&self) -> BTreeMap<Kind, usize> {
         let mut counts = BTreeMap::new();
-        for (kind, _) in locked(&self.inner.requests).iter() {
-            *counts.entry(*kind).or_default() += 1;
+        for seen in locked(&self.inner.requests).iter() {
+            *counts.entry(seen.kind).or_default() += 1;
         }
         counts
     }
@@ -177,8 +179,8 @@ impl Inner {
 
     /// What the client gets; none where its connection is reset.
     fn outcome(&self, message: &Message) -> Option<Outcome> {
-        let request = Request::of(message);
-        locked(&self.requests).push((request.kind, request.target.clone()));
+        let request = Request::of(message, self.asked.fetch_add(1, Ordering::SeqCst));
+        locked(&self.requests).push(Seen::of(&request));
         let fault = if self.is_reachable() { self.fault(&request) } else { Some(Fault::Reset) };
         let to_head = request.method == "HEAD";
         let answer = |reply: &Reply| Some(Outcome::at_once(reply.bytes(to_head), false));
@@ -233,6 +235,10 @@ impl Inner {
                 .or_else(|e| written.and(Err(e)))
         };
         let reply = exchange().ok()?;
+        if let Some(seen) = locked(&self.requests).iter_mut().rev().find(|seen| seen.number == request.number)
+        {
+            seen.received = reply.body.len() as u64;
+        }
         if request.method == "GET" && reply.body.len() <= KEPT {
             locked(&self.replies).insert(request.target.clone(), reply.clone());
         }

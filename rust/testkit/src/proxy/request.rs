@@ -10,6 +10,37 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// As it came, chunk sizes included.
     pub body: Vec<u8>,
+    pub(super) number: u64,
+}
+
+/// What is kept of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub kind: Kind,
+    /// Path and query.
+    pub target: String,
+    /// Bytes of its body as they came, chunk sizes and signatures included.
+    pub sent: u64,
+    /// Those of the server's reply to it, once it is there.
+    pub received: u64,
+    pub(super) number: u64,
+}
+
+impl Seen {
+    pub(super) fn of(request: &Request) -> Self {
+        Seen {
+            kind: request.kind,
+            target: request.target.clone(),
+            sent: request.body.len() as u64,
+            received: 0,
+            number: request.number,
+        }
+    }
+
+    /// One that no proxy has seen, for tests of what is made of them.
+    pub fn new(method: &str, target: &str, sent: u64, received: u64) -> Self {
+        Seen { kind: s3_kind(method, target, false), target: target.to_owned(), sent, received, number: 0 }
+    }
 }
 
 /// What a store charges for, and what tests count.
@@ -42,14 +73,14 @@ pub enum Kind {
 }
 
 impl Request {
-    pub(super) fn of(message: &Message) -> Self {
+    pub(super) fn of(message: &Message, number: u64) -> Self {
         let [method, target, _] = message.head.start.clone();
         let headers = message.head.headers.clone();
         let kind = match find(&headers, "X-Amz-Target").and_then(|operation| operation.split_once('.')) {
             Some((_, operation)) => dynamodb_kind(operation),
             None => s3_kind(&method, &target, find(&headers, "X-Amz-Copy-Source").is_some()),
         };
-        Request { kind, method, target, headers, body: message.body.clone() }
+        Request { kind, method, target, headers, body: message.body.clone(), number }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

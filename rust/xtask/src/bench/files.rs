@@ -41,7 +41,7 @@ pub fn run(checkout: &Checkout, folder: &Path, mut demo: Value, minutes: u64) ->
     demo["delta.commit.interval.ms"] = (INTERVAL_MS / FASTER).to_string().into();
     let mut facts = machine::here(
         checkout,
-        [vec![machine::iceberg(&components)?], machine::worker(&components)?].concat(),
+        [vec![machine::iceberg(&components.iceberg_plugins())?], machine::worker(&components)?].concat(),
     )?;
     facts.push((
         "simulated",

@@ -62,8 +62,8 @@ pub fn worker(components: &Components) -> Result<Vec<String>> {
     Ok(vec![format!("Kafka {kafka}"), said(Command::new(java_home_tool("java")).arg("--version"))?])
 }
 
-pub fn iceberg(components: &Components) -> Result<String> {
-    let version = version(&components.iceberg_plugins().join("sink"), "iceberg-kafka-connect-")?;
+pub fn iceberg(plugins: &Path) -> Result<String> {
+    let version = version(&plugins.join("sink"), "iceberg-kafka-connect-")?;
     Ok(format!("Iceberg {version}"))
 }
 

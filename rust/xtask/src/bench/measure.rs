@@ -94,7 +94,7 @@ impl Bench {
         empty(&output)?;
         let plugins = match entry.sink {
             Sink::Noop => Some(self.noop_plugins.clone()),
-            Sink::Iceberg => Some(self.components.iceberg_plugins()),
+            Sink::Iceberg => Some(self.iceberg_plugins.clone()),
             Sink::Other => self.other_plugins.clone(),
             Sink::Sluice => None,
         };

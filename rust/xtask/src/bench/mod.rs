@@ -9,6 +9,7 @@ pub mod machine;
 mod measure;
 mod progress;
 pub mod report;
+mod requests;
 mod stages;
 
 use std::fs;
@@ -22,7 +23,7 @@ use sluice_testkit::{
 
 use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
-use crate::{install, package, step};
+use crate::{install, package, servers, step};
 use entry::{CONTROL_TOPIC, Entry};
 use report::{BareLoop, Report, Standing};
 
@@ -43,6 +44,8 @@ pub enum What {
     Files {
         minutes: u64,
     },
+    /// What is asked of an object store.
+    Requests,
 }
 
 impl What {
@@ -55,12 +58,13 @@ impl What {
         if minutes == Some(0) || minutes.is_some() && !files {
             return Err(Error::new("`--minutes` belongs to `--files`, and starts at 1"));
         }
-        match (stages, args.flag("--large"), files) {
-            (false, false, false) => Ok(What::Records),
-            (true, false, false) => Ok(What::Stages { bless }),
-            (false, true, false) => Ok(What::Large),
-            (false, false, true) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
-            _ => Err(Error::new("`--stages`, `--large` and `--files` are one thing each")),
+        match (stages, args.flag("--large"), files, args.flag("--requests")) {
+            (false, false, false, false) => Ok(What::Records),
+            (true, false, false, false) => Ok(What::Stages { bless }),
+            (false, true, false, false) => Ok(What::Large),
+            (false, false, true, false) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
+            (false, false, false, true) => Ok(What::Requests),
+            _ => Err(Error::new("`--stages`, `--large`, `--files` and `--requests` are one thing each")),
         }
     }
 }
@@ -82,7 +86,11 @@ impl Options {
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        Ok(Options { what: What::take(args)?, records, rounds, beside })
+        let what = What::take(args)?;
+        if beside.is_some() && !matches!(what, What::Records) {
+            return Err(Error::new("`--beside` is for what a record costs, and nothing else"));
+        }
+        Ok(Options { what, records, rounds, beside })
     }
 }
 
@@ -93,6 +101,7 @@ struct Bench {
     demo: Value,
     records: u64,
     noop_plugins: PathBuf,
+    iceberg_plugins: PathBuf,
     other_plugins: Option<PathBuf>,
     broker: Broker,
 }
@@ -101,19 +110,25 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     match options.what {
         What::Large => return large::run(checkout),
         What::Stages { bless } => return stages::run(checkout, bless),
-        What::Records | What::Files { .. } => {}
+        What::Records | What::Files { .. } | What::Requests => {}
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
     empty(&folder)?;
     package::plugin(checkout)?;
     install::components(checkout)?;
-    if options.beside.is_none() {
+    if let What::Requests = options.what {
+        install::iceberg_s3(checkout)?;
+        servers::install(checkout)?;
+    } else if options.beside.is_none() {
         install::iceberg(checkout)?;
     }
     let connector = checkout.root.join("connect-config/demo.json");
     if let What::Files { minutes } = options.what {
         return files::run(checkout, &folder, demo(&connector)?, minutes);
+    }
+    if let What::Requests = options.what {
+        return requests::run(checkout, &Bench::start(checkout, options, folder, &connector)?);
     }
     let bare_loop = build_bare_loop(checkout, &connector, &folder)?;
     let bench = Bench::start(checkout, options, folder, &connector)?;
@@ -152,15 +167,19 @@ impl Bench {
         let what = Produce::Generate { first: 0, count: options.records };
         Producer::start(&components, &broker.bootstrap(), &folder.join("producer"), TOPIC, &what, None)?
             .wait(PATIENCE)?;
+        let iceberg_plugins = match options.what {
+            What::Requests => components.iceberg_s3_plugins(),
+            _ => components.iceberg_plugins(),
+        };
         let (records, other_plugins) = (options.records, options.beside.clone());
-        Ok(Bench { folder, components, demo, records, noop_plugins, other_plugins, broker })
+        Ok(Bench { folder, components, demo, records, noop_plugins, iceberg_plugins, other_plugins, broker })
     }
 
     /// Who takes part beside Sluice.
     fn rival(&self) -> Result<String> {
         match &self.other_plugins {
             Some(_) => Ok("another build of Sluice".into()),
-            None => machine::iceberg(&self.components),
+            None => machine::iceberg(&self.iceberg_plugins),
         }
     }
 }
@@ -215,5 +234,24 @@ impl BareLoop {
         let said: Value = serde_json::from_str(&output).context(|| format!("the bare loop said {output}"))?;
         let number = |name: &str| said[name].as_f64().unwrap_or(f64::NAN);
         Ok(BareLoop { decode: number("decode"), both: number("both") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::parsed;
+
+    #[test]
+    fn one_thing_is_measured_at_a_time() {
+        let options = |line| parsed(line, Options::take);
+        let requests = options("--requests --records 5").unwrap();
+        assert!(matches!(requests.what, What::Requests) && requests.records == 5);
+        assert!(options("--beside .").unwrap().beside.is_some());
+        for line in
+            ["--requests --files", "--requests --stages", "--large --requests", "--requests --beside ."]
+        {
+            assert!(options(line).is_err(), "{line}");
+        }
     }
 }

@@ -55,11 +55,25 @@ fn read(file: &Path) -> Option<String> {
 }
 
 fn newest_metadata(folder: &Path) -> Result<Option<Value>> {
-    let Some(version) = read(&folder.join("version-hint.text")) else { return Ok(None) };
-    let file = folder.join(format!("v{}.metadata.json", version.trim()));
+    let file = match read(&folder.join("version-hint.text")) {
+        Some(version) => folder.join(format!("v{}.metadata.json", version.trim())),
+        // No Hadoop catalog: their names start with a number.
+        None => match sorted(folder, ".metadata.json").pop() {
+            Some(file) => file,
+            None => return Ok(None),
+        },
+    };
     // The hint may be caught half written.
     let Some(text) = read(&file) else { return Ok(None) };
     serde_json::from_str(&text).at(&file)
+}
+
+/// Those files of a folder whose names end so, by name. Versions of a log start with their number.
+pub fn sorted(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<_> = entries.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    files.sort_unstable();
+    files
 }
 
 fn rows_in(metadata: &Value) -> u64 {
@@ -113,6 +127,20 @@ pub fn each_file(folder: &Path, tell: &mut impl FnMut(bool, u64)) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_hint_the_newest_metadata_is_that_of_the_highest_number() {
+        let folder = std::env::temp_dir().join(format!("xtask-numbered-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(newest_metadata(&folder).unwrap(), None);
+        for (name, text) in
+            [("00009-f.metadata.json", "9"), ("00010-a.metadata.json", "10"), ("snap-99.avro", "not JSON")]
+        {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        assert_eq!(newest_metadata(&folder).unwrap(), Some(10.into()));
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn an_iceberg_table_is_followed_by_its_newest_metadata() {

@@ -8,7 +8,7 @@ mod processes;
 mod random;
 mod report;
 mod stage;
-mod stores;
+pub mod stores;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
