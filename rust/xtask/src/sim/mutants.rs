@@ -106,12 +106,6 @@ const MUTANTS: &[Mutant] = &[
         wrong: "Some(committed)",
     },
     Mutant {
-        name: "what was asked of Connect while partitions were closed is dropped",
-        file: "rust/core/src/task/driver.rs",
-        right: "Some(_) => «task.still_drains(now)»,",
-        wrong: "task.tick(now).is_ok() && !task.is_drained()",
-    },
-    Mutant {
         name: "partitions that Connect takes back are kept",
         file: "rust/core/src/task/driver.rs",
         right: "«task.close(self.ids)»;",
