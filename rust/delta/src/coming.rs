@@ -1,5 +1,5 @@
 //! Units that were put up for commit and whose files are still being finished. The commit waits for them a little: the tasks of a
-//! process cut their units at the same moments, and finish them one after the other.
+//! process cut their units of a table at the same moments, and finish them one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -273,6 +273,7 @@ impl Worker {
             }
         }
         // The task is gone. What it had open is nobody's.
+        let Ok(_permit) = encoders.acquire_owned().await else { return };
         let _ = worker.writing.world.blocking(move || open.discard()).await;
     }
 

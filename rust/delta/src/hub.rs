@@ -22,9 +22,18 @@ use crate::world::{Tokio, World};
 
 /// How many tables of a process are loaded or committed to at once.
 const TABLES_AT_WORK: usize = 16;
+/// Threads for work that waits for no other: reads of a local file system, look-ups of hosts.
+const THREADS_FOR_READS: usize = 16;
 /// What part of the commit interval a unit waits for those of other tasks at most, and never longer than so.
 const LINGER_PART: u32 = 4;
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How many threads for work that blocks a process needs, however many tables it has. What serves a table, or encodes for one,
+/// waits for smaller work that needs a thread, too; semaphores bound it, so that some threads are always left for the smaller work,
+/// which ends by itself. With fewer threads all could wait for one.
+pub fn blocking_threads(encoders: usize) -> usize {
+    TABLES_AT_WORK + encoders + THREADS_FOR_READS
+}
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -34,7 +43,7 @@ pub struct Hub {
     stores: Stores,
     budget: Arc<Budget>,
     tables: Mutex<HashMap<(String, StoreSettings), Known>>,
-    /// Bounds how many threads encode at once.
+    /// Bounds how many threads encode at once, or take away what was written.
     encoders: Arc<Semaphore>,
     /// Bounds how many threads wait for stores at once.
     tables_at_work: Arc<Semaphore>,
@@ -156,6 +165,53 @@ impl TaskTables {
                 DeltaTable::start(encoders, writing, share, spec, service)
             }
             Err(error) => DeltaTable::failed(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    use sluice_core::task::{Event, Table};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+
+    /// Never dropped, which would wait for its threads for ever.
+    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(1).max_blocking_threads(blocking_threads(1)).enable_all().build().unwrap()
+    });
+
+    /// On a local file system, where each read needs a thread besides the one that waits for it.
+    #[test]
+    fn any_number_of_tables_makes_do_with_few_threads() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = format!("file://{}", folder.path().display());
+        let settings = [("name", "k"), ("delta.table.uri", &root), ("delta.table.auto.create", "true")];
+        let settings: BTreeMap<_, _> = settings.map(|(key, value)| (key.into(), value.into())).into();
+        let hub = Hub::new(RUNTIME.handle().clone(), 1, Budget::unlimited());
+        let settings = Settings::parse(&settings).unwrap();
+        let mut of_task = hub.tables_for(&settings);
+        let mut tables: Vec<_> = (0..200)
+            .map(|table| {
+                let mut table = of_task.open(&format!("{root}/{table}/"), settings.of_table("t"));
+                table.load(vec!["a".into()]);
+                table
+            })
+            .collect();
+        let end = hub.world.now() + Duration::from_secs(60);
+        for table in &mut tables {
+            let event = loop {
+                if let Some(event) = table.poll() {
+                    break event;
+                }
+                assert!(hub.world.now() < end, "nothing goes on any more");
+                hub.world.pause(Duration::from_millis(5));
+            };
+            assert!(matches!(event, Event::Loaded { .. }), "{event:?}");
         }
     }
 }

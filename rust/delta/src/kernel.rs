@@ -17,8 +17,8 @@ use crate::world::{KernelExecutor, World};
 
 pub type KernelEngine = DefaultEngine<KernelExecutor>;
 
-/// How many files of a log are read at once. On a local file system each takes a thread, which keeps what memory it has
-/// touched as long as it is used again, for commits.
+/// How many files of a log are read at once, on a local file system as far as there are threads
+/// ([`crate::blocking_threads`]).
 const READS_AT_ONCE: NonZero<usize> = NonZero::new(64).unwrap();
 
 pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {

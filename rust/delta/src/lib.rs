@@ -31,7 +31,7 @@ mod unit;
 pub mod world;
 mod writer;
 
-pub use hub::{Hub, Stores, TaskTables};
+pub use hub::{Hub, Stores, TaskTables, blocking_threads};
 pub use table::Spec;
 pub use unit::StagedFile;
 pub use writer::UnitWriter;

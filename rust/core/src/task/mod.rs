@@ -423,7 +423,7 @@ impl<T: Tables> Task<T> {
             || self.partitions.iter().flatten().any(|p| !p.is_running());
         let busy = pause || self.slots.iter().any(|slot| slot.in_flight.is_some());
         let open = (0..self.slots.len()).filter(|index| self.has_open(*index));
-        let due = open.filter_map(|index| self.slots[index].due_at(&self.settings)).min();
+        let due = open.filter_map(|index| self.slots[index].due_at()).min();
         let tick_ms = match busy {
             true => TICK_BUSY,
             false => due.map_or(TICK_IDLE, |due| due.saturating_sub(now).clamp(1, TICK_IDLE)),

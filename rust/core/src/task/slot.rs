@@ -18,6 +18,8 @@ pub struct Slot<T> {
     pub settings: Arc<TableSettings>,
     json_strings: JsonStrings,
     commit_interval: Duration,
+    /// How much later than the multiples of that interval its units are due, in ms.
+    phase: u64,
     /// How rows are made for the table; none until it is loaded or created.
     pub rows: Option<Rows>,
     /// Partition ids of the unit that is up for commit, each with the offset that the table holds afterwards.
@@ -41,6 +43,7 @@ pub struct Slot<T> {
 impl<T: Table> Slot<T> {
     pub fn new(table: T, uri: String, settings: Arc<TableSettings>, of_all: &Settings) -> Self {
         Slot {
+            phase: phase(&uri, of_all.commit_interval.as_millis() as u64),
             uri,
             table,
             settings,
@@ -104,11 +107,13 @@ impl<T: Table> Slot<T> {
         }
     }
 
-    /// When the open unit is due by time. Units of all tasks of a process are due at the same moments, so that they
-    /// meet in one commit; processes differ by when their clock started.
-    pub fn due_at(&self, settings: &Settings) -> Option<u64> {
-        let interval = settings.commit_interval.as_millis() as u64;
-        Some((self.open_since? / interval + 1) * interval)
+    /// When the open unit is due by time: at most an interval after its first record. Units of all tasks of a process for one
+    /// table are due at the same moments, so that they meet in one commit, and those for other tables at others, so that not
+    /// all commit at once. Processes differ by when their clock started.
+    pub fn due_at(&self) -> Option<u64> {
+        let interval = self.commit_interval.as_millis() as u64;
+        let past = (self.open_since? + interval - self.phase) % interval;
+        Some(self.open_since? + interval - past)
     }
 
     /// Rows have to get out of memory before more are taken.
@@ -121,7 +126,7 @@ impl<T: Table> Slot<T> {
             || self.lacks_memory()
             || settings.commit_max_bytes.is_some_and(|max| self.open_bytes >= max.get())
             || settings.commit_max_records.is_some_and(|max| self.open_records >= max.get())
-            || self.due_at(settings).is_some_and(|due| now >= due)
+            || self.due_at().is_some_and(|due| now >= due)
     }
 
     pub fn commit(&mut self, ids: Vec<usize>, intervals: Vec<Interval>) {
@@ -137,5 +142,87 @@ impl<T: Table> Slot<T> {
 
     fn start_unit(&mut self) {
         (self.open_bytes, self.open_records, self.open_since) = (0, 0, None);
+    }
+}
+
+/// Where in the interval a table's units are due: by its name alone, as all tasks that write it have to agree, and by a hash
+/// (FNV-1a) that is the same in each process, as a simulation has to replay.
+fn phase(uri: &str, interval: u64) -> u64 {
+    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    uri.bytes().fold(0xcbf2_9ce4_8422_2325, mix) % interval
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::Schema;
+    use crate::task::Event;
+
+    struct NoTable;
+
+    impl Table for NoTable {
+        fn load(&mut self, _app_ids: Vec<String>) {}
+
+        fn evolve(&mut self, _wanted: Schema) {}
+
+        fn write(&mut self, _table: &Arc<TableInfo>, _rows: RecordBatch) {}
+
+        fn backlog(&self) -> usize {
+            0
+        }
+
+        fn memory(&self) -> Memory {
+            Memory::Enough
+        }
+
+        fn commit(&mut self, _intervals: Vec<Interval>) {}
+
+        fn discard(&mut self) {}
+
+        fn poll(&mut self) -> Option<Event> {
+            None
+        }
+    }
+
+    /// When a task's unit for the table is due that got its first record at `since`.
+    fn due(uri: &str, interval: u64, since: u64) -> u64 {
+        let given = [
+            ("name", "k".to_owned()),
+            ("delta.table.uri", "/t".to_owned()),
+            ("delta.commit.interval.ms", interval.to_string()),
+        ];
+        let given = given.map(|(key, value)| (key.to_owned(), value)).into();
+        let settings = Settings::parse(&given).unwrap();
+        let mut slot = Slot::new(NoTable, uri.into(), settings.of_table("t").clone(), &settings);
+        slot.hand_over(since, 1, 1, vec![]);
+        let due = slot.due_at().unwrap();
+        assert!(!slot.is_due(due - 1, &settings) && slot.is_due(due, &settings));
+        due
+    }
+
+    #[test]
+    fn a_unit_is_due_within_an_interval_and_meets_those_of_other_tasks() {
+        for interval in [100, 1_000, 60_000] {
+            let start = due("file:///t/", interval, 7 * interval);
+            for since in [start, start + 1, start + interval / 2, start + interval - 1] {
+                assert_eq!(due("file:///t/", interval, since), start + interval, "{interval}, {since}");
+            }
+        }
+        let moment = due("file:///t/", 60_000, 0);
+        assert_eq!(
+            due("file:///t/", 20_000, moment - 1),
+            moment,
+            "connectors with different intervals meet, too"
+        );
+    }
+
+    #[test]
+    fn tables_take_turns() {
+        let interval = 10_000;
+        let mut tenths = [0; 10];
+        for table in 0..100 {
+            tenths[(due(&format!("s3://bucket/tables/{table}/"), interval, 0) - 1) as usize / 1_000] += 1;
+        }
+        assert!(tenths.iter().all(|units| (3..=20).contains(units)), "{tenths:?}");
     }
 }
