@@ -43,7 +43,7 @@ fn an_uncontended_commit_to_s3_is_one_conditional_put_beside_one_put_for_each_fi
     let commits = commits(&scenario) - before;
     assert!(commits >= 2, "{requests:?}");
     let count = |kind, part: &str| {
-        requests.iter().filter(|(of, target)| *of == kind && target.contains(part)).count() as u64
+        requests.iter().filter(|seen| seen.kind == kind && seen.target.contains(part)).count() as u64
     };
     assert_eq!(count(Kind::PutObject, "/_delta_log/"), commits, "{requests:?}");
     assert_eq!(count(Kind::PutObject, ".parquet"), commits, "{requests:?}");
