@@ -12,11 +12,12 @@ use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, OtherConnectors};
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Memory, Table};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::budget::Share;
 use crate::coming::{Announced, Coming};
 use crate::commit::Submission;
+use crate::encoders::Encoders;
 use crate::fail_point::FailPoint;
 use crate::outage::Attempts;
 use crate::serve::{Ask, Request, Service, What};
@@ -67,7 +68,7 @@ struct Way {
 
 impl DeltaTable {
     pub(crate) fn start(
-        encoders: Arc<Semaphore>,
+        encoders: Encoders,
         writing: Writing,
         share: Share,
         spec: Spec,
@@ -241,12 +242,7 @@ impl OpenUnit {
 }
 
 impl Worker {
-    async fn run(
-        self,
-        encoders: Arc<Semaphore>,
-        mut orders: mpsc::UnboundedReceiver<Order>,
-        attempts: Attempts,
-    ) {
+    async fn run(self, encoders: Encoders, mut orders: mpsc::UnboundedReceiver<Order>, attempts: Attempts) {
         let worker = Arc::new(self);
         let mut open = OpenUnit { writer: None, held: 0, failed: false, attempts };
         while let Some(first) = orders.recv().await {
@@ -254,10 +250,8 @@ impl Worker {
             while let Ok(order) = orders.try_recv() {
                 ready.push_back(order);
             }
-            let Ok(permit) = encoders.clone().acquire_owned().await else { return };
             let at_work = worker.clone();
-            let done = worker.writing.world.blocking(move || {
-                let _permit = permit;
+            let done = encoders.run(&*worker.writing.world, move || {
                 for order in ready {
                     at_work.carry_out(order, &mut open);
                     open.weigh(&at_work.share);
@@ -273,8 +267,7 @@ impl Worker {
             }
         }
         // The task is gone. What it had open is nobody's.
-        let Ok(_permit) = encoders.acquire_owned().await else { return };
-        let _ = worker.writing.world.blocking(move || open.discard()).await;
+        let _ = encoders.run(&*worker.writing.world, move || open.discard()).await;
     }
 
     fn carry_out(&self, order: Order, open: &mut OpenUnit) {

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::budget::Budget;
 use crate::coming::Coming;
+use crate::encoders::{self, Encoders};
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
 use crate::outage::Outage;
@@ -31,9 +32,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How many threads for work that blocks a process needs, however many tables it has. What serves a table, or encodes for one,
 /// waits for smaller work that needs a thread, too; semaphores bound it, so that some threads are always left for the smaller work,
 /// which ends by itself. With fewer threads all could wait for one.
-pub fn blocking_threads(encoders: usize) -> usize {
-    TABLES_AT_WORK + encoders + THREADS_FOR_READS
-}
+pub const BLOCKING_THREADS: usize = TABLES_AT_WORK + encoders::THREADS + THREADS_FOR_READS;
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -43,8 +42,7 @@ pub struct Hub {
     stores: Stores,
     budget: Arc<Budget>,
     tables: Mutex<HashMap<(String, StoreSettings), Known>>,
-    /// Bounds how many threads encode at once, or take away what was written.
-    encoders: Arc<Semaphore>,
+    encoders: Encoders,
     /// Bounds how many threads wait for stores at once.
     tables_at_work: Arc<Semaphore>,
 }
@@ -78,7 +76,7 @@ impl Hub {
             stores,
             budget,
             tables: Mutex::default(),
-            encoders: Arc::new(Semaphore::new(encoders)),
+            encoders: Encoders::new(encoders),
             tables_at_work: Arc::new(Semaphore::new(TABLES_AT_WORK)),
         })
     }
@@ -182,7 +180,7 @@ mod tests {
     /// Never dropped, which would wait for its threads for ever.
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime.worker_threads(1).max_blocking_threads(blocking_threads(1)).enable_all().build().unwrap()
+        runtime.worker_threads(1).max_blocking_threads(BLOCKING_THREADS).enable_all().build().unwrap()
     });
 
     /// On a local file system, where each read needs a thread besides the one that waits for it.

@@ -18,7 +18,7 @@ use crate::world::{KernelExecutor, World};
 pub type KernelEngine = DefaultEngine<KernelExecutor>;
 
 /// How many files of a log are read at once, on a local file system as far as there are threads
-/// ([`crate::blocking_threads`]).
+/// ([`crate::BLOCKING_THREADS`]).
 const READS_AT_ONCE: NonZero<usize> = NonZero::new(64).unwrap();
 
 pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {

@@ -8,6 +8,7 @@ mod coming;
 mod commit;
 mod create;
 mod dictionary;
+mod encoders;
 mod evolve;
 pub mod fail_point;
 mod features;
@@ -31,7 +32,7 @@ mod unit;
 pub mod world;
 mod writer;
 
-pub use hub::{Hub, Stores, TaskTables, blocking_threads};
+pub use hub::{BLOCKING_THREADS, Hub, Stores, TaskTables};
 pub use table::Spec;
 pub use unit::StagedFile;
 pub use writer::UnitWriter;

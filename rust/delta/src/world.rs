@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::encoders::resting;
 use crate::fail_point::FailPoint;
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(10);
@@ -52,7 +53,7 @@ impl dyn World {
     /// Waits for a future and has its outcome. Blocks, as [`World::drive`] does.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         let mut outcome = None;
-        self.drive(pin!(async { outcome = Some(future.await) }));
+        resting(self, || self.drive(pin!(async { outcome = Some(future.await) })));
         match outcome {
             Some(outcome) => outcome,
             None => unreachable!("a future that was driven to its end has an outcome"),

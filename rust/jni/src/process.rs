@@ -13,7 +13,7 @@ use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_
 use sluice_core::{Code, Error, Result, alter};
 use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
-use sluice_delta::{Hub, TaskTables, blocking_threads};
+use sluice_delta::{BLOCKING_THREADS, Hub, TaskTables};
 use tokio::runtime::Runtime;
 
 use crate::{logs, memory};
@@ -32,7 +32,7 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(4))
-        .max_blocking_threads(blocking_threads(cores))
+        .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("sluice")
         .enable_all()
         .build()

@@ -19,7 +19,7 @@ use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
 use sluice_delta::store::{Claim, LocalStore, Store};
 use sluice_delta::world::{Driven, Tokio, World};
-use sluice_delta::{Hub, Spec, blocking_threads};
+use sluice_delta::{BLOCKING_THREADS, Hub, Spec};
 use url::Url;
 
 use crate::counted::{Counted, Requests};
@@ -91,7 +91,7 @@ impl World for Accounted {
 pub fn measure(folder: &Path, commits: usize) -> Value {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(blocking_threads(2))
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .expect("a runtime");

@@ -28,7 +28,7 @@ use sluice_delta::audit::{Audit, audit};
 use sluice_delta::budget::Budget;
 use sluice_delta::store::{Claim, DataFile, LocalStore, Store};
 use sluice_delta::world::Tokio;
-use sluice_delta::{Hub, TaskTables, blocking_threads};
+use sluice_delta::{BLOCKING_THREADS, Hub, TaskTables};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -173,7 +173,7 @@ impl Rig {
     pub fn new() -> Rig {
         outage::listen();
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime.worker_threads(2).max_blocking_threads(blocking_threads(2)).enable_all();
+        runtime.worker_threads(2).max_blocking_threads(BLOCKING_THREADS).enable_all();
         let runtime = runtime.build().unwrap();
         Rig {
             folder: tempfile::tempdir().unwrap(),
