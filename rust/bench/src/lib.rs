@@ -15,8 +15,8 @@ use sluice_core::schema::Schema;
 use sluice_delta::store::{Claim, DataFile, Store};
 use url::Url;
 
-/// What a worker hands over at once with `max.poll.records=5000`.
-pub const BATCH: usize = 5_000;
+/// What a worker hands over at once: Kafka's default of `max.poll.records`.
+pub const BATCH: usize = 500;
 /// A file as large as a commit interval of one second makes it.
 pub const FILE_ROWS: usize = 200_000;
 

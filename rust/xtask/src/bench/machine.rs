@@ -27,9 +27,8 @@ pub(super) fn facts(checkout: &Checkout, bench: &Bench, rounds: u32) -> Result<F
         (
             "settings",
             format!(
-                "heap 1 GB, commit interval {} ms, max.poll.records {}, Parquet with zstd level 1",
-                setting(&bench.demo, "delta.commit.interval.ms"),
-                setting(&bench.demo, "consumer.override.max.poll.records")
+                "heap 1 GB, commit interval {} ms, Parquet with zstd level 1",
+                setting(&bench.demo, "delta.commit.interval.ms")
             ),
         ),
     ]);

@@ -26,7 +26,7 @@ import org.apache.kafka.connect.storage.Converter;
  * EVENTS.jsonl and a FOLDER for tables.
  */
 final class CrossingBench {
-  private static final int BATCH = 5_000;
+  private static final int BATCH = 500;
   private static final int ROUNDS = 6;
   private static final TopicPartition PLACE = new TopicPartition("bench", 0);
 
