@@ -24,6 +24,8 @@ use crate::world::World;
 
 /// Encoded size at which a row group is closed and written out: what one open file holds in memory at most.
 const ROW_GROUP_BYTES: usize = 32 << 20;
+/// Larger pages make buffers that are handed back to the kernel and faulted in again for each page.
+const PAGE_BYTES: usize = 256 << 10;
 /// What all open files of a unit hold in memory at most: above it, the largest row group is written out.
 const UNIT_BYTES: usize = 256 << 20;
 /// Each partition has a file of its own. With more of them, the one written to longest ago is finished.
@@ -180,7 +182,8 @@ impl UnitWriter {
             .set_statistics_truncate_length(Some(FOOTER_TEXT_BYTES))
             // By default also by rows, which makes small ones where rows are small.
             .set_max_row_group_row_count(None)
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES));
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_data_page_size_limit(PAGE_BYTES);
         for column in columns_of_many_values(layout.schema.fields(), rows.columns()) {
             properties = properties.set_column_dictionary_enabled(column, false);
         }
