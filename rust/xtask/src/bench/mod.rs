@@ -6,6 +6,7 @@ mod entry;
 mod files;
 mod large;
 pub mod machine;
+mod many;
 mod measure;
 mod progress;
 pub mod report;
@@ -39,6 +40,8 @@ pub enum What {
         bless: bool,
     },
     Large,
+    /// What many connectors cost one worker.
+    Many(many::Streams),
     /// What files are left after so many simulated minutes.
     Files {
         minutes: u64,
@@ -46,7 +49,7 @@ pub enum What {
 }
 
 impl What {
-    fn take(args: &mut Args) -> Result<Self> {
+    fn take(args: &mut Args, records: Option<u64>) -> Result<Self> {
         let (stages, bless) = (args.flag("--stages"), args.flag("--bless"));
         let (files, minutes) = (args.flag("--files"), args.value("--minutes")?);
         if bless && !stages {
@@ -55,12 +58,13 @@ impl What {
         if minutes == Some(0) || minutes.is_some() && !files {
             return Err(Error::new("`--minutes` belongs to `--files`, and starts at 1"));
         }
-        match (stages, args.flag("--large"), files) {
-            (false, false, false) => Ok(What::Records),
-            (true, false, false) => Ok(What::Stages { bless }),
-            (false, true, false) => Ok(What::Large),
-            (false, false, true) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
-            _ => Err(Error::new("`--stages`, `--large` and `--files` are one thing each")),
+        match (stages, args.flag("--large"), files, args.flag("--many")) {
+            (false, false, false, false) => Ok(What::Records),
+            (true, false, false, false) => Ok(What::Stages { bless }),
+            (false, true, false, false) => Ok(What::Large),
+            (false, false, true, false) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
+            (false, false, false, true) => Ok(What::Many(many::Streams::take(args, records)?)),
+            _ => Err(Error::new("`--stages`, `--large`, `--files` and `--many` are one thing each")),
         }
     }
 }
@@ -75,14 +79,15 @@ pub struct Options {
 
 impl Options {
     pub fn take(args: &mut Args) -> Result<Self> {
-        let records = args.value("--records")?.unwrap_or(4_000_000);
+        let records = args.value("--records")?;
         let rounds = args.value("--rounds")?.unwrap_or(3);
-        if records == 0 || rounds == 0 {
+        if records == Some(0) || rounds == 0 {
             return Err(Error::new("`--records` and `--rounds` start at 1"));
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        Ok(Options { what: What::take(args)?, records, rounds, beside })
+        let what = What::take(args, records)?;
+        Ok(Options { what, records: records.unwrap_or(4_000_000), rounds, beside })
     }
 }
 
@@ -101,13 +106,16 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     match options.what {
         What::Large => return large::run(checkout),
         What::Stages { bless } => return stages::run(checkout, bless),
-        What::Records | What::Files { .. } => {}
+        What::Records | What::Files { .. } | What::Many(_) => {}
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
     empty(&folder)?;
     package::plugin(checkout)?;
     install::components(checkout)?;
+    if let What::Many(streams) = options.what {
+        return many::run(checkout, &folder, streams);
+    }
     if options.beside.is_none() {
         install::iceberg(checkout)?;
     }
