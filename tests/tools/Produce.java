@@ -11,7 +11,8 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * Sends records, spread evenly over the topic's partitions.
+ * Sends records, spread evenly over the topic's partitions. TOPIC may be several, {@code a,b,c}, with as many partitions each: records go to
+ * them in turn, and in each {@link #RUN} to the same partition, so that a batch is not one record.
  *
  * <pre>
  * Produce BOOTSTRAP TOPIC generate FIRST COUNT [RATE]   events number FIRST to FIRST+COUNT-1
@@ -38,6 +39,7 @@ final class Produce {
     private static final long PROGRESS_NANOS = 500_000_000;
     /** A prime: records of all partitions. */
     private static final long SAMPLED = 997;
+    private static final long RUN = 200;
 
     public static void main(String[] args) throws Exception {
         String topic = args[1];
@@ -100,15 +102,17 @@ final class Produce {
         settings.putAll(Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4",
             "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20));
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
-            int partitions = producer.partitionsFor(topic).size();
+            String[] topics = topic.split(",");
+            int partitions = producer.partitionsFor(topics[0]).size();
+            long run = topics.length > 1 ? RUN : 1;
             AtomicLongArray byPartition = new AtomicLongArray(partitions);
             long start = System.nanoTime();
             long nextReport = start + PROGRESS_NANOS;
             long i = 0;
             for (byte[] value = source.value(i); value != END && failure.get() == null; value = source.value(++i)) {
-                int partition = (int) (i % partitions);
+                int partition = (int) (i / topics.length / run % partitions);
                 boolean sampled = i % SAMPLED == 0;
-                producer.send(new ProducerRecord<>(topic, partition, null, value), (metadata, error) -> {
+                producer.send(new ProducerRecord<>(topics[(int) (i % topics.length)], partition, null, value), (metadata, error) -> {
                     if (error == null) {
                         acknowledged.incrementAndGet();
                         byPartition.incrementAndGet(partition);

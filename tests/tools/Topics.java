@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -18,7 +19,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 /**
  * <pre>
- * Topics BOOTSTRAP create TOPIC PARTITIONS [KEY=VALUE ...]   topic settings
+ * Topics BOOTSTRAP create TOPIC[,TOPIC...] PARTITIONS [KEY=VALUE ...]   topic settings
  * Topics BOOTSTRAP delete TOPIC
  * Topics BOOTSTRAP ends TOPIC        JSON: {"partition": end offset}
  * Topics BOOTSTRAP group GROUP       JSON: {"topic-partition": committed offset}
@@ -34,8 +35,9 @@ final class Topics {
                 case "create" -> {
                     Map<String, String> settings = List.of(args).subList(4, args.length).stream()
                         .map(pair -> pair.split("=", 2)).collect(Collectors.toMap(pair -> pair[0], pair -> pair[1]));
-                    NewTopic topic = new NewTopic(args[2], Optional.of(Integer.parseInt(args[3])), Optional.of((short) 1));
-                    admin.createTopics(List.of(topic.configs(settings))).all().get();
+                    Optional<Integer> partitions = Optional.of(Integer.parseInt(args[3]));
+                    admin.createTopics(Stream.of(args[2].split(","))
+                        .map(name -> new NewTopic(name, partitions, Optional.of((short) 1)).configs(settings)).toList()).all().get();
                 }
                 case "delete" -> admin.deleteTopics(List.of(args[2])).all().get();
                 case "ends" -> {

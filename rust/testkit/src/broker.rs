@@ -103,7 +103,7 @@ impl Broker {
         self.secured.as_ref()
     }
 
-    /// `settings` are the topic's own, such as `("cleanup.policy", "compact")`.
+    /// `settings` are the topic's own, such as `("cleanup.policy", "compact")`. `topic` may be several, `a,b,c`.
     pub fn create_topic(&self, topic: &str, partitions: u32, settings: &[(&str, &str)]) -> Result<()> {
         let partitions = partitions.to_string();
         let settings: Vec<_> = settings.iter().map(|(key, value)| format!("{key}={value}")).collect();

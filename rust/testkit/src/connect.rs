@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -104,6 +105,13 @@ impl Connect {
 
     pub fn status(&self, name: &str) -> Result<ConnectorStatus> {
         Ok(parse_status(&self.call("GET", &format!("/connectors/{name}/status"), None)?))
+    }
+
+    /// Of all connectors, by their names.
+    pub fn statuses(&self) -> Result<BTreeMap<String, ConnectorStatus>> {
+        let all = self.call("GET", "/connectors?expand=status", None)?;
+        let all = all.as_object().into_iter().flatten();
+        Ok(all.map(|(name, connector)| (name.clone(), parse_status(&connector["status"]))).collect())
     }
 
     pub fn pause(&self, name: &str) -> Result<()> {

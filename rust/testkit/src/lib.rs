@@ -51,7 +51,7 @@ pub use secured::Secured;
 pub use table_log::TableLog;
 pub use usage::{
     Resident, SAY_HEAP_RANGE, compiler_seconds, cpu_seconds, descriptors, heap_range, peak_memory,
-    resident_memory, thread_names, threads,
+    resident_memory, thread_names, thread_seconds, threads,
 };
 pub use worker::{Worker, WorkerOptions};
 

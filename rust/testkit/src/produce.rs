@@ -54,7 +54,8 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// `rate` is in records per second; `None` as fast as it goes. Logs into `folder`.
+    /// `rate` is in records per second; `None` as fast as it goes. Logs into `folder`. `topic` may be several, `a,b,c`, with as many
+    /// partitions each: records go to them in turn.
     pub fn start(
         components: &Components,
         bootstrap: &str,

@@ -63,6 +63,18 @@ pub fn thread_names(pid: u32) -> BTreeMap<String, u64> {
     names
 }
 
+/// The name of each thread and the CPU seconds that it has used so far, by its id.
+pub fn thread_seconds(pid: u32) -> BTreeMap<u32, (String, f64)> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    stats.filter_map(|stat| thread_in(&stat)).collect()
+}
+
+fn thread_in(stat: &str) -> Option<(u32, (String, f64))> {
+    let (id, rest) = stat.split_once(" (")?;
+    Some((id.parse().ok()?, (rest[..rest.rfind(')')?].to_owned(), seconds_in(stat)?)))
+}
+
 /// Files, sockets and all else that a process has open now.
 pub fn descriptors(pid: u32) -> Option<u64> {
     Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64)
@@ -106,6 +118,8 @@ mod tests {
     fn processor_time_is_user_and_system_after_a_name_that_holds_anything() {
         assert_eq!(seconds_in("7 (a) b (x) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 9 9 20 0"), Some(2.0));
         assert_eq!(seconds_in("7 (short) S 1"), None);
+        let stat = "70 (C2 (x) 1) S 1 1 1 0 -1 4194560 1 2 3 4 150 50 9 9 20 0";
+        assert_eq!(thread_in(stat), Some((70, ("C2 (x) 1".into(), 2.0))));
     }
 
     #[test]
@@ -120,6 +134,7 @@ mod tests {
         let pid = std::process::id();
         assert!(threads(pid).is_some_and(|threads| threads >= 1));
         assert!(thread_names(pid).values().sum::<u64>() >= 1);
+        assert!(thread_seconds(pid).contains_key(&pid));
         let before = descriptors(pid).unwrap();
         let open: Vec<_> = (0..50).map(|_| std::fs::File::open("/proc/self/status").unwrap()).collect();
         // Other tests of this process open and close theirs meanwhile.

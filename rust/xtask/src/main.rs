@@ -45,6 +45,7 @@ cargo xtask COMMAND
       --beside FOLDER      another checkout's target/plugin, whose plugin is measured instead of the Iceberg sink
       --stages [--bless]   instead of all that: each stage by itself, beside what it cost when --bless was given last
       --large              instead of all that: opening tables of up to 1,000,000 files and 100,000 versions, and committing to them
+      --many               instead of all that: one worker with 100 connectors and 2,000 partitions (--connectors N, --partitions P)
       --files              instead of all that: what files a simulated hour of 1 MB/s leaves; with --minutes M, so many simulated minutes
       --requests           instead of all that: what Sluice and the Iceberg sink ask of an S3 server, counted by kind
   soak [OPTIONS]           watch one worker under load for a long time: whether it grows, and whether each record is in the table once

@@ -6,6 +6,7 @@ mod entry;
 mod files;
 mod large;
 pub mod machine;
+mod many;
 mod measure;
 mod progress;
 pub mod report;
@@ -40,6 +41,8 @@ pub enum What {
         bless: bool,
     },
     Large,
+    /// What many connectors cost one worker.
+    Many(many::Streams),
     /// What files are left after so many simulated minutes.
     Files {
         minutes: u64,
@@ -49,7 +52,7 @@ pub enum What {
 }
 
 impl What {
-    fn take(args: &mut Args) -> Result<Self> {
+    fn take(args: &mut Args, records: Option<u64>) -> Result<Self> {
         let (stages, bless) = (args.flag("--stages"), args.flag("--bless"));
         let (files, minutes) = (args.flag("--files"), args.value("--minutes")?);
         if bless && !stages {
@@ -58,13 +61,16 @@ impl What {
         if minutes == Some(0) || minutes.is_some() && !files {
             return Err(Error::new("`--minutes` belongs to `--files`, and starts at 1"));
         }
-        match (stages, args.flag("--large"), files, args.flag("--requests")) {
-            (false, false, false, false) => Ok(What::Records),
-            (true, false, false, false) => Ok(What::Stages { bless }),
-            (false, true, false, false) => Ok(What::Large),
-            (false, false, true, false) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
-            (false, false, false, true) => Ok(What::Requests),
-            _ => Err(Error::new("`--stages`, `--large`, `--files` and `--requests` are one thing each")),
+        match (stages, args.flag("--large"), files, args.flag("--requests"), args.flag("--many")) {
+            (false, false, false, false, false) => Ok(What::Records),
+            (true, false, false, false, false) => Ok(What::Stages { bless }),
+            (false, true, false, false, false) => Ok(What::Large),
+            (false, false, true, false, false) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
+            (false, false, false, true, false) => Ok(What::Requests),
+            (false, false, false, false, true) => Ok(What::Many(many::Streams::take(args, records)?)),
+            _ => Err(Error::new(
+                "`--stages`, `--large`, `--files`, `--requests` and `--many` are one thing each",
+            )),
         }
     }
 }
@@ -79,18 +85,18 @@ pub struct Options {
 
 impl Options {
     pub fn take(args: &mut Args) -> Result<Self> {
-        let records = args.value("--records")?.unwrap_or(4_000_000);
+        let records = args.value("--records")?;
         let rounds = args.value("--rounds")?.unwrap_or(3);
-        if records == 0 || rounds == 0 {
+        if records == Some(0) || rounds == 0 {
             return Err(Error::new("`--records` and `--rounds` start at 1"));
         }
         let beside: Option<PathBuf> = args.value("--beside")?;
         let beside = beside.map(|folder| fs::canonicalize(&folder).at(&folder)).transpose()?;
-        let what = What::take(args)?;
+        let what = What::take(args, records)?;
         if beside.is_some() && !matches!(what, What::Records) {
             return Err(Error::new("`--beside` is for what a record costs, and nothing else"));
         }
-        Ok(Options { what, records, rounds, beside })
+        Ok(Options { what, records: records.unwrap_or(4_000_000), rounds, beside })
     }
 }
 
@@ -110,13 +116,16 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     match options.what {
         What::Large => return large::run(checkout),
         What::Stages { bless } => return stages::run(checkout, bless),
-        What::Records | What::Files { .. } | What::Requests => {}
+        What::Records | What::Files { .. } | What::Requests | What::Many(_) => {}
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
     empty(&folder)?;
     package::plugin(checkout)?;
     install::components(checkout)?;
+    if let What::Many(streams) = options.what {
+        return many::run(checkout, &folder, streams);
+    }
     if let What::Requests = options.what {
         install::iceberg_s3(checkout)?;
         servers::install(checkout)?;

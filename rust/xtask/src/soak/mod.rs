@@ -7,7 +7,7 @@ mod follow;
 mod growth;
 mod load;
 mod report;
-mod watch;
+pub mod watch;
 
 use std::fs;
 use std::path::PathBuf;
