@@ -36,7 +36,7 @@ pub fn facts(streams: Streams) -> Facts {
         (
             "settings",
             format!(
-                "heap {HEAP}, commit interval {} s, delta.memory.budget.bytes {} MiB, consumers as Kafka sets them up",
+                "heap {HEAP}, commit interval {} s, delta.memory.budget.bytes {} MiB, consumers as in connect-config/demo.json",
                 INTERVAL.as_secs(),
                 BUDGET >> 20
             ),
