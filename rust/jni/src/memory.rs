@@ -1,6 +1,10 @@
-//! How much memory this process may use.
+//! How much memory this process may use, and what it gives back.
 
 use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_delta::budget::Budget;
 
 /// Of it, what rows may hold where no connector says otherwise. The Java heap takes a quarter by default, too.
 const SHARE: usize = 4;
@@ -36,9 +40,51 @@ fn of_machine() -> Option<usize> {
     kib.checked_mul(1 << 10)
 }
 
+/// How often memory that was freed goes back to the system.
+const GIVE_BACK: Duration = Duration::from_secs(10);
+
+/// As long as rows are held. glibc keeps an arena for some threads each, and in it all that was freed before something that is in use:
+/// several hundred MB once many threads have encoded.
+pub async fn give_back(budget: Arc<Budget>) {
+    let mut held_before = false;
+    loop {
+        tokio::time::sleep(GIVE_BACK).await;
+        let holds = budget.held() > 0;
+        if holds || held_before {
+            trim();
+        }
+        held_before = holds;
+    }
+}
+
+#[cfg(target_env = "gnu")]
+fn trim() {
+    // SAFETY: it takes no pointer, and the locks of the arenas itself.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn trim() {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_was_freed_between_what_is_in_use_goes_back() {
+        let resident = || {
+            let pages = fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        let mut all: Vec<_> = (0..2_000).map(|n| Some(vec![n as u8; 60_000])).collect();
+        all.iter_mut().enumerate().filter(|(n, _)| n % 100 != 0).for_each(|(_, piece)| *piece = None);
+        let before = resident();
+        trim();
+        let after = resident();
+        assert!(after + (80 << 20) < before, "{before} bytes were resident, and {after} are");
+        assert_eq!(all.iter().flatten().count(), 20);
+    }
 
     #[test]
     fn the_budget_is_a_part_of_what_the_machine_has() {

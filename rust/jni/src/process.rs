@@ -37,7 +37,9 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
         .enable_all()
         .build()
         .map_err(|e| Error::new(Code::NativeUnavailable, format!("cannot start threads: {e}")))?;
-    let hub = Hub::new(runtime.handle().clone(), cores, Budget::new(memory::default_budget()));
+    let budget = Budget::new(memory::default_budget());
+    runtime.spawn(memory::give_back(budget.clone()));
+    let hub = Hub::new(runtime.handle().clone(), cores, budget);
     Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
 });
 

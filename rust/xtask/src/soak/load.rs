@@ -8,14 +8,14 @@ use super::{PARTITIONS, TOPIC};
 
 /// Records that wait in the topic, of which the producer is held above the one and goes on below the other: some seconds of full
 /// load. Reading never stops for want of records, and the topic never gets ahead by more than its retention.
-const MANY: u64 = 2_000_000;
-const FEW: u64 = 1_000_000;
+const MANY: u64 = 4_000_000;
+const FEW: u64 = 2_500_000;
 
 /// More than a task has in a file, so that it does not compress any better for being repeated, and no multiple of the partitions.
 const EVENTS: u64 = 200_003;
 
 /// Bytes that each partition keeps: at least three times of what can wait in it, as events have 350 bytes before compression.
-const RETENTION: u64 = 192 << 20;
+const RETENTION: u64 = 384 << 20;
 const SEGMENT: u64 = 32 << 20;
 
 pub fn create_topic(broker: &Broker) -> Result<()> {
