@@ -57,8 +57,9 @@ fn read(file: &Path) -> Option<String> {
 fn newest_metadata(folder: &Path) -> Result<Option<Value>> {
     let file = match read(&folder.join("version-hint.text")) {
         Some(version) => folder.join(format!("v{}.metadata.json", version.trim())),
-        // No Hadoop catalog: their names start with a number.
-        None => match sorted(folder, ".metadata.json").pop() {
+        // No Hadoop catalog: their names start with a number of five digits. Such a catalog has no hint for a moment, and a
+        // file whose name is a UUID while it is written.
+        None => match sorted(folder, ".metadata.json").into_iter().rfind(|file| is_numbered(file)) {
             Some(file) => file,
             None => return Ok(None),
         },
@@ -66,6 +67,11 @@ fn newest_metadata(folder: &Path) -> Result<Option<Value>> {
     // The hint may be caught half written.
     let Some(text) = read(&file) else { return Ok(None) };
     serde_json::from_str(&text).at(&file)
+}
+
+fn is_numbered(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.split('-').next().is_some_and(|number| number.len() == 5 && number.parse::<u32>().is_ok())
 }
 
 /// Those files of a folder whose names end so, by name. Versions of a log start with their number.
@@ -133,9 +139,12 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-numbered-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(newest_metadata(&folder).unwrap(), None);
-        for (name, text) in
-            [("00009-f.metadata.json", "9"), ("00010-a.metadata.json", "10"), ("snap-99.avro", "not JSON")]
-        {
+        for (name, text) in [
+            ("00009-f.metadata.json", "9"),
+            ("00010-a.metadata.json", "10"),
+            ("snap-99.avro", "not JSON"),
+            ("91c91736-97fd-4350-93f5-0da042c3808f.metadata.json", ""),
+        ] {
             fs::write(folder.join(name), text).unwrap();
         }
         assert_eq!(newest_metadata(&folder).unwrap(), Some(10.into()));
