@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use sluice_testkit::{Context, Error, Result};
 
 use super::build_programs;
-use super::machine::{Facts, here};
-use super::report::{Goal, table, write_all};
+use super::machine::{Facts, by_name, here, listed};
+use super::report::{Aim, Goal, aims_json, aims_table, table, write_all};
 use crate::checkout::{Checkout, empty, shown};
 use crate::step;
 
@@ -96,18 +96,17 @@ struct Report {
 
 impl Report {
     fn text(&self) -> String {
-        let facts: Vec<_> = self.facts.iter().map(|(name, fact)| format!("- {name}: {fact}")).collect();
         format!(
-            "# Large tables\n\n{}\n\n\
+            "# Large tables\n\n{}\n\
              Each commit of a table added 10 files and moved 20 of its 2,000 partitions. The last checkpoint is 99 versions back, and the log\n\
              has 1,000 versions before it. All offsets are read when a table is opened. CPU of a commit: the median of {COMMITS}, without\n\
              encoding its file; last: of the last tenth of them. Growth: of resident memory, from the 20th commit to the last.\n\n\
              ## Opening\n\n{}\n## Committing\n\n{}\n## After a commit of another writer\n\n{}\n## Goals\n\n{}",
-            facts.join("\n"),
+            listed(&self.facts),
             self.opening(),
             self.committing(),
             self.behind_another(),
-            self.verdicts(),
+            aims_table(self.goals()),
         )
     }
 
@@ -164,8 +163,7 @@ impl Report {
         })
     }
 
-    /// What was to be reached, the goal and the figure.
-    fn goals(&self) -> Vec<(String, Goal, f64)> {
+    fn goals(&self) -> Vec<Aim> {
         let (new, largest) = (&self.found[0], &self.found[LARGEST]);
         let commit = |found: &Measured| found.number("/committing/cpu_seconds") * 1e3;
         let name = CASES[LARGEST].name;
@@ -181,25 +179,12 @@ impl Report {
         ]
     }
 
-    fn verdicts(&self) -> String {
-        let rows = self.goals().into_iter().map(|(what, goal, measured)| {
-            let verdict = if goal.is_met(measured) { "met" } else { "missed" };
-            vec![what, goal.text(), format!("{measured:.3}"), verdict.into()]
-        });
-        table(&["what", "goal", "measured", ""], &rows.collect::<Vec<_>>(), 1)
-    }
-
     fn json(&self) -> Value {
-        let facts: std::collections::BTreeMap<_, _> =
-            self.facts.iter().map(|(name, fact)| (*name, fact)).collect();
         let tables = CASES
             .iter()
             .zip(&self.found)
             .map(|(case, found)| json!({"table": case.name, "measured": found.0}));
-        let goals = self.goals().into_iter().map(|(what, goal, measured)| {
-            json!({"goal": what, "limit": goal.text(), "measured": measured, "met": goal.is_met(measured)})
-        });
-        json!({"facts": facts, "tables": tables.collect::<Vec<_>>(), "goals": goals.collect::<Vec<_>>()})
+        json!({"facts": by_name(&self.facts), "tables": tables.collect::<Vec<_>>(), "goals": aims_json(self.goals())})
     }
 
     /// Times and sizes only report; a count that is wrong is a fault.

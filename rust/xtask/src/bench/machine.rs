@@ -1,5 +1,6 @@
 //! Where and with what was measured.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -68,6 +69,11 @@ pub fn iceberg(plugins: &Path) -> Result<String> {
 
 pub fn setting<'a>(settings: &'a Value, key: &str) -> &'a str {
     settings[key].as_str().unwrap_or_default()
+}
+
+/// For a report's JSON.
+pub fn by_name(facts: &Facts) -> BTreeMap<&'static str, &str> {
+    facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect()
 }
 
 /// As a list in Markdown.

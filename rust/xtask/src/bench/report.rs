@@ -8,7 +8,7 @@ use sluice_testkit::{Context, Result};
 
 use super::chart::{Bar, Panel, svg};
 use super::entry::{Entry, Input, Sink};
-use super::machine::{Facts, listed};
+use super::machine::{Facts, by_name, listed};
 use super::measure::Run;
 use crate::checkout::shown;
 
@@ -57,7 +57,7 @@ impl Standing {
 }
 
 impl Goal {
-    pub fn text(self) -> String {
+    fn text(self) -> String {
         match self {
             Goal::AtMost(limit) => format!("at most {limit:.3}"),
             Goal::AtLeast(limit) => format!("at least {limit:.3}"),
@@ -70,6 +70,25 @@ impl Goal {
             Goal::AtLeast(limit) => measured >= limit,
         }
     }
+
+    fn verdict(self, measured: f64) -> &'static str {
+        if self.is_met(measured) { "met" } else { "missed" }
+    }
+}
+
+/// What was to be reached, the goal and the figure.
+pub type Aim = (String, Goal, f64);
+
+pub fn aims_table(aims: Vec<Aim>) -> String {
+    let rows = aims.into_iter().map(|(what, goal, measured)| {
+        vec![what, goal.text(), format!("{measured:.3}"), goal.verdict(measured).into()]
+    });
+    table(&["what", "goal", "measured", ""], &rows.collect::<Vec<_>>(), 1)
+}
+
+pub fn aims_json(aims: Vec<Aim>) -> Vec<Value> {
+    let json = |(what, goal, measured): Aim| json!({"goal": what, "limit": goal.text(), "measured": measured, "met": goal.is_met(measured)});
+    aims.into_iter().map(json).collect()
 }
 
 pub fn write_all(folder: &Path, files: &[(&str, &str)]) -> Result<()> {
@@ -196,11 +215,10 @@ impl Report {
 
     fn verdicts(&self) -> String {
         let rows = self.ratios().into_iter().map(|Ratio { what, goal, measured }| {
-            let verdict = goal.map(|goal| match goal.is_met(measured) {
+            let verdict = goal.map(|goal| match measured {
                 // A sink seems to cost nothing, or less.
-                _ if measured <= 0.0 => "noise",
-                true => "met",
-                false => "missed",
+                ..=0.0 => "noise",
+                _ => goal.verdict(measured),
             });
             let goal = goal.map(Goal::text).unwrap_or_default();
             vec![what, goal, format!("{measured:.3}"), verdict.unwrap_or_default().into()]
@@ -222,7 +240,7 @@ impl Report {
             .iter()
             .map(|bare| json!({"decode_records_per_second": bare.decode, "records_per_second": bare.both}));
         json!({
-            "facts": self.facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect::<std::collections::BTreeMap<_, _>>(),
+            "facts": by_name(&self.facts),
             "records": self.records, "ratios": ratios.collect::<Vec<_>>(),
             "bare_loop": bare.collect::<Vec<_>>(), "sinks": runs.collect::<Vec<_>>(),
         })

@@ -11,7 +11,7 @@ use super::follow::Commit;
 use super::growth::{Growth, LONG, Series, percentile, percentile_over_time, warm_up};
 use super::watch::Sample;
 use super::{Options, PARTITIONS, Rate, TASKS};
-use crate::bench::machine::{Facts, listed};
+use crate::bench::machine::{Facts, by_name, listed};
 use crate::bench::report::{table, write_all};
 use crate::checkout::shown;
 
@@ -285,7 +285,7 @@ impl Report {
             .iter()
             .map(|commit| json!([commit.at, commit.took, commit.bytes, commit.files, commit.units]));
         json!({
-            "facts": self.facts.iter().map(|(name, fact)| (*name, fact.as_str())).collect::<BTreeMap<_, _>>(),
+            "facts": by_name(&self.facts),
             "wrong": self.wrong(), "records": self.records, "deleted_files": self.deleted, "threads": self.threads,
             "peak_rows_per_second": self.peak, "growth": rows.collect::<Vec<_>>(),
             "freshness_ms": {"records": self.ages.len(), "median": self.freshness(50), "p99": self.freshness(99),

@@ -1,6 +1,5 @@
 //! What many streams cost, beside the goals.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,8 +9,8 @@ use super::run::{Found, Load, Start, TRICKLE};
 use super::spread::busiest_tenth;
 use super::threads::{GROUPS, OURS};
 use super::{BUDGET, HEAP, INTERVAL, Streams};
-use crate::bench::machine::{Facts, listed};
-use crate::bench::report::{Goal, table, write_all};
+use crate::bench::machine::{Facts, by_name, listed};
+use crate::bench::report::{Aim, Goal, aims_json, aims_table, table, write_all};
 
 const MIB: f64 = (1 << 20) as f64;
 
@@ -76,7 +75,7 @@ impl Report {
             self.at_rest(),
             self.loads(),
             self.commits(),
-            self.verdicts()
+            aims_table(self.goals())
         )
     }
 
@@ -151,8 +150,7 @@ impl Report {
         )
     }
 
-    /// What was to be reached, the goal and the figure.
-    fn goals(&self) -> Vec<(String, Goal, f64)> {
+    fn goals(&self) -> Vec<Aim> {
         let Found { start, restart, rest, load, .. } = &self.sluice;
         let budget = Goal::AtMost((BUDGET >> 20) as f64 + 64.0);
         let idle = Goal::AtMost(0.05);
@@ -180,20 +178,8 @@ impl Report {
         ]
     }
 
-    fn verdicts(&self) -> String {
-        let rows = self.goals().into_iter().map(|(what, goal, measured)| {
-            let verdict = if goal.is_met(measured) { "met" } else { "missed" };
-            vec![what, goal.text(), format!("{measured:.3}"), verdict.into()]
-        });
-        table(&["what", "goal", "measured", ""], &rows.collect::<Vec<_>>(), 1)
-    }
-
     fn json(&self) -> Value {
-        let facts: BTreeMap<_, _> = self.facts.iter().map(|(name, fact)| (*name, fact)).collect();
-        let goals = self.goals().into_iter().map(|(what, goal, measured)| {
-            json!({"goal": what, "limit": goal.text(), "measured": measured, "met": goal.is_met(measured)})
-        });
-        json!({"facts": facts, "sluice": self.sluice.json(), "noop": self.noop.json(), "goals": goals.collect::<Vec<_>>()})
+        json!({"facts": by_name(&self.facts), "sluice": self.sluice.json(), "noop": self.noop.json(), "goals": aims_json(self.goals())})
     }
 
     /// Times and sizes only report; counts that are wrong are faults.
