@@ -154,7 +154,7 @@ impl<T: Tables> Task<T> {
                 continue;
             };
             if !again {
-                partition.is_seen();
+                partition.shows_itself();
             }
             match partition.admit(offset) {
                 Admission::Take => {}

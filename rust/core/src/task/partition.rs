@@ -302,7 +302,7 @@ impl Partition {
     }
 
     /// A record of a batch that was not refused before is where Connect is.
-    pub fn is_seen(&mut self) {
+    pub fn shows_itself(&mut self) {
         self.unseen = false;
     }
 }
