@@ -142,6 +142,18 @@ codes! {
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."
         "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";
+    RecordFraming "RECORD_FRAMING" Record
+        "The record's value does not begin with a schema's id as `delta.raw.framing` says."
+        "Set `delta.raw.framing` as the producer's serializer frames values, or mend the producer; see docs/raw.md.";
+    RecordSchemaUnknown "RECORD_SCHEMA_UNKNOWN" Record
+        "The schema registry does not have the schema that the record names."
+        "Register the schema, or set `delta.registry.url` to the registry that the producer uses.";
+    RecordAvro "RECORD_AVRO" Record
+        "The record's value is not what its Avro schema says."
+        "Mend the producer, or give Sluice the schema that the record was written with; see docs/avro.md.";
+    WriterSchema "WRITER_SCHEMA" Record
+        "The schema that the record was written with cannot be used."
+        "The message says why. Register a schema of the kind that `delta.raw.format` says, or mend it.";
     RecordType "RECORD_TYPE" Record
         "A field's JSON type does not fit its column."
         "Mend the producer or change the column's type; see docs/json.md for what each type takes.";
@@ -192,6 +204,12 @@ codes! {
     TablePending "TABLE_PENDING" Retriable
         "A table that the batch needs is being opened, created or given new columns. Nothing of the batch was taken."
         "Nothing: Connect delivers the batch again. If it lasts, the store is slow.";
+    RegistryPending "REGISTRY_PENDING" Retriable
+        "A schema that the batch needs is being fetched from the schema registry. Nothing of the batch was taken."
+        "Nothing: Connect delivers the batch again. If it lasts, the registry is slow or down; the message has the reason.";
+    RegistryRefused "REGISTRY_REFUSED" Fatal
+        "The schema registry refused access, or what answers at `delta.registry.url` is none."
+        "The message has the answer. Correct the URL or the credentials, then restart the task; see docs/registry.md.";
     NativeUnavailable "NATIVE_UNAVAILABLE" Fatal
         "The native library could not be loaded on this worker."
         "The message names operating system, architecture, libc and every place that was tried.";

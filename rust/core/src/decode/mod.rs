@@ -1,6 +1,7 @@
 //! From a record's value to a row of Arrow columns.
 
 pub mod any;
+pub mod avro;
 mod column;
 pub mod connect;
 pub mod json;
@@ -8,6 +9,7 @@ mod object;
 mod rows;
 mod text;
 mod value;
+pub mod written;
 
 use std::collections::BTreeMap;
 

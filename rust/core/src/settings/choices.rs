@@ -48,6 +48,19 @@ pub enum OtherConnectors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawFormat {
     Json,
+    Avro,
+}
+
+/// Where a raw record says which schema it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RawFraming {
+    /// As Confluent's serializers where there is a registry, else nowhere.
+    Auto,
+    None,
+    Confluent,
+    ConfluentHeader,
+    Apicurio,
+    ApicurioContent,
 }
 
 /// The codec of Parquet's pages.
@@ -127,7 +140,11 @@ words! {
     NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
     KeyMode { Ignore = "ignore", Columns = "columns" }
     Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
-    RawFormat { Json = "json" }
+    RawFormat { Json = "json", Avro = "avro" }
+    RawFraming {
+        Auto = "auto", None = "none", Confluent = "confluent", ConfluentHeader = "confluent-header",
+        Apicurio = "apicurio", ApicurioContent = "apicurio-content"
+    }
     CommitLock { Store = "store", DynamoDb = "dynamodb" }
     PathStyle { Auto = "auto", Always = "true", Never = "false" }
     ServerSideEncryption { None = "none", Aes256 = "AES256", Kms = "aws:kms", KmsTwice = "aws:kms:dsse" }

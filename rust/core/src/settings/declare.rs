@@ -3,7 +3,7 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, ServerSideEncryption, UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -158,6 +158,9 @@ pub const SCHEMA_FILE: &str = "delta.schema.file";
 pub const SCHEMA_UNKNOWN_FIELDS: &str = "delta.schema.unknown.fields";
 pub const INPUT_MODE: &str = "delta.input.mode";
 pub const RAW_FORMAT: &str = "delta.raw.format";
+pub const RAW_FRAMING: &str = "delta.raw.framing";
+pub const RAW_SCHEMA: &str = "delta.raw.schema";
+pub const RAW_SCHEMA_FILE: &str = "delta.raw.schema.file";
 pub const RAW_JSON_STRINGS: &str = "delta.raw.json.strings";
 pub const OFFSETS_FROM_CONNECTOR: &str = "delta.offsets.from.connector";
 pub const OFFSETS_OTHER_CONNECTORS: &str = "delta.offsets.other.connectors";
@@ -393,8 +396,44 @@ pub const SETTINGS: &[Setting] = &[
         importance: Importance::Medium,
         title: "Raw format",
         doc: "How a raw value is decoded. `json`: each value is one JSON object in UTF-8, whose fields are the \
-              columns; docs/json.md says what each column type takes. A record without a value (a tombstone) \
+              columns; docs/json.md says what each column type takes. `avro`: each value is one record in Avro's \
+              binary encoding, written with the schema that it names (`delta.raw.framing`) or with that of \
+              `delta.raw.schema`; docs/avro.md says what each type becomes. A record without a value (a tombstone) \
               makes no row.",
+    },
+    Setting {
+        name: RAW_FRAMING,
+        kind: Kind::OneOf(RawFraming::WORDS),
+        default: Default::Value("auto"),
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Framing",
+        doc: "Where a record names the schema that it was written with. `confluent`: a zero byte and the schema's id in \
+              four bytes stand before the value, as Confluent's serializers do. `confluent-header`: the header \
+              `__value_schema_id` holds the schema's GUID, and a record without it is taken as `confluent`. `apicurio`: \
+              a zero byte and Apicurio's global id in eight bytes; `apicurio-content`: its content id. `none`: nowhere, \
+              all records have the schema of `delta.raw.schema`. `auto` is `confluent` where `delta.registry.url` is \
+              given, else `none`. docs/raw.md has more.",
+    },
+    Setting {
+        name: RAW_SCHEMA,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Schema of raw records",
+        doc: "The schema that all records were written with, where they do not name it themselves: for \
+              `delta.raw.format=avro` an Avro schema as JSON. Not together with `delta.raw.schema.file`.",
+    },
+    Setting {
+        name: RAW_SCHEMA_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "File of that schema",
+        doc: "The absolute path of a file that holds what `delta.raw.schema` would hold. A task reads it when it starts, \
+              so it must be on every worker that may run a task. Not together with `delta.raw.schema`.",
     },
     Setting {
         name: RAW_JSON_STRINGS,

@@ -151,7 +151,8 @@ impl<T: Tables> Task<T> {
         self.slots.iter().position(|slot| slot.uri == table.uri).unwrap_or_else(|| {
             let settings = self.settings.of_table(&table.name).clone();
             let handle = self.tables.open(&table.uri, &settings);
-            self.slots.push(Slot::new(handle, table.uri, settings, &self.settings));
+            let schemas = self.tables.schemas();
+            self.slots.push(Slot::new(handle, table.uri, settings, &self.settings, schemas));
             self.slots.len() - 1
         })
     }

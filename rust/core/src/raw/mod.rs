@@ -1,0 +1,174 @@
+//! Raw values: what stands around them, and the schema that they were written with. docs/raw.md has both.
+
+mod framing;
+mod writers;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(crate) use writers::Writers;
+
+use crate::decode::avro;
+use crate::decode::written::Written;
+use crate::error::{Code, Error, Result};
+use crate::settings::{JsonStrings, RawFormat, RawFraming};
+
+/// How raw values are decoded.
+#[derive(Debug, Clone)]
+pub struct RawSettings {
+    pub format: RawFormat,
+    pub framing: Framing,
+    pub json_strings: JsonStrings,
+    /// The schema that all records were written with.
+    pub given: Given,
+}
+
+/// Where a record says which schema it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Nowhere: all have the one that the settings give.
+    Bare,
+    /// A zero byte and the id in four bytes.
+    Confluent,
+    /// A header with the schema's GUID; without it as [`Framing::Confluent`].
+    ConfluentHeader,
+    /// A zero byte and Apicurio's global id in eight bytes.
+    ApicurioGlobal,
+    /// A zero byte and Apicurio's content id in eight bytes.
+    ApicurioContent,
+}
+
+#[derive(Debug, Clone)]
+pub enum Given {
+    None,
+    Schema(Written),
+    /// An absolute path whose content nobody has looked at yet.
+    File(PathBuf),
+}
+
+/// How a record names the schema that it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SchemaKey {
+    /// Confluent's.
+    Id(u32),
+    /// Apicurio's.
+    GlobalId(u64),
+    ContentId(u64),
+    /// Confluent's, in a header.
+    Guid([u8; 16]),
+}
+
+/// A registry, for instance. It is asked from the thread that Connect waits for.
+pub trait Schemas: Send + Sync {
+    /// Never waits: what is not there yet is fetched meanwhile.
+    fn get(&self, key: &SchemaKey) -> Lookup;
+}
+
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    Known(Arc<SchemaText>),
+    /// Why it is not there yet, where there is more to say than that it was asked for just now.
+    Pending(Option<String>),
+    /// There is no such schema; why.
+    Unknown(String),
+    /// Nobody gets schemas there, before something is changed.
+    Refused(Error),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaText {
+    pub kind: SchemaKind,
+    pub text: String,
+    /// The schemas that it refers to, and those that they do: what they are called there, and their texts. None comes before
+    /// what it refers to.
+    pub references: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaKind {
+    Avro,
+    Protobuf,
+    Json,
+}
+
+impl RawFraming {
+    pub(crate) fn framing(self, has_registry: bool) -> Framing {
+        match self {
+            RawFraming::Auto if has_registry => Framing::Confluent,
+            RawFraming::Auto | RawFraming::None => Framing::Bare,
+            RawFraming::Confluent => Framing::Confluent,
+            RawFraming::ConfluentHeader => Framing::ConfluentHeader,
+            RawFraming::Apicurio => Framing::ApicurioGlobal,
+            RawFraming::ApicurioContent => Framing::ApicurioContent,
+        }
+    }
+}
+
+impl RawFormat {
+    /// Whether records of it are decoded by the schema that they were written with.
+    pub fn has_schemas(self) -> bool {
+        match self {
+            RawFormat::Json => false,
+            RawFormat::Avro => true,
+        }
+    }
+
+    /// A schema that the settings give.
+    pub(crate) fn parse(self, text: &str) -> Result<Written> {
+        match self {
+            RawFormat::Json => Err(Error::new(Code::ConfigInvalid, "JSON without a schema has none")),
+            RawFormat::Avro => Ok(Written::Avro(Arc::new(avro::Schema::parse(text, &[])?))),
+        }
+    }
+}
+
+impl RawSettings {
+    /// Reads the file that the schema is in.
+    pub(crate) fn read_schema_file(&mut self, read: impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+        if let Given::File(path) = &self.given {
+            let schema = self.format.parse(&read(path)?);
+            let schema = schema.map_err(|error| {
+                Error::new(Code::ConfigInvalid, format!("{}: {}", path.display(), error.message))
+            })?;
+            self.given = Given::Schema(schema);
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for Given {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Given::None, Given::None) => true,
+            (Given::Schema(one), Given::Schema(other)) => one.is(other),
+            (Given::File(one), Given::File(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for RawSettings {
+    fn eq(&self, other: &Self) -> bool {
+        let of = |raw: &RawSettings| (raw.format, raw.framing, raw.json_strings);
+        of(self) == of(other) && self.given == other.given
+    }
+}
+
+/// As messages call it.
+impl fmt::Display for SchemaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SchemaKey::Id(id) => write!(f, "schema id {id}"),
+            SchemaKey::GlobalId(id) => write!(f, "global id {id}"),
+            SchemaKey::ContentId(id) => write!(f, "content id {id}"),
+            SchemaKey::Guid(guid) => {
+                f.write_str("schema GUID ")?;
+                guid.iter().enumerate().try_for_each(|(at, byte)| {
+                    let hyphen = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
+                    write!(f, "{hyphen}{byte:02x}")
+                })
+            }
+        }
+    }
+}
