@@ -191,8 +191,7 @@ codes! {
          the task.";
     RegistryRefused "REGISTRY_REFUSED" Fatal
         "The schema registry refused access, or what answers at `delta.registry.url` is not a schema registry."
-        "The message has what was answered. Correct the `delta.registry.*` settings, then restart the task; see \
-         docs/registry.md.";
+        "The message has what was answered. Correct the settings of the registry, then restart the task; see docs/registry.md.";
     Busy "BUSY" Retriable
         "The rows of all tasks of the worker hold as much memory as `delta.memory.budget.bytes` allows. Nothing of the batch was \
          taken."
