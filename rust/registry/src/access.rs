@@ -94,12 +94,7 @@ impl fmt::Display for Credentials {
 }
 
 async fn fetch(oauth: &RegistryOAuth, http: &Http) -> Result<Token, Miss> {
-    let mut form = Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    if let Some(scope) = &oauth.scope {
-        form.append_pair("scope", scope);
-    }
-    let form = form.finish();
+    let form = form(oauth);
     // RFC 6749, 2.3.1: both are encoded as in a form before they are put together.
     let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
     let (id, secret) = (encoded(&oauth.client_id), encoded(oauth.client_secret.expose()));
@@ -129,4 +124,13 @@ async fn fetch(oauth: &RegistryOAuth, http: &Http) -> Result<Token, Miss> {
     let seconds = json["expires_in"].as_u64().or_else(|| json["expires_in"].as_str()?.parse().ok());
     let life = seconds.map_or(USUAL_LIFE, Duration::from_secs).min(LONGEST_LIFE);
     Ok(Token { value: Secret::new(value), renewed: asked + life.mul_f64(0.9) })
+}
+
+fn form(oauth: &RegistryOAuth) -> String {
+    let mut form = Serializer::new(String::new());
+    form.append_pair("grant_type", "client_credentials");
+    if let Some(scope) = &oauth.scope {
+        form.append_pair("scope", scope);
+    }
+    form.finish()
 }

@@ -61,7 +61,7 @@ fn read(json: &Value, answer: &Answer) -> Result<Node, Failure> {
     let text = json["schema"].as_str().ok_or_else(foreign)?.to_owned();
     let references = match &json["references"] {
         Value::Null => &[][..],
-        references => references.as_array().ok_or_else(foreign)?,
+        references => references.as_array().map(Vec::as_slice).ok_or_else(foreign)?,
     };
     let pointer = |reference: &Value| {
         let subject = segment(reference["subject"].as_str()?)?;

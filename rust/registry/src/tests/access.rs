@@ -139,7 +139,8 @@ async fn an_issuer_that_refuses_is_fatal_and_one_that_is_down_is_waited_for() {
     let odd = Server::start(|_| Reply::new(200, json!({}))).await;
     let message = refused(&by_oauth(&server, &format!("{}/token", odd.url())), SEVEN).await;
     assert!(message.contains("no access_token"), "{message}");
-    for down in [NOWHERE.to_owned(), Server::start(|_| error(503, 503)).await.url()] {
+    let broken = Server::start(|_| error(503, 503)).await;
+    for down in [NOWHERE.to_owned(), broken.url()] {
         let registry = by_oauth(&server, &format!("{down}/token"));
         while registry.pending_reason(&SEVEN).is_none() {
             assert!(matches!(registry.get(&SEVEN), Lookup::Pending));
