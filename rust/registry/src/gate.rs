@@ -44,6 +44,7 @@ struct State {
     /// Counts outcomes, so that requests that were under way together count as one failure.
     outcomes: u64,
     outage: Option<Outage>,
+    warned: Option<Instant>,
 }
 
 struct Outage {
@@ -52,7 +53,8 @@ struct Outage {
     /// Nobody asks before.
     until: Instant,
     why: String,
-    warned: Instant,
+    /// The log has it.
+    is_told: bool,
 }
 
 /// The right to make one request.
@@ -91,38 +93,42 @@ impl Gate {
             state.outcomes += 1;
             state.outage.take()
         });
-        if let Some(outage) = ended {
-            info!(
-                "the schema registry {} answers again, after {} s",
-                self.name,
-                outage.since.elapsed().as_secs()
-            );
+        if let Some(outage) = ended.filter(|outage| outage.is_told) {
+            let seconds = outage.since.elapsed().as_secs();
+            info!("the schema registry {} answers again, after {seconds} s", self.name);
         }
     }
 
     pub fn failed(&self, pass: &Pass<'_>, why: &str) {
-        let now = Instant::now();
-        let warns = self.state(|state| {
-            if state.outcomes != pass.outcomes {
-                return false;
-            }
-            state.outcomes += 1;
-            let failures = state.outage.as_ref().map_or(0, |outage| outage.failures).saturating_add(1);
-            let until = now + self.pause(failures);
-            let (since, warned) = match &state.outage {
-                Some(outage) => (outage.since, Some(outage.warned)),
-                None => (now, None),
-            };
-            let warns = warned.is_none_or(|at| now.duration_since(at) >= self.pauses.warn_every);
-            let warned = warned.filter(|_| !warns).unwrap_or(now);
-            state.outage = Some(Outage { since, failures, until, why: why.to_owned(), warned });
-            warns
-        });
-        if warns {
+        if self.note(pass, why, Instant::now()) {
             warn!(
                 "the schema registry does not answer; batches that need a schema of it wait, and nothing is lost: {why}"
             );
         }
+    }
+
+    /// Whether the log is to have it.
+    fn note(&self, pass: &Pass<'_>, why: &str, now: Instant) -> bool {
+        self.state(|state| {
+            if state.outcomes != pass.outcomes {
+                return false;
+            }
+            state.outcomes += 1;
+            let before = state.outage.take();
+            let failures = before.as_ref().map_or(0, |outage| outage.failures).saturating_add(1);
+            let quiet = state.warned.is_some_and(|at| now.duration_since(at) < self.pauses.warn_every);
+            if !quiet {
+                state.warned = Some(now);
+            }
+            state.outage = Some(Outage {
+                since: before.as_ref().map_or(now, |outage| outage.since),
+                failures,
+                until: now + self.pause(failures),
+                why: why.to_owned(),
+                is_told: !quiet || before.is_some_and(|outage| outage.is_told),
+            });
+            !quiet
+        })
     }
 
     /// Why the registry does not answer, while it does not.
@@ -178,6 +184,20 @@ mod tests {
         assert_eq!(gate.state(|state| state.outage.as_ref().unwrap().failures), 2);
         gate.well();
         assert_eq!(gate.outage(), None);
+    }
+
+    #[tokio::test]
+    async fn the_log_has_an_outage_at_once_and_then_now_and_then() {
+        let (gate, start) = (gate(), Instant::now());
+        let mut fails = async |second: u64| {
+            let pass = gate.enter().await;
+            gate.note(&pass, "down", start + Duration::from_secs(second))
+        };
+        let told = [fails(0).await, fails(1).await, fails(29).await, fails(30).await, fails(59).await];
+        assert_eq!(told, [true, false, false, true, false]);
+        // However often it comes and goes.
+        gate.well();
+        assert_eq!([fails(59).await, fails(60).await], [false, true]);
     }
 
     #[tokio::test]
