@@ -145,9 +145,6 @@ codes! {
     RecordFraming "RECORD_FRAMING" Record
         "The record's value does not begin with a schema's id as `delta.raw.framing` says."
         "Set `delta.raw.framing` as the producer's serializer frames values, or mend the producer; see docs/raw.md.";
-    RecordSchemaUnknown "RECORD_SCHEMA_UNKNOWN" Record
-        "The schema registry does not have the schema that the record names."
-        "Register the schema, or set `delta.registry.url` to the registry that the producer uses.";
     RecordAvro "RECORD_AVRO" Record
         "The record's value is not what its Avro schema says."
         "Mend the producer, or give Sluice the schema that the record was written with; see docs/avro.md.";
@@ -181,6 +178,10 @@ codes! {
     RecordUnrouted "RECORD_UNROUTED" Record
         "`delta.route.by` finds no table for the record."
         "Give `delta.route.map` an entry for the value in the message, or set `delta.route.unmatched`.";
+    RecordSchemaUnknown "RECORD_SCHEMA_UNKNOWN" Record
+        "The schema registry does not have the schema that the record names by its id, or has one that cannot be used."
+        "The message names the id. Mend the producer, or see that `delta.registry.url` is the registry that it uses; see \
+         docs/registry.md.";
     RecordNotStruct "RECORD_NOT_STRUCT" Record
         "A record's value has no fields: it is neither a struct nor a map."
         "Give it a field's name with the transform `org.apache.kafka.connect.transforms.HoistField$Value`.";
@@ -197,6 +198,9 @@ codes! {
         "A task's records came with more than 65,536 different Connect schemas, or under as many different topic names."
         "Mend what makes a new schema or topic name for ever more records (a converter or a transformation), then restart \
          the task.";
+    RegistryRefused "REGISTRY_REFUSED" Fatal
+        "The schema registry refused access, or what answers at `delta.registry.url` is not a schema registry."
+        "The message has what was answered. Correct the settings of the registry, then restart the task; see docs/registry.md.";
     Busy "BUSY" Retriable
         "The rows of all tasks of the worker hold as much memory as `delta.memory.budget.bytes` allows. Nothing of the batch was \
          taken."
@@ -206,10 +210,7 @@ codes! {
         "Nothing: Connect delivers the batch again. If it lasts, the store is slow.";
     RegistryPending "REGISTRY_PENDING" Retriable
         "A schema that the batch needs is being fetched from the schema registry. Nothing of the batch was taken."
-        "Nothing: Connect delivers the batch again. If it lasts, the registry is slow or down; the message has the reason.";
-    RegistryRefused "REGISTRY_REFUSED" Fatal
-        "The schema registry refused access, or what answers at `delta.registry.url` is none."
-        "The message has the answer. Correct the URL or the credentials, then restart the task; see docs/registry.md.";
+        "Nothing: Connect delivers the batch again. If it lasts, the registry does not answer; the worker's log says why.";
     NativeUnavailable "NATIVE_UNAVAILABLE" Fatal
         "The native library could not be loaded on this worker."
         "The message names operating system, architecture, libc and every place that was tried.";

@@ -119,7 +119,7 @@ mod tests {
         let guid: Vec<u8> = (0..16).collect();
         let named = header(HEADER, &[&[1][..], &guid].concat());
         let (key, value) = take_off(Framing::ConfluentHeader, &[5], Some(&named)).unwrap();
-        assert_eq!((key.unwrap().to_string(), value), ("schema GUID 00010203-0405-0607-0809-0a0b0c0d0e0f".into(), vec![5]));
+        assert_eq!((key.unwrap().to_string(), value), ("GUID 00010203-0405-0607-0809-0a0b0c0d0e0f".into(), vec![5]));
         let framed = [0, 0, 0, 0, 3, 5];
         for headers in [None, Some(header("other", &[1]))] {
             let taken = take_off(Framing::ConfluentHeader, &framed, headers.as_deref());

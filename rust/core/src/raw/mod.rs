@@ -50,12 +50,13 @@ pub enum Given {
 /// How a record names the schema that it was written with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SchemaKey {
-    /// Confluent's.
+    /// The four bytes of Confluent's framing.
     Id(u32),
-    /// Apicurio's.
+    /// Of a version of an artifact in Apicurio.
     GlobalId(u64),
+    /// Of a content in Apicurio, which several versions may share.
     ContentId(u64),
-    /// Confluent's, in a header.
+    /// The UUID in Confluent's header.
     Guid([u8; 16]),
 }
 
@@ -63,30 +64,39 @@ pub enum SchemaKey {
 pub trait Schemas: Send + Sync {
     /// Never waits: what is not there yet is fetched meanwhile.
     fn get(&self, key: &SchemaKey) -> Lookup;
+
+    /// Why a schema that is [`Lookup::Pending`] is not there yet, where something went wrong.
+    fn pending_reason(&self, key: &SchemaKey) -> Option<String>;
 }
 
 #[derive(Debug, Clone)]
 pub enum Lookup {
-    Known(Arc<SchemaText>),
-    /// Why it is not there yet, where there is more to say than that it was asked for just now.
-    Pending(Option<String>),
-    /// There is no such schema; why.
+    Known(Arc<Fetched>),
+    /// It is being fetched; see [`Schemas::pending_reason`].
+    Pending,
+    /// There is no such schema, or one that cannot be used. The message names both.
     Unknown(String),
-    /// Nobody gets schemas there, before something is changed.
+    /// Asking again is of no use: access is denied, or what answers is no registry.
     Refused(Error),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SchemaText {
-    pub kind: SchemaKind,
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fetched {
+    pub schema_type: SchemaType,
     pub text: String,
-    /// The schemas that it refers to, and those that they do: what they are called there, and their texts. None comes before
-    /// what it refers to.
-    pub references: Vec<(String, String)>,
+    /// What the text refers to, and what that refers to: each once, and after all that it refers to itself.
+    pub references: Vec<Reference>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// As the text that refers to it names it: an Avro type's full name, a `.proto` file's path, the value of a `$ref`.
+    pub name: String,
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaKind {
+pub enum SchemaType {
     Avro,
     Protobuf,
     Json,
@@ -159,16 +169,15 @@ impl PartialEq for RawSettings {
 impl fmt::Display for SchemaKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SchemaKey::Id(id) => write!(f, "schema id {id}"),
+            SchemaKey::Id(id) => write!(f, "id {id}"),
             SchemaKey::GlobalId(id) => write!(f, "global id {id}"),
             SchemaKey::ContentId(id) => write!(f, "content id {id}"),
-            SchemaKey::Guid(guid) => {
-                f.write_str("schema GUID ")?;
-                guid.iter().enumerate().try_for_each(|(at, byte)| {
-                    let hyphen = if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" };
-                    write!(f, "{hyphen}{byte:02x}")
-                })
-            }
+            SchemaKey::Guid(bytes) => write!(f, "GUID {}", guid(bytes)),
         }
     }
+}
+
+pub fn guid(bytes: &[u8; 16]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use arrow_array::BinaryArray;
 
-use super::{Given, Lookup, RawSettings, SchemaKey, SchemaText, Schemas};
+use super::{Fetched, Given, Lookup, RawSettings, SchemaKey, SchemaType, Schemas};
 use crate::crossing::Segment;
 use crate::decode::RowError;
 use crate::decode::avro;
 use crate::decode::written::Written;
 use crate::error::{Code, Error, Result};
-use crate::raw::SchemaKind;
 use crate::settings::RawFormat;
 
 /// Beyond these they are parsed anew.
@@ -84,43 +83,49 @@ impl Writers {
         }
         let schema = match self.parsed.get(&key) {
             Some(schema) => schema.clone(),
-            None => match self.schemas.as_ref().map(|schemas| schemas.get(&key)) {
-                Some(Lookup::Known(text)) => {
-                    let schema = parse(self.settings.format, &text);
-                    let schema = schema.map_err(|error| RowError {
-                        code: Code::WriterSchema,
-                        path: String::new(),
-                        message: format!("{key}: {}", error.message),
-                    });
-                    if self.parsed.len() == MAX_SCHEMAS {
-                        self.parsed.clear();
+            None => {
+                let Some(schemas) = &self.schemas else {
+                    return Err(Error::new(Code::NativePanic, "raw records with ids and no registry"));
+                };
+                match schemas.get(&key) {
+                    Lookup::Known(fetched) => self.parsed_now(key, &fetched),
+                    Lookup::Pending => {
+                        let why = schemas.pending_reason(&key).map(|why| format!(": {why}")).unwrap_or_default();
+                        let message = format!("the schema of {key} is being fetched{why}");
+                        return Err(Error::new(Code::RegistryPending, message));
                     }
-                    self.parsed.insert(key, schema.clone());
-                    schema
+                    Lookup::Unknown(message) => {
+                        Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message })
+                    }
+                    Lookup::Refused(error) => return Err(error),
                 }
-                Some(Lookup::Pending(why)) => {
-                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                    return Err(Error::new(Code::RegistryPending, format!("{key} is being fetched{why}")));
-                }
-                Some(Lookup::Unknown(message)) => {
-                    Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message })
-                }
-                Some(Lookup::Refused(error)) => return Err(error),
-                None => return Err(Error::new(Code::NativePanic, "raw records with ids and no registry")),
-            },
+            }
         };
         if let Ok(schema) = &schema {
             self.last = Some((key, schema.clone()));
         }
         Ok(schema)
     }
+
+    fn parsed_now(&mut self, key: SchemaKey, fetched: &Fetched) -> Result<Written, RowError> {
+        let schema = parse(self.settings.format, fetched).map_err(|error| RowError {
+            code: Code::WriterSchema,
+            path: String::new(),
+            message: format!("the schema of {key}: {}", error.message),
+        });
+        if self.parsed.len() == MAX_SCHEMAS {
+            self.parsed.clear();
+        }
+        self.parsed.insert(key, schema.clone());
+        schema
+    }
 }
 
-fn parse(format: RawFormat, text: &SchemaText) -> Result<Written> {
-    let references: Vec<&str> = text.references.iter().map(|(_, text)| text.as_str()).collect();
-    match (format, text.kind) {
-        (RawFormat::Avro, SchemaKind::Avro) => {
-            Ok(Written::Avro(Arc::new(avro::Schema::parse(&text.text, &references)?)))
+fn parse(format: RawFormat, fetched: &Fetched) -> Result<Written> {
+    let references: Vec<&str> = fetched.references.iter().map(|reference| reference.text.as_str()).collect();
+    match (format, fetched.schema_type) {
+        (RawFormat::Avro, SchemaType::Avro) => {
+            Ok(Written::Avro(Arc::new(avro::Schema::parse(&fetched.text, &references)?)))
         }
         (_, kind) => {
             let message = format!("it is a schema of {kind:?}, and delta.raw.format says otherwise");

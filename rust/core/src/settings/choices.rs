@@ -114,6 +114,14 @@ pub enum BillingMode {
     Provisioned,
 }
 
+/// What a schema registry is asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RegistryApi {
+    Confluent,
+    /// Apicurio's own, not the one that it has for Confluent's clients.
+    Apicurio,
+}
+
 /// A type whose values are words in the settings.
 pub trait Choice: Sized + Copy + 'static {
     const WORDS: &'static [&'static str];
@@ -150,6 +158,7 @@ words! {
     ServerSideEncryption { None = "none", Aes256 = "AES256", Kms = "aws:kms", KmsTwice = "aws:kms:dsse" }
     PathScheme { Auto = "auto", S3 = "s3", S3a = "s3a" }
     BillingMode { PayPerRequest = "PAY_PER_REQUEST", Provisioned = "PROVISIONED" }
+    RegistryApi { Confluent = "confluent", Apicurio = "apicurio" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
     Evolution { None = "none", Add = "add", Widen = "widen" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }

@@ -3,7 +3,8 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
+    UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -213,6 +214,19 @@ pub const AZURE_ENDPOINT: &str = "delta.azure.endpoint";
 pub const GCS_SERVICE_ACCOUNT_FILE: &str = "delta.gcs.service.account.file";
 pub const GCS_SERVICE_ACCOUNT_KEY: &str = "delta.gcs.service.account.key";
 pub const GCS_ENDPOINT: &str = "delta.gcs.endpoint";
+pub const REGISTRY_URL: &str = "delta.registry.url";
+pub const REGISTRY_API: &str = "delta.registry.api";
+pub const REGISTRY_USERNAME: &str = "delta.registry.username";
+pub const REGISTRY_PASSWORD: &str = "delta.registry.password";
+pub const REGISTRY_BEARER_TOKEN: &str = "delta.registry.bearer.token";
+pub const REGISTRY_OAUTH_TOKEN_URL: &str = "delta.registry.oauth.token.url";
+pub const REGISTRY_OAUTH_CLIENT_ID: &str = "delta.registry.oauth.client.id";
+pub const REGISTRY_OAUTH_CLIENT_SECRET: &str = "delta.registry.oauth.client.secret";
+pub const REGISTRY_OAUTH_SCOPE: &str = "delta.registry.oauth.scope";
+pub const REGISTRY_CA_FILE: &str = "delta.registry.ca.file";
+pub const REGISTRY_TLS_CERT_FILE: &str = "delta.registry.tls.cert.file";
+pub const REGISTRY_TLS_KEY_FILE: &str = "delta.registry.tls.key.file";
+pub const REGISTRY_REQUEST_TIMEOUT_MS: &str = "delta.registry.request.timeout.ms";
 
 /// In the order of the documentation; the settings of a group stand together.
 pub const SETTINGS: &[Setting] = &[
@@ -445,6 +459,140 @@ pub const SETTINGS: &[Setting] = &[
         doc: "What a string column takes. `strict` takes JSON strings only; anything else makes the record an \
               errant record with the code `RECORD_TYPE`. `lenient` also takes numbers, booleans, objects and \
               arrays, as their JSON text, the way Spark's `from_json` does.",
+    },
+    Setting {
+        name: REGISTRY_URL,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`, several with commas")),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::High,
+        title: "Registry",
+        doc: "Where the schema registry is, such as `http://registry:8081`. Where the first of several does \
+              not answer, the next one is asked. A path is kept: `http://apicurio:8080/apis/ccompat/v7` is the \
+              API that Apicurio has for Confluent's clients. `http://user:password@host` is taken as \
+              `delta.registry.username` and `delta.registry.password`, but Connect itself may print it. \
+              docs/registry.md says what is asked, kept and tried again.",
+    },
+    Setting {
+        name: REGISTRY_API,
+        kind: Kind::OneOf(RegistryApi::WORDS),
+        default: Default::Value("confluent"),
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "Registry API",
+        doc: "What the registry is asked with. `confluent`: the API of Confluent's registry, which Apicurio, \
+              Karapace and others have too. `apicurio`: Apicurio's own, for records whose ids are Apicurio's; \
+              version 3, or 2 where `delta.registry.url` ends in `/apis/registry/v2`.",
+    },
+    Setting {
+        name: REGISTRY_USERNAME,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "User",
+        doc: "The user that the registry is told (HTTP basic authentication), with `delta.registry.password`. \
+              In Confluent Cloud it is the API key.",
+    },
+    Setting {
+        name: REGISTRY_PASSWORD,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "Password",
+        doc: "The password that belongs to `delta.registry.username`. Give it by one of Connect's config \
+              providers rather than in clear.",
+    },
+    Setting {
+        name: REGISTRY_BEARER_TOKEN,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Bearer token",
+        doc: "A fixed token that the registry is told (`Authorization: Bearer`). Nothing renews it.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_TOKEN_URL,
+        kind: Kind::Text(TextRule::Notation("`https://host/path`")),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth token URL",
+        doc: "Where tokens for the registry are fetched by OAuth's client credentials grant, with \
+              `delta.registry.oauth.client.id` and `delta.registry.oauth.client.secret`. A token is renewed \
+              before it expires, and once when the registry refuses it.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_CLIENT_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth client id",
+        doc: "The client that `delta.registry.oauth.token.url` gives tokens to.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_CLIENT_SECRET,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth client secret",
+        doc: "The secret that the client `delta.registry.oauth.client.id` authenticates with.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_SCOPE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth scope",
+        doc: "The scopes that the token is asked for, with spaces between, where the identity provider wants \
+              any.",
+    },
+    Setting {
+        name: REGISTRY_CA_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Certificate authorities",
+        doc: "The absolute path of a PEM file with certificates that are trusted besides the system's, for the \
+              registry and for `delta.registry.oauth.token.url`. It must be on every worker that may run a \
+              task.",
+    },
+    Setting {
+        name: REGISTRY_TLS_CERT_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Client certificate",
+        doc: "The absolute path of a PEM file with the certificate, and those up to its authority, that the \
+              registry knows the worker by (mutual TLS). It is read again when a connection is refused, so \
+              that a renewed one is found.",
+    },
+    Setting {
+        name: REGISTRY_TLS_KEY_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Client key",
+        doc: "The absolute path of a PEM file with the private key of `delta.registry.tls.cert.file`, without \
+              a password. It may be the same file.",
+    },
+    Setting {
+        name: REGISTRY_REQUEST_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 100, unit: Unit::Milliseconds }),
+        default: Default::Value("10000"),
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Request time-out",
+        doc: "How long, in milliseconds, one request to the registry may take before the next URL is asked, or \
+              the same one again later.",
     },
     Setting {
         name: METADATA_COLUMNS,
@@ -1046,6 +1194,23 @@ pub const RULES: &[Rule] = &[
     Rule::OnlyWith(AZURE_CLIENT_SECRET, AZURE_CLIENT_ID),
     Rule::NotBoth(AZURE_ACCOUNT_KEY, AZURE_SAS_TOKEN),
     Rule::NotBoth(GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY),
+    Rule::OnlyWith(REGISTRY_USERNAME, REGISTRY_PASSWORD),
+    Rule::OnlyWith(REGISTRY_PASSWORD, REGISTRY_USERNAME),
+    Rule::OnlyWith(REGISTRY_USERNAME, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_BEARER_TOKEN, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_TOKEN_URL, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_TOKEN_URL, REGISTRY_OAUTH_CLIENT_ID),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_ID, REGISTRY_OAUTH_CLIENT_SECRET),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_ID, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_SECRET, REGISTRY_OAUTH_CLIENT_ID),
+    Rule::OnlyWith(REGISTRY_OAUTH_SCOPE, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::NotBoth(REGISTRY_USERNAME, REGISTRY_BEARER_TOKEN),
+    Rule::NotBoth(REGISTRY_USERNAME, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::NotBoth(REGISTRY_BEARER_TOKEN, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::OnlyWith(REGISTRY_CA_FILE, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_TLS_KEY_FILE),
+    Rule::OnlyWith(REGISTRY_TLS_KEY_FILE, REGISTRY_TLS_CERT_FILE),
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod declare;
 pub mod generate;
 mod raw;
 mod reader;
+pub mod registry;
 mod routes;
 mod secret;
 pub mod store;
@@ -15,9 +16,11 @@ mod table_uri;
 
 pub use choices::{
     BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
+    UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
+pub use registry::RegistrySettings;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
 pub use secret::Secret;
 pub use store::StoreSettings;
@@ -68,6 +71,7 @@ pub struct Settings {
     pub store: StoreSettings,
     /// How long a task bears a store that fails.
     pub store_retry_timeout: Duration,
+    pub registry: Option<RegistrySettings>,
 }
 
 impl Settings {
@@ -102,6 +106,7 @@ impl Settings {
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
         let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
+        let registry = RegistrySettings::read(&mut read);
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
@@ -130,6 +135,7 @@ impl Settings {
                 compression: compression?,
                 store: store?,
                 store_retry_timeout,
+                registry,
             })
         };
         match errors.is_empty().then(settings).flatten() {

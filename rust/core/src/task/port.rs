@@ -6,22 +6,16 @@ use arrow_array::RecordBatch;
 
 use crate::error::Error;
 use crate::offsets::Interval;
-use crate::raw::Schemas;
 use crate::schema::Schema;
 use crate::settings::TableSettings;
 use crate::table::TableInfo;
 
-/// Where a task's tables come from, and the schemas of what goes into them.
+/// Where a task's tables come from.
 pub trait Tables {
     type Table: Table;
 
     /// A handle for one task on the table at `uri`. Does no I/O.
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> Self::Table;
-
-    /// The schemas that raw records name, where the settings say that they do.
-    fn schemas(&self) -> Option<Arc<dyn Schemas>> {
-        None
-    }
 }
 
 /// One task's handle on one table. It collects rows into the *open* unit until that is put up for commit.
