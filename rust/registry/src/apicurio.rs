@@ -7,7 +7,7 @@ use sluice_core::settings::RegistryApi;
 use crate::hosts::{Answer, Host, Hosts};
 use crate::references::{Node, Pointer, follow, segment};
 use crate::shared::{Asking, Failure};
-use crate::{Fetched, SchemaKey, SchemaType, schema_type};
+use crate::{Fetched, SchemaKey, schema_type};
 
 const API: &str = "Apicurio's API";
 /// Where a reference names no group.

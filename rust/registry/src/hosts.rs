@@ -149,7 +149,7 @@ impl Hosts {
                     }
                 }
                 401 | 403 => return Err(refused(told(&format!(", asked {credentials}")))),
-                300..400 => return Err(refused(told(", which leads elsewhere and is not followed"))),
+                300..=399 => return Err(refused(told(", which leads elsewhere and is not followed"))),
                 408 | 429 | 500.. => return Err(Miss::Passing(told(""))),
                 _ => return Ok(reply),
             }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+mod avro;
 mod cluster;
 mod columns;
 mod configs;

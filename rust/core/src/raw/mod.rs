@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub(crate) use writers::Writers;
+pub(crate) use writers::{Found, Writers};
 
 use crate::decode::avro;
 use crate::decode::written::Written;

@@ -21,47 +21,55 @@ pub struct Writers {
     schemas: Option<Arc<dyn Schemas>>,
     /// What became of those that there are.
     parsed: HashMap<SchemaKey, Result<Written, RowError>>,
-    /// Of the last record.
-    last: Option<(SchemaKey, Written)>,
+}
+
+/// What records were written with.
+pub struct Found<'v> {
+    pub schemas: Vec<Written>,
+    /// For each row which of the schemas it is, and its value without what stood around it.
+    pub rows: Vec<(usize, Result<(usize, &'v [u8]), RowError>)>,
 }
 
 impl Writers {
     pub fn new(settings: &Arc<RawSettings>, schemas: &Option<Arc<dyn Schemas>>) -> Self {
-        Writers {
-            settings: settings.clone(),
-            schemas: schemas.clone(),
-            parsed: HashMap::new(),
-            last: None,
-        }
+        Writers { settings: settings.clone(), schemas: schemas.clone(), parsed: HashMap::new() }
     }
 
     pub fn settings(&self) -> &Arc<RawSettings> {
         &self.settings
     }
 
-    /// For each row the schema that it was written with and its value without what stood around it. An error of the whole:
-    /// a schema is not there yet.
+    /// An error of the whole: a schema is not there yet.
     pub fn of<'v>(
         &mut self,
         segment: &Segment,
         values: &'v BinaryArray,
         rows: &[usize],
-    ) -> Result<Vec<(usize, Result<(Written, &'v [u8]), RowError>)>> {
-        let mut found = Vec::with_capacity(rows.len());
+    ) -> Result<Found<'v>> {
+        let mut found = Found { schemas: Vec::new(), rows: Vec::with_capacity(rows.len()) };
+        let mut keys: Vec<Option<SchemaKey>> = Vec::new();
         let mut missing = None;
         for &row in rows {
             let of_row = match self.settings.framing.take_off(values, &segment.extras, row) {
-                // All that are missing are asked for at once.
-                Ok((key, value)) => match self.find(key) {
-                    Ok(schema) => schema.map(|schema| (schema, value)),
-                    Err(error) => {
-                        missing.get_or_insert(error);
-                        continue;
-                    }
+                Ok((key, value)) => match keys.iter().rposition(|known| *known == key) {
+                    Some(index) => Ok((index, value)),
+                    None => match self.find(key) {
+                        Ok(Ok(schema)) => {
+                            keys.push(key);
+                            found.schemas.push(schema);
+                            Ok((keys.len() - 1, value))
+                        }
+                        Ok(Err(error)) => Err(error),
+                        // All that are missing are asked for at once.
+                        Err(error) => {
+                            missing.get_or_insert(error);
+                            continue;
+                        }
+                    },
                 },
                 Err(error) => Err(error),
             };
-            found.push((row, of_row));
+            found.rows.push((row, of_row));
         }
         missing.map_or(Ok(found), Err)
     }
@@ -76,35 +84,24 @@ impl Writers {
                 }
             };
         };
-        if let Some((last, schema)) = &self.last
-            && *last == key
-        {
-            return Ok(Ok(schema.clone()));
+        if let Some(schema) = self.parsed.get(&key) {
+            return Ok(schema.clone());
         }
-        let schema = match self.parsed.get(&key) {
-            Some(schema) => schema.clone(),
-            None => {
-                let Some(schemas) = &self.schemas else {
-                    return Err(Error::new(Code::NativePanic, "raw records with ids and no registry"));
-                };
-                match schemas.get(&key) {
-                    Lookup::Known(fetched) => self.parsed_now(key, &fetched),
-                    Lookup::Pending => {
-                        let why = schemas.pending_reason(&key).map(|why| format!(": {why}")).unwrap_or_default();
-                        let message = format!("the schema of {key} is being fetched{why}");
-                        return Err(Error::new(Code::RegistryPending, message));
-                    }
-                    Lookup::Unknown(message) => {
-                        Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message })
-                    }
-                    Lookup::Refused(error) => return Err(error),
-                }
-            }
+        let Some(schemas) = &self.schemas else {
+            return Err(Error::new(Code::NativePanic, "raw records with ids and no registry"));
         };
-        if let Ok(schema) = &schema {
-            self.last = Some((key, schema.clone()));
-        }
-        Ok(schema)
+        Ok(match schemas.get(&key) {
+            Lookup::Known(fetched) => self.parsed_now(key, &fetched),
+            Lookup::Pending => {
+                let why = schemas.pending_reason(&key).map(|why| format!(": {why}")).unwrap_or_default();
+                let message = format!("the schema of {key} is being fetched{why}");
+                return Err(Error::new(Code::RegistryPending, message));
+            }
+            Lookup::Unknown(message) => {
+                Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message })
+            }
+            Lookup::Refused(error) => return Err(error),
+        })
     }
 
     fn parsed_now(&mut self, key: SchemaKey, fetched: &Fetched) -> Result<Written, RowError> {

@@ -1177,6 +1177,7 @@ pub const SETTINGS: &[Setting] = &[
 
 pub const RULES: &[Rule] = &[
     Rule::NotBoth(SCHEMA_JSON, SCHEMA_FILE),
+    Rule::NotBoth(RAW_SCHEMA, RAW_SCHEMA_FILE),
     Rule::NotBoth(TOPIC2TABLE_MAP, ROUTE_BY),
     Rule::NotBoth(OFFSETS_FROM_CONNECTOR, KAFKA_DELTA_INGEST_APP_ID),
     Rule::OnlyWith(ROUTE_MAP, ROUTE_BY),

@@ -1,6 +1,6 @@
 //! How raw values are decoded.
 
-use super::choices::RawFormat;
+use super::choices::{RawFormat, RawFraming};
 use super::declare;
 use super::reader::Reader;
 use crate::error::Code;
@@ -8,8 +8,8 @@ use crate::raw::{Framing, Given, RawSettings};
 
 /// None after an error, which the reader keeps.
 pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
-    let format = read.choice(declare::RAW_FORMAT);
-    let framing = read.choice(declare::RAW_FRAMING);
+    let format: Option<RawFormat> = read.choice(declare::RAW_FORMAT);
+    let framing: Option<RawFraming> = read.choice(declare::RAW_FRAMING);
     let json_strings = read.choice(declare::RAW_JSON_STRINGS);
     let file = read.path(declare::RAW_SCHEMA_FILE);
     let text = read.any_text(declare::RAW_SCHEMA);

@@ -19,7 +19,7 @@ use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
 use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
-use crate::raw::{RawSettings, Schemas, Writers};
+use crate::raw::{Found, RawSettings, Schemas, Writers};
 use crate::settings::{JsonStrings, TableSettings};
 use crate::table::TableInfo;
 
@@ -56,9 +56,6 @@ pub enum Outcome {
     /// The table has to have these columns first.
     Wants(Schema),
 }
-
-/// For each row its value and the schema that it was written with, or why it has none.
-type FoundRows<'v> = Vec<(usize, Result<(Written, &'v [u8]), RowError>)>;
 
 /// Decoded values, each batch with the rows of the segment that it was made from.
 #[derive(Default)]
@@ -109,7 +106,7 @@ impl Rows {
             Payload::Absent => Decoded::default(),
             Payload::Raw(values) if self.raw.format.has_schemas() => {
                 let found = self.writers.of(segment, values, rows)?;
-                if let Some(wanted) = self.wanted_by_writers(segment, &found)? {
+                if let Some(wanted) = self.wanted_by_writers(segment, &found.schemas)? {
                     return Ok(Outcome::Wants(wanted));
                 }
                 self.decode_written(found)?
@@ -207,16 +204,16 @@ impl Rows {
         Ok(Decoded { batches, bad, unknown: converted.unknown })
     }
 
-    fn decode_written(&mut self, found: FoundRows<'_>) -> Result<Decoded> {
+    fn decode_written(&mut self, found: Found<'_>) -> Result<Decoded> {
         let unknown = self.settings.unknown_fields;
         let decoder = match &mut self.written {
             Some(decoder) => decoder,
             None => self.written.insert(WrittenDecoder::new(self.plan.decode_schema(), unknown)?),
         };
         let mut collected = Collected::default();
-        for (row, value) in found {
+        for (row, value) in found.rows {
             let pushed = value.and_then(|(schema, value)| {
-                decoder.push(&schema, value)?;
+                decoder.push(&found.schemas[schema], value)?;
                 Ok(value.len())
             });
             collected.add(row, pushed, decoder);
@@ -225,12 +222,11 @@ impl Rows {
     }
 
     /// What the schemas that raw records were written with ask of the table.
-    fn wanted_by_writers(&mut self, segment: &Segment, found: &FoundRows<'_>) -> Result<Option<Schema>> {
+    fn wanted_by_writers(&mut self, segment: &Segment, schemas: &[Written]) -> Result<Option<Schema>> {
         if self.settings.evolution == Evolution::None {
             return Ok(None);
         }
-        for (_, value) in found {
-            let Ok((schema, _)) = value else { continue };
+        for schema in schemas {
             if self.grown_to.iter().any(|known| known.is(schema)) {
                 continue;
             }
@@ -318,8 +314,7 @@ pub fn wanted_by(
         Payload::Typed { schema, .. } => from_connect(schema)?,
         Payload::Raw(values) if raw.format.has_schemas() => {
             let found = writers.of(segment, values, rows)?;
-            let first = found.into_iter().find_map(|(_, value)| value.ok());
-            let (schema, _) = first.ok_or_else(|| {
+            let schema = found.schemas.first().ok_or_else(|| {
                 let message = "none of the first records has a schema that can be used, and there is no table yet: give \
                                delta.schema.json or delta.schema.file, or mend the producer";
                 Error::new(Code::SchemaUnclear, message)
