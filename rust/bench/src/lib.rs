@@ -1,5 +1,6 @@
 //! What the benchmarks on one thread share: a store that keeps nothing, and CPU time.
 
+pub mod avro;
 pub mod usage;
 
 use std::fs;

@@ -26,7 +26,7 @@ use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
 use crate::{install, package, servers, step};
 use entry::{CONTROL_TOPIC, Entry};
-use report::{BareLoop, Report, Standing};
+use report::{BareLoop, Report, Speed, Standing};
 
 const TOPIC: &str = "bench";
 const PARTITIONS: u32 = 4;
@@ -241,8 +241,11 @@ impl BareLoop {
     fn run(program: &std::process::Command, log: &Path) -> Result<Self> {
         let output = step::run("running the bare loop", "a few seconds", program, log, step::nothing)?;
         let said: Value = serde_json::from_str(&output).context(|| format!("the bare loop said {output}"))?;
-        let number = |name: &str| said[name].as_f64().unwrap_or(f64::NAN);
-        Ok(BareLoop { decode: number("decode"), both: number("both") })
+        let speed = |(format, speed): (&String, &Value)| {
+            let number = |name: &str| speed[name].as_f64().unwrap_or(f64::NAN);
+            (format.clone(), Speed { decode: number("decode"), both: number("both") })
+        };
+        Ok(BareLoop(said.as_object().into_iter().flatten().map(speed).collect()))
     }
 }
 
