@@ -142,6 +142,10 @@ codes! {
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."
         "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";
+    RecordProtobuf "RECORD_PROTOBUF" Record
+        "The record's value is not a message of its Protobuf schema."
+        "Mend the producer, or name the message that it writes; the message of the error says what was found and where. See \
+         docs/protobuf.md.";
     RecordType "RECORD_TYPE" Record
         "A field's JSON type does not fit its column."
         "Mend the producer or change the column's type; see docs/json.md for what each type takes.";
