@@ -65,7 +65,10 @@ impl Walk<'_> {
         for field in members {
             self.fields += 1;
             if self.fields > MAX_FIELDS {
-                return Err(unusable(path, &format!("the message and those in it have more than {MAX_FIELDS} fields")));
+                return Err(unusable(
+                    path,
+                    &format!("the message and those in it have more than {MAX_FIELDS} fields"),
+                ));
             }
             if let Some(schema) = self.field(field, &child_path(path, &field.name))? {
                 fields.push((field.name.clone(), schema));

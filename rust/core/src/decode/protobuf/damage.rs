@@ -8,8 +8,8 @@ use rand::{RngExt, SeedableRng};
 
 use super::harness::{Decoder, row, table_of};
 use super::{File, Message};
-use crate::decode::{COLUMN_BYTES_PER_BYTE, FREE_COLUMN_BYTES, UnknownFields};
 use crate::Code;
+use crate::decode::{COLUMN_BYTES_PER_BYTE, FREE_COLUMN_BYTES, UnknownFields};
 
 const SET: &[u8] = include_bytes!("../../../../../tests/vectors/protobuf/three.set");
 const VECTORS: &[u8] = include_bytes!("../../../../../tests/vectors/protobuf/vectors.json");
@@ -58,8 +58,7 @@ fn check(message: &Message, seeds: &[Vec<u8>], rounds: u64) -> (usize, usize) {
     for number in 0..rounds {
         let mut random = StdRng::seed_from_u64(number);
         let value = damage(&mut random, seeds);
-        decoder.unknown_fields =
-            if random.random() { UnknownFields::Ignore } else { UnknownFields::Fail };
+        decoder.unknown_fields = if random.random() { UnknownFields::Ignore } else { UnknownFields::Fail };
         let before = decoder.bytes();
         match decoder.push(&value) {
             Ok(()) => {
@@ -73,12 +72,8 @@ fn check(message: &Message, seeds: &[Vec<u8>], rounds: u64) -> (usize, usize) {
             }
             Err(error) => {
                 refused += 1;
-                let of_record = [
-                    Code::RecordProtobuf,
-                    Code::RecordUnknownField,
-                    Code::RecordRange,
-                    Code::RecordTooDeep,
-                ];
+                let of_record =
+                    [Code::RecordProtobuf, Code::RecordUnknownField, Code::RecordRange, Code::RecordTooDeep];
                 assert!(of_record.contains(&error.code), "{error}");
             }
         }
@@ -123,7 +118,8 @@ fn any_schema_reads_any_message() {
 }
 
 fn any_schema(random: &mut StdRng) -> String {
-    let syntax = ["syntax = \"proto2\"", "syntax = \"proto3\"", "edition = \"2023\""][random.random_range(0..3)];
+    let syntax =
+        ["syntax = \"proto2\"", "syntax = \"proto3\"", "edition = \"2023\""][random.random_range(0..3)];
     let mut text = format!(
         "{syntax}; import \"google/protobuf/struct.proto\"; import \"google/protobuf/timestamp.proto\";\n\
          enum E {{ Z = 0; Y = 2; }}\n"
@@ -174,7 +170,8 @@ fn damaged_descriptor_sets_and_texts_are_refused_or_read() {
                 read += 1;
                 for at in 0..file.pool.main.len() {
                     let message = file.message_at(&[at as i32]).unwrap();
-                    if message.connect().is_err() || crate::schema::from_connect(&message.connect().unwrap()).is_err()
+                    if message.connect().is_err()
+                        || crate::schema::from_connect(&message.connect().unwrap()).is_err()
                     {
                         continue;
                     }

@@ -108,9 +108,7 @@ fn value(array: &dyn Array, row: usize) -> Value {
         ArrowType::Binary => json!(hex(array.as_binary::<i32>().value(row))),
         ArrowType::Struct(fields) => {
             let columns = fields.iter().zip(array.as_struct().columns());
-            Value::Object(
-                columns.map(|(field, column)| (field.name().clone(), value(column, row))).collect(),
-            )
+            Value::Object(columns.map(|(field, column)| (field.name().clone(), value(column, row))).collect())
         }
         ArrowType::List(_) => {
             let elements = array.as_list::<i32>().value(row);

@@ -77,7 +77,9 @@ impl Single {
                 match days {
                     Some(days) => column.put(&Value::Date(days)),
                     None => {
-                        let found = format!("a google.type.Date of year {year}, month {month}, day {day}, which is no day");
+                        let found = format!(
+                            "a google.type.Date of year {year}, month {month}, day {day}, which is no day"
+                        );
                         Err(column.misfit(Code::RecordRange, &found))
                     }
                 }

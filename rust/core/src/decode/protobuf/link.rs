@@ -144,7 +144,10 @@ impl Linker {
             };
             let wrong = |why: &str| invalid(format!("field {full_name}.{}: {why}", field.name));
             if !(1..=MAX_FIELD_NUMBER).contains(&field.number) || !numbers.insert(field.number) {
-                return Err(wrong(&format!("its number {} is out of range, or another field's", field.number)));
+                return Err(wrong(&format!(
+                    "its number {} is out of range, or another field's",
+                    field.number
+                )));
             }
             let features = features.with(&field.features);
             let kind = self.kind(field, &full_name, features, entries, raw.map_entry, missing)?;

@@ -81,7 +81,9 @@ impl File {
             if !seen.insert(import.clone()) {
                 continue;
             }
-            let Some(text) = given.get(&*import).copied().or_else(|| builtin::source(&import)) else { continue };
+            let Some(text) = given.get(&*import).copied().or_else(|| builtin::source(&import)) else {
+                continue;
+            };
             if files.len() == MAX_FILES {
                 return Err(invalid(format!("more than {MAX_FILES} files")));
             }

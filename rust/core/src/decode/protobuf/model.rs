@@ -61,10 +61,7 @@ pub(super) enum Kind {
     SInt32,
     SInt64,
     Enum(Arc<EnumType>),
-    Message {
-        at: usize,
-        delimited: bool,
-    },
+    Message { at: usize, delimited: bool },
 }
 
 #[derive(Debug, PartialEq)]

@@ -357,23 +357,21 @@ fn put_entry(
     }
     let Values::Map { key: keys, value: values, .. } = &mut column.values else { return Ok(0) };
     let (mut key, mut value) = (Raw::default(), None::<(u64, Cow<'_, [u8]>)>);
-    each(raw.bytes, |tag, raw| {
-        match tag.number {
-            1 if tag.wire != key_scalar.wire => Err(other_wire(tag.wire, key_scalar.wire)),
-            2 if tag.wire != item.wire => Err(other_wire(tag.wire, item.wire)),
-            1 => {
-                key = raw;
+    each(raw.bytes, |tag, raw| match tag.number {
+        1 if tag.wire != key_scalar.wire => Err(other_wire(tag.wire, key_scalar.wire)),
+        2 if tag.wire != item.wire => Err(other_wire(tag.wire, item.wire)),
+        1 => {
+            key = raw;
+            Ok(())
+        }
+        2 => match &mut value {
+            Some((_, whole)) if item.merges() => join(whole, raw.bytes, context),
+            _ => {
+                value = Some((raw.number, Cow::Borrowed(raw.bytes)));
                 Ok(())
             }
-            2 => match &mut value {
-                Some((_, whole)) if item.merges() => join(whole, raw.bytes, context),
-                _ => {
-                    value = Some((raw.number, Cow::Borrowed(raw.bytes)));
-                    Ok(())
-                }
-            },
-            _ => Ok(()),
-        }
+        },
+        _ => Ok(()),
     })?;
     let value = match &value {
         Some((number, bytes)) => Raw { number: *number, bytes },

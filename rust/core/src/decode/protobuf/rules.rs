@@ -108,17 +108,9 @@ fn a_closed_enum_has_no_other_values() {
            oneof choice { E member = 4; int32 other = 5; } enum E { A = 1; B = 2; } }"#,
     );
     let entry = |key, value| bytes(3, &[int(1, key), int(2, value)].concat());
-    let record = [
-        int(1, 2),
-        int(1, 9),
-        int(2, 1),
-        bytes(2, &[9, 2]),
-        entry(1, 1),
-        entry(2, 9),
-        int(5, 3),
-        int(4, 9),
-    ]
-    .concat();
+    let record =
+        [int(1, 2), int(1, 9), int(2, 1), bytes(2, &[9, 2]), entry(1, 1), entry(2, 9), int(5, 3), int(4, 9)]
+            .concat();
     let mut decoder = Decoder::new(&message, &table_of(&message));
     decoder.push(&record).unwrap();
     // A map whose entries were taken apart once more keeps to the same rule.
@@ -195,10 +187,7 @@ fn known_messages_fill_structs_too() {
     let message = of_type("google.protobuf.Timestamp");
     let schema = table(&[nested("v", &[column("nanos", "integer"), column("seconds", "long")])]);
     let value = bytes(1, &[int(1, 5), int(2, 7)].concat());
-    assert_eq!(
-        decode_into(&message, &schema, &value).unwrap(),
-        json!({"v": {"seconds": 5, "nanos": 7}})
-    );
+    assert_eq!(decode_into(&message, &schema, &value).unwrap(), json!({"v": {"seconds": 5, "nanos": 7}}));
     let message = of_type("google.protobuf.Int64Value");
     let schema = table(&[nested("v", &[column("value", "long")])]);
     assert_eq!(decode_into(&message, &schema, &bytes(1, &[])).unwrap(), json!({"v": {"value": 0}}));
@@ -311,10 +300,8 @@ fn unknown_fields_are_counted_or_refused() {
         r#"syntax = "proto3"; message M { int32 a = 1; N n = 2; repeated N l = 3; N gone = 4; }
            message N { int32 x = 1; int32 y = 2; }"#,
     );
-    let element = |fields: &[Field]| DataType::Array {
-        element: Box::new(structure(fields)),
-        contains_null: false,
-    };
+    let element =
+        |fields: &[Field]| DataType::Array { element: Box::new(structure(fields)), contains_null: false };
     let x = [column("x", "long")];
     let list = Field { data_type: element(&x), ..column("l", "long") };
     let mut decoder = Decoder::new(&message, &table(&[column("a", "long"), nested("n", &x), list]));
@@ -429,10 +416,7 @@ fn what_a_column_cannot_take_is_refused_when_it_is_given() {
            message N { int32 x = 1; }"#,
     );
     let schema = table(&[column("l", "long"), column("m", "string"), column("n", "long")]);
-    assert_eq!(
-        decode_into(&message, &schema, &[]).unwrap(),
-        json!({"l": null, "m": null, "n": null})
-    );
+    assert_eq!(decode_into(&message, &schema, &[]).unwrap(), json!({"l": null, "m": null, "n": null}));
     for (value, path) in [(int(1, 1), "l"), (bytes(2, &[]), "m"), (bytes(3, &[]), "n")] {
         let error = decode_into(&message, &schema, &value).unwrap_err();
         assert_eq!((error.code, &*error.path), (RecordType, path), "{error}");
@@ -455,9 +439,8 @@ fn a_short_record_cannot_ask_for_much() {
         "s" => nested("m", &[inner]),
         _ => fields(&inner),
     });
-    let value = (0..60).fold(bytes(2, &vec![b'x'; 3_000_000]), |inner, _| {
-        [bytes(1, &[]), bytes(1, &inner)].concat()
-    });
+    let value =
+        (0..60).fold(bytes(2, &vec![b'x'; 3_000_000]), |inner, _| [bytes(1, &[]), bytes(1, &inner)].concat());
     let error = decode_into(&message, &table(&[deep]), &value).unwrap_err();
     assert_eq!(error.code, RecordRange, "{error}");
 }

@@ -135,8 +135,12 @@ fn odd_texts_are_read() {
     .unwrap();
     let message = file.message(None).unwrap();
     assert_eq!(message.full_name(), "message.option.message");
-    let names: Vec<_> =
-        message.definition().fields.iter().map(|field| (&*field.name, field.number, field.presence)).collect();
+    let names: Vec<_> = message
+        .definition()
+        .fields
+        .iter()
+        .map(|field| (&*field.name, field.number, field.presence))
+        .collect();
     use Presence::{Explicit, Required};
     assert_eq!(
         names,
@@ -184,9 +188,8 @@ fn what_is_wrong_is_named_with_its_line() {
 
 #[test]
 fn messages_in_messages_do_not_multiply_without_end() {
-    let doubled: String = (0..40)
-        .map(|level| format!("message M{level} {{ M{0} a = 1; M{0} b = 2; }}\n", level + 1))
-        .collect();
+    let doubled: String =
+        (0..40).map(|level| format!("message M{level} {{ M{0} a = 1; M{0} b = 2; }}\n", level + 1)).collect();
     let message = first(&format!("syntax = \"proto3\"; {doubled} message M40 {{ int32 x = 1; }}"));
     let error = message.connect().unwrap_err();
     assert_eq!(error.code, Code::SchemaUnclear);
