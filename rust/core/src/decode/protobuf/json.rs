@@ -27,7 +27,7 @@ pub(super) fn put(known: Known, column: &mut Column, message: &[u8], context: &m
         Known::ListValue => write_list(message, &mut json, context)?,
         _ => write_value(message, &mut json, context)?,
     }
-    context.budget.spend(json.len())?;
+    context.spend_text(json.len())?;
     column.append_text(&json);
     Ok(())
 }

@@ -12,7 +12,7 @@ const MAX_FIELD_NUMBER: i32 = (1 << 29) - 1;
 /// `main` is the position of the file that the schema is.
 pub(super) fn link(files: Vec<RawFile>, main: usize) -> Result<Pool> {
     let mut linker = Linker::default();
-    let mut seen = HashSet::new();
+    let mut seen: HashSet<String> = files.get(main).map(|file| file.name.clone()).into_iter().collect();
     let mut imports = Vec::new();
     let mut top = Vec::new();
     let names: HashSet<String> = files.iter().map(|file| file.name.clone()).collect();
@@ -21,7 +21,6 @@ pub(super) fn link(files: Vec<RawFile>, main: usize) -> Result<Pool> {
         if position != main && !seen.insert(file.name.clone()) {
             continue;
         }
-        seen.insert(file.name.clone());
         let Some(features) = Features::of(file.edition) else {
             let why = format!(
                 "edition {} of {}, which this version of Sluice does not know: it knows proto2, proto3 and the editions \
@@ -93,7 +92,7 @@ impl Linker {
         let (messages, enums) = (std::mem::take(&mut raw.messages), std::mem::take(&mut raw.enums));
         let group = |message: &RawMessage| {
             raw.fields.iter().any(|field| match &field.kind {
-                RawKind::Group(name) => name.rsplit('.').next() == Some(&message.name),
+                RawKind::Group(name) => name.rsplit('.').next() == Some(message.name.as_str()),
                 _ => false,
             })
         };

@@ -120,7 +120,7 @@ impl File {
     pub fn message_at(&self, indexes: &[i32]) -> Option<Message> {
         let mut among = &self.pool.main;
         let mut found = None;
-        for index in if indexes.is_empty() { &[0] } else { indexes } {
+        for index in if indexes.is_empty() { &[0][..] } else { indexes } {
             let at = *among.get(usize::try_from(*index).ok()?)?;
             found = Some(at);
             among = &self.pool.messages[at].nested;

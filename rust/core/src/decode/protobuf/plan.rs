@@ -269,7 +269,7 @@ impl Item {
     pub fn put(&self, column: &mut Column, raw: Raw<'_>, context: &mut Context) -> Parse {
         match &self.what {
             What::Scalar(scalar) => scalar.put(column, raw),
-            What::Enum(found) => found.put(column, raw.number as i32, &mut context.budget),
+            What::Enum(found) => found.put(column, raw.number as i32, context),
             What::Single(single) => single.put(column, raw.bytes),
             What::Json(known) => super::json::put(*known, column, raw.bytes, context),
             What::Message(node) => {

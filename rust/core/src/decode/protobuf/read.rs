@@ -13,23 +13,43 @@ use super::scalar::Scalar;
 use super::wire::{Input, Raw, Tag, Wire, each, malformed, too_deep};
 use crate::Code;
 use crate::decode::column::{Column, Values};
-use crate::decode::object::Object;
-use crate::decode::{Budget, MAX_DEPTH, Parse, RowError, UnknownFields};
+use crate::decode::object::{Member, Object};
+use crate::decode::{Budget, MAX_DEPTH, MAX_RECORD_BYTES, Parse, RowError, UnknownFields};
 
 /// Oneofs whose state a message keeps without an allocation.
 const FEW_ONEOFS: usize = 8;
 /// In place of the number of the member that a oneof has: what comes later was looked at already.
 const SETTLED: u32 = u32::MAX;
 
+/// What reading a part once more takes of the budget, on top of its bytes: parts in parts may ask for it again and again.
+const AGAIN_BYTES: usize = 256;
+
 pub(super) struct Context {
     pub budget: Budget,
+    /// Bytes of text that may be put into columns and are not in the record. No column may reach 2^31.
+    room: usize,
     unknown_fields: UnknownFields,
     depth: usize,
 }
 
 impl Context {
+    /// For a record of at most [`MAX_RECORD_BYTES`].
     pub fn new(record_bytes: usize, unknown_fields: UnknownFields) -> Self {
-        Context { budget: Budget::new(record_bytes), unknown_fields, depth: 0 }
+        let room = MAX_RECORD_BYTES - record_bytes;
+        Context { budget: Budget::new(record_bytes), room, unknown_fields, depth: 0 }
+    }
+
+    /// Before text that is not in the record goes into a column.
+    pub fn spend_text(&mut self, bytes: usize) -> Parse {
+        self.budget.spend(bytes)?;
+        match self.room.checked_sub(bytes) {
+            Some(room) => self.room = room,
+            None => {
+                let message = "the names of its enums and the JSON texts that it makes are too long";
+                return Err(RowError::boxed(Code::RecordRange, message.into()));
+            }
+        }
+        Ok(())
     }
 
     pub fn spent(&self) -> usize {
@@ -84,7 +104,9 @@ impl Node {
         };
         let mut row = Row { node: self, object, rows, message, merged: Vec::new() };
         let mut input = Input::new(message);
-        while let Some(tag) = input.tag()? {
+        loop {
+            let start = input.position();
+            let Some(tag) = input.tag()? else { break };
             let Some(field) = self.find(tag.number).map(|at| &self.fields[at]) else {
                 note_number(row.object, tag.number, context)?;
                 input.raw(tag)?;
@@ -97,7 +119,7 @@ impl Node {
                     SETTLED => continue,
                     _ => {
                         oneofs[oneof] = SETTLED;
-                        row.settle(oneof, context)?;
+                        row.settle(oneof, start, context)?;
                         continue;
                     }
                 }
@@ -177,8 +199,7 @@ impl<'r, 'a> Row<'r, 'a> {
                 put.map_err(|error| error.in_field(&field.path))?;
             }
         }
-        let name = &self.object.members[member].name;
-        let column = &mut self.object.members[member].column;
+        let Member { name, column, .. } = &mut self.object.members[member];
         if let Values::Struct(members) = &mut column.values {
             members.fill_missing(self.rows).map_err(|error| error.in_field(name))?;
         }
@@ -187,12 +208,14 @@ impl<'r, 'a> Row<'r, 'a> {
     }
 
     /// Of a oneof with more than one value: the last one counts, with what the same member was given before it without
-    /// another in between.
-    fn settle(&mut self, oneof: usize, context: &mut Context) -> Parse {
+    /// another in between. What stands before `read_to` was read before.
+    fn settle(&mut self, oneof: usize, read_to: usize, context: &mut Context) -> Parse {
         let node: &'r Node = self.node;
         let mut last: Option<(&Planned, Tag, u64, Cow<'a, [u8]>)> = None;
         let mut input = Input::new(self.message);
-        while let Some(tag) = input.tag()? {
+        loop {
+            let start = input.position();
+            let Some(tag) = input.tag()? else { break };
             let raw = input.raw(tag)?;
             let field = node.find(tag.number).map(|at| &node.fields[at]);
             let Some(field) = field.filter(|field| field.oneof == Some(oneof)) else { continue };
@@ -201,7 +224,12 @@ impl<'r, 'a> Row<'r, 'a> {
                 Some(item) if tag.wire != item.wire => {
                     return Err(other_wire(tag.wire, item.wire).in_field(&field.path));
                 }
-                Some(item) if self.drops(field, item, raw) => continue,
+                Some(item) if self.drops(field, item, raw) => {
+                    if start >= read_to {
+                        note_number(self.object, tag.number, context)?;
+                    }
+                    continue;
+                }
                 _ => {}
             }
             match &mut last {
@@ -219,6 +247,7 @@ impl<'r, 'a> Row<'r, 'a> {
             }
         }
         let Some((field, tag, number, bytes)) = last else { return Ok(()) };
+        context.budget.spend(AGAIN_BYTES + bytes.len())?;
         match bytes {
             Cow::Borrowed(bytes) => self.put(field, tag, Raw { number, bytes }, context),
             Cow::Owned(bytes) => {
@@ -295,6 +324,7 @@ fn fill_null(column: &mut Column) -> Parse {
 
 /// Every occurrence of a message, end to end.
 fn all_of(message: &[u8], number: u32, context: &mut Context) -> Parse<Vec<u8>> {
+    context.budget.spend(AGAIN_BYTES)?;
     let mut whole = Vec::new();
     each(message, |tag, raw| {
         if tag.number == number {
@@ -402,11 +432,13 @@ fn finish_map(
     let first = ends.start(rows);
     let last = last_of_each(key, first, order);
     if let (Some(last), To::Member(_, Rule::Map(scalar, item))) = (last, &field.to) {
+        context.budget.spend(AGAIN_BYTES)?;
         key.truncate(first);
         value.truncate(first);
         let mut last = last.into_iter();
         each(message, |tag, raw| {
             if tag.number == field.number {
+                context.budget.spend(raw.bytes.len())?;
                 put_entry(scalar, item, column, tag, raw, context, || last.next().unwrap_or(true))?;
             }
             Ok(())

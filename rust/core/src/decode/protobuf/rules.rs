@@ -123,8 +123,9 @@ fn a_closed_enum_has_no_other_values() {
     let counts = decoder.unknown();
     assert_eq!(counts.names["#1"], 1);
     assert_eq!(counts.names["#2"], 1);
+    assert_eq!(counts.names["#4"], 1);
     decoder.unknown_fields = UnknownFields::Fail;
-    for value in [int(1, 9), bytes(2, &[1, 9]), entry(2, 9), int(4, 9)] {
+    for value in [int(1, 9), bytes(2, &[1, 9]), entry(2, 9), int(4, 9), [int(5, 3), int(4, 9)].concat()] {
         assert_eq!(decoder.push(&value).unwrap_err().code, RecordUnknownField, "{value:?}");
     }
     // As numbers they are all values.
@@ -458,6 +459,39 @@ fn a_field_given_very_often_is_not_read_over_and_over() {
     let found = decode(&message, &often(&[int(2, 1), bytes(3, &[])].concat())).unwrap();
     assert_eq!(found["o_0"], json!({"a": null, "b": {"x": 0}}));
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+/// Each level's message is given twice, each level's map has a key twice, each level's oneof two values: what is in them is
+/// read once more at each level, so that the work would double from one to the next.
+#[test]
+fn what_is_given_again_at_every_level_is_bounded() {
+    let message = first(
+        r#"syntax = "proto3"; message M { M m = 1; map<string, M> by = 2; oneof o { int32 a = 3; M b = 4; } }"#,
+    );
+    let inside = |level: Vec<Field>| structure(&level);
+    let leaf = || inside(vec![column("other", "long")]);
+    let nest = |wrap: &dyn Fn(DataType) -> Field| (0..55).fold(leaf(), |inner, _| inside(vec![wrap(inner)]));
+    let plain = |name: &'static str| move |data_type| Field { data_type, ..column(name, "long") };
+    let map = |value: DataType| {
+        let (key, value) = (Box::new(DataType::String), Box::new(value));
+        plain("by")(DataType::Map { key, value, value_contains_null: false })
+    };
+    let entry = |inner: &[u8]| bytes(2, &bytes(2, inner));
+    let again: [(DataType, &dyn Fn(Vec<u8>) -> Vec<u8>); 3] = [
+        (nest(55, &plain("m")), &|inner| [bytes(1, &inner), bytes(1, &[])].concat()),
+        (nest(28, &map), &|inner| [entry(&inner), entry(&[])].concat()),
+        (nest(55, &plain("b")), &|inner| [bytes(4, &inner), bytes(4, &[])].concat()),
+    ];
+    for (columns, level) in again {
+        let DataType::Struct(fields) = columns else { panic!("a struct") };
+        let value = (0..50).fold(vec![], |inner, _| level(inner));
+        let started = std::time::Instant::now();
+        let found = decode_into(&message, &table(&fields), &value);
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+        if let Err(error) = found {
+            assert_eq!(error.code, RecordRange);
+        }
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Numbers, strings and enums into columns.
 
 use super::model::{EnumType, Kind};
+use super::read::Context;
 use super::wire::{Raw, Wire, malformed, zigzag};
+use crate::decode::Parse;
 use crate::decode::column::{Column, Values};
 use crate::decode::value::Value;
-use crate::decode::{Budget, Parse};
 
 /// How a field's value is read from the wire.
 #[derive(Debug, Clone, Copy)]
@@ -125,7 +126,7 @@ impl EnumType {
     }
 
     /// The name into a string column, the number into any other.
-    pub fn put(&self, column: &mut Column, number: i32, budget: &mut Budget) -> Parse {
+    pub fn put(&self, column: &mut Column, number: i32, context: &mut Context) -> Parse {
         if !matches!(column.values, Values::String { .. }) {
             return put_integer(column, number.into());
         }
@@ -138,7 +139,7 @@ impl EnumType {
                 &unnamed
             }
         };
-        budget.spend(name.len())?;
+        context.spend_text(name.len())?;
         column.append_text(name.as_bytes());
         Ok(())
     }

@@ -154,9 +154,15 @@ impl<'a> Input<'a> {
             let end = self.at;
             let (number, wire) = self.any_tag()?;
             match wire {
-                0 => drop(self.varint()?),
-                1 => drop(self.array::<8>()?),
-                2 => drop(self.bytes()?),
+                0 => {
+                    self.varint()?;
+                }
+                1 => {
+                    self.fixed64()?;
+                }
+                2 => {
+                    self.bytes()?;
+                }
                 3 if depth == MAX_DEPTH => return Err(too_deep()),
                 3 => {
                     open[depth] = number;
@@ -166,7 +172,9 @@ impl<'a> Input<'a> {
                     return Err(self.broken("the end of a group that did not begin"));
                 }
                 4 => depth -= 1,
-                _ => drop(self.array::<4>()?),
+                _ => {
+                    self.fixed32()?;
+                }
             }
             if depth == 0 {
                 return Ok(&self.bytes[start..end]);
