@@ -426,7 +426,7 @@ fn what_a_column_cannot_take_is_refused_when_it_is_given() {
 
 #[test]
 fn a_short_record_cannot_ask_for_much() {
-    // 70 million values of one byte, each a name of many.
+    // Values of one byte, each of which is a name of a thousand.
     let name = "N".repeat(1000);
     let text = format!(r#"syntax = "proto3"; message M {{ repeated E e = 1; }} enum E {{ {name} = 0; }}"#);
     let message = first(&text);
