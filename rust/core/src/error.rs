@@ -151,6 +151,10 @@ codes! {
     WriterSchema "WRITER_SCHEMA" Record
         "The schema that the record was written with cannot be used."
         "The message says why. Register a schema of the kind that `delta.raw.format` says, or mend it.";
+    RecordProtobuf "RECORD_PROTOBUF" Record
+        "The record's value is not a message of its Protobuf schema."
+        "Mend the producer, or name the message that it writes; the message of the error says what was found and where. See \
+         docs/protobuf.md.";
     RecordType "RECORD_TYPE" Record
         "A field's JSON type does not fit its column."
         "Mend the producer or change the column's type; see docs/json.md for what each type takes.";

@@ -98,8 +98,8 @@ impl Ends {
         self.0.len() - 1
     }
 
-    /// Where `row` starts.
-    fn start(&self, row: usize) -> usize {
+    /// Where `row` starts, which may be the one after the last.
+    pub fn start(&self, row: usize) -> usize {
         self.0[row] as usize
     }
 

@@ -6,6 +6,7 @@ mod column;
 pub mod connect;
 pub mod json;
 mod object;
+pub mod protobuf;
 mod rows;
 mod text;
 mod value;
