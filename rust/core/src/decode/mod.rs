@@ -3,9 +3,12 @@
 pub mod any;
 mod column;
 pub mod connect;
+pub mod csv;
 pub mod json;
+pub mod json_schema;
 mod object;
 mod rows;
+pub mod single;
 mod text;
 mod value;
 
