@@ -155,6 +155,12 @@ codes! {
         "The record's value is not a message of its Protobuf schema."
         "Mend the producer, or name the message that it writes; the message of the error says what was found and where. See \
          docs/protobuf.md.";
+    RecordCsv "RECORD_CSV" Record
+        "The record's value is not one row of delimiter-separated text with as many fields as there are columns."
+        "Mend the producer, or the settings of the format: the message says what was found and where; see docs/text.md.";
+    RecordCompression "RECORD_COMPRESSION" Record
+        "The record's value cannot be decompressed, or would become far larger than its bytes."
+        "Mend the producer, or the setting of the compression; see docs/text.md.";
     RecordType "RECORD_TYPE" Record
         "A field's JSON type does not fit its column."
         "Mend the producer or change the column's type; see docs/json.md for what each type takes.";
@@ -194,7 +200,7 @@ codes! {
         "Mend the converter or transform that made the record; the message says what the schema asks for.";
     RecordEncoding "RECORD_ENCODING" Record
         "A value cannot be handed over exactly: it has no type of Connect's, or is not what its type allows."
-        "Mend the converter or transform that made the record; the message says what is wrong with the value.";
+        "Mend what made the record (the producer, a converter or a transform); the message says what is wrong with the value.";
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";

@@ -10,10 +10,11 @@ use crate::checkout::{Checkout, shown};
 use crate::{install, package, step};
 
 /// Each with the folder that its first inputs come from.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 4] = [
     ("crossing", "tests/golden"),
     ("messages", "tests/fuzz/seeds/messages"),
     ("json", "tests/fuzz/seeds/json"),
+    ("formats", "tests/fuzz/seeds/formats"),
 ];
 
 /// What libFuzzer needs of LLVM: these are options of the stable compiler.

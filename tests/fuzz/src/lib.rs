@@ -2,6 +2,7 @@
 //! `rust/core/tests/damaged_inputs.rs`.
 
 pub mod crossing;
+pub mod formats;
 pub mod golden;
 pub mod json;
 pub mod messages;

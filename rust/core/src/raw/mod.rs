@@ -1,5 +1,6 @@
 //! Raw values: what stands around them, and the schema that they were written with. docs/raw.md has both.
 
+pub mod compression;
 mod framing;
 mod writers;
 
