@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use serde_json::{Map, Value, json};
 use sluice_bench::{BATCH, FILE_ROWS, Nowhere, avro, input, seconds};
-use sluice_core::decode::UnknownFields;
 use sluice_core::decode::avro::Schema as AvroSchema;
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
 use sluice_core::decode::written::{Written, WrittenDecoder};
@@ -98,7 +97,7 @@ fn json_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
 fn avro_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
     let written = AvroSchema::parse(&avro::schema(schema), &[]).expect("a schema of Avro's");
     let written = Written::Avro(Arc::new(written));
-    let mut decoder = WrittenDecoder::new(schema, UnknownFields::Ignore).expect("a schema that Avro can fill");
+    let mut decoder = WrittenDecoder::new(schema, JsonOptions::default()).expect("a schema that Avro can fill");
     Box::new(move |batch| {
         batch.iter().for_each(|record| decoder.push(&written, record).expect("a valid record"));
         decoder.finish()

@@ -136,7 +136,7 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let Start { has_reporter, settings } = read_start(request)?;
     let mut settings = Settings::parse(&settings).map_err(|errors| as_one_error(&errors))?;
     settings.read_schema_files(|path| {
-        std::fs::read_to_string(path).map_err(|e| {
+        std::fs::read(path).map_err(|e| {
             Error::new(Code::ConfigInvalid, format!("cannot read the schema's file {}: {e}", path.display()))
         })
     })?;

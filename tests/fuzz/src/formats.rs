@@ -1,9 +1,12 @@
 //! Arbitrary JSON Schemas with records, rows of CSV, and compressed values.
 
+use std::sync::Arc;
+
 use arrow_array::{Array, RecordBatch};
 use sluice_core::decode::csv::{CsvDecoder, CsvOptions};
 use sluice_core::decode::json::JsonOptions;
-use sluice_core::decode::json_schema::{JsonSchemaDecoder, Schema as JsonSchema};
+use sluice_core::decode::json_schema::Schema as JsonSchema;
+use sluice_core::decode::written::{Written, WrittenDecoder};
 use sluice_core::decode::{RowError, UnknownFieldCounts};
 use sluice_core::raw::compression::{Compression, Decompressor};
 use sluice_core::schema::{Schema, from_connect};
@@ -31,11 +34,11 @@ fn json_schema(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(lines.next().unwrap_or_default()) else { return false };
     let Ok(writer) = JsonSchema::parse(text, &[]) else { return false };
     let Ok(fields) = writer.connect().and_then(|connect| from_connect(&connect)) else { return false };
-    let Ok(mut decoder) = JsonSchemaDecoder::new(&Schema { fields }, JsonOptions::default()) else { return false };
-    let plan = decoder.plan(&writer);
+    let Ok(mut decoder) = WrittenDecoder::of_text(&Schema { fields }, JsonOptions::default()) else { return false };
+    let written = Written::Json(Arc::new(writer));
     let mut rows = 0;
     for record in lines {
-        count(&mut rows, decoder.push(&plan, record));
+        count(&mut rows, decoder.push(&written, record));
         assert_eq!(decoder.rows(), rows);
     }
     finished(decoder.finish(), rows, decoder.take_unknown_fields())

@@ -11,7 +11,7 @@ use super::object::Object;
 use super::rows::Rows;
 use super::text::{self, NotATime};
 use super::{MAX_RECORD_BYTES, Parse, RowError, UnknownFieldCounts, UnknownFields, excerpt};
-use crate::schema::{DataType, Schema};
+use crate::schema::{DataType, Field, Schema};
 use crate::{Code, Error, Result};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,24 @@ impl Default for CsvOptions {
             columns: Vec::new(),
             unknown_fields: UnknownFields::default(),
         }
+    }
+}
+
+impl CsvOptions {
+    /// Of a table that is made from such rows: strings, since nothing says more.
+    pub(crate) fn new_columns(&self) -> Result<Vec<Field>> {
+        if self.columns.is_empty() {
+            let message = "rows of CSV do not say what their fields are: give delta.raw.csv.columns, or the table's schema \
+                           (delta.schema.json or delta.schema.file)";
+            return Err(Error::new(Code::SchemaUnclear, message));
+        }
+        let column = |name: &String| Field {
+            name: name.clone(),
+            data_type: DataType::String,
+            nullable: true,
+            metadata: Default::default(),
+        };
+        Ok(self.columns.iter().map(column).collect())
     }
 }
 
@@ -99,7 +117,7 @@ impl CsvDecoder {
     }
 }
 
-fn check(options: &CsvOptions) -> Result<()> {
+pub(crate) fn check(options: &CsvOptions) -> Result<()> {
     let refuse = |why: String| Err(Error::new(Code::ConfigInvalid, format!("CSV: {why}")));
     let character = |byte: u8| format!("{:?}", char::from(byte));
     for byte in [Some(options.delimiter), options.quote].into_iter().flatten() {

@@ -127,7 +127,7 @@ impl Budget {
 }
 
 /// The start of `text`, in one line.
-fn excerpt(text: &[u8]) -> String {
+pub(crate) fn excerpt(text: &[u8]) -> String {
     let start = String::from_utf8_lossy(&text[..text.len().min(4 * EXCERPT_CHARS + 4)]);
     let cut = start.chars().count() > EXCERPT_CHARS;
     let mut short: String =

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 
 use super::column::Format;
+use super::json::JsonOptions;
 use super::rows::Rows;
-use super::{RowError, UnknownFieldCounts, UnknownFields, avro};
+use super::{RowError, UnknownFieldCounts, avro, json_schema, protobuf};
 use crate::Result;
 use crate::connect::ConnectSchema;
 use crate::schema::Schema;
@@ -19,14 +20,18 @@ const MAX_PLANS: usize = 256;
 #[derive(Debug, Clone)]
 pub enum Written {
     Avro(Arc<avro::Schema>),
+    Protobuf(protobuf::Message),
+    Json(Arc<json_schema::Schema>),
 }
 
 enum Plan {
     Avro(avro::Plan),
+    Protobuf(protobuf::Plan),
+    Json(json_schema::Plan),
 }
 
 pub struct WrittenDecoder {
-    unknown_fields: UnknownFields,
+    options: JsonOptions,
     rows: Rows,
     plans: Vec<(Written, Plan)>,
     /// The plan of the last record.
@@ -38,6 +43,8 @@ impl Written {
     pub fn connect(&self) -> Result<ConnectSchema> {
         match self {
             Written::Avro(schema) => schema.connect(),
+            Written::Protobuf(message) => message.connect(),
+            Written::Json(schema) => schema.connect(),
         }
     }
 
@@ -45,14 +52,26 @@ impl Written {
     pub fn is(&self, other: &Written) -> bool {
         match (self, other) {
             (Written::Avro(one), Written::Avro(other)) => Arc::ptr_eq(one, other),
+            (Written::Protobuf(one), Written::Protobuf(other)) => one.is(other),
+            (Written::Json(one), Written::Json(other)) => Arc::ptr_eq(one, other),
+            _ => false,
         }
     }
 }
 
 impl WrittenDecoder {
-    pub fn new(schema: &Schema, unknown_fields: UnknownFields) -> Result<Self> {
-        let rows = Rows::new(schema, Format::Connect)?;
-        Ok(WrittenDecoder { unknown_fields, rows, plans: Vec::new(), last: 0 })
+    /// For records whose values have types of their own.
+    pub fn new(schema: &Schema, options: JsonOptions) -> Result<Self> {
+        Self::of(Rows::new(schema, Format::Connect)?, options)
+    }
+
+    /// For records that are text.
+    pub fn of_text(schema: &Schema, options: JsonOptions) -> Result<Self> {
+        Self::of(Rows::new(schema, Format::Text)?, options)
+    }
+
+    fn of(rows: Rows, options: JsonOptions) -> Result<Self> {
+        Ok(WrittenDecoder { options, rows, plans: Vec::new(), last: 0 })
     }
 
     /// Appends one row. After an error nothing of the record is in any column.
@@ -61,9 +80,11 @@ impl WrittenDecoder {
     /// If the columns already hold [`super::MAX_RECORD_BYTES`]: call [`WrittenDecoder::finish`] long before.
     pub fn push(&mut self, written: &Written, value: &[u8]) -> Result<(), RowError> {
         self.find_plan(written);
-        let (plan, unknown_fields) = (&self.plans[self.last].1, self.unknown_fields);
+        let (plan, options) = (&self.plans[self.last].1, self.options);
         self.rows.push(value.len(), |root, rows| match plan {
-            Plan::Avro(plan) => plan.read(root, rows, value, unknown_fields),
+            Plan::Avro(plan) => plan.read(root, rows, value, options.unknown_fields),
+            Plan::Protobuf(plan) => plan.read(root, rows, value, options.unknown_fields),
+            Plan::Json(plan) => plan.read(root, rows, value, options),
         })
     }
 
@@ -77,13 +98,21 @@ impl WrittenDecoder {
                 if self.plans.len() == MAX_PLANS {
                     self.plans.clear();
                 }
+                let root = self.rows.root();
                 let plan = match written {
-                    Written::Avro(schema) => Plan::Avro(avro::Plan::new(schema, self.rows.root())),
+                    Written::Avro(schema) => Plan::Avro(avro::Plan::new(schema, root)),
+                    Written::Protobuf(message) => Plan::Protobuf(protobuf::Plan::new(message, root)),
+                    Written::Json(schema) => Plan::Json(json_schema::Plan::new(schema, root)),
                 };
                 self.plans.push((written.clone(), plan));
                 self.plans.len() - 1
             }
         };
+    }
+
+    #[cfg(test)]
+    pub(super) fn plan_of_json(&self, schema: &json_schema::Schema) -> json_schema::Plan {
+        json_schema::Plan::new(schema, self.rows.root())
     }
 
     pub fn rows(&self) -> usize {

@@ -102,6 +102,9 @@ impl Decompressor {
 
 impl Compression {
     fn layout(self, payload: &[u8]) -> Layout {
+        if self == Compression::None {
+            return Layout::Plain;
+        }
         let by_magic = [
             (GZIP, Layout::Gzip),
             (ZSTD, Layout::Zstd),
@@ -111,8 +114,7 @@ impl Compression {
         ];
         let found = by_magic.into_iter().find(|(magic, _)| payload.starts_with(magic));
         match (self, found.map(|(_, layout)| layout)) {
-            (Compression::None, _) => Layout::Plain,
-            (Compression::Auto, found) => found.unwrap_or(Layout::Plain),
+            (Compression::None | Compression::Auto, found) => found.unwrap_or(Layout::Plain),
             (Compression::Gzip, _) => Layout::Gzip,
             (Compression::Zstd, _) => Layout::Zstd,
             (Compression::Lz4, _) => Layout::Lz4,

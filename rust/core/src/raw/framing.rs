@@ -1,59 +1,130 @@
 //! The schema's name in front of a value, or in a header.
 
-use arrow_array::{Array, BinaryArray};
+use std::borrow::Cow;
+
+use arrow_array::Array;
 
 use super::{Framing, SchemaKey};
 use crate::crossing::Extras;
-use crate::decode::RowError;
 use crate::decode::any::header_bytes;
+use crate::decode::protobuf::message_indexes;
+use crate::decode::{RowError, excerpt};
 use crate::error::Code;
 
 /// Confluent's `SchemaId.VALUE_SCHEMA_ID_HEADER`.
 const HEADER: &str = "__value_schema_id";
-/// Before a GUID in that header.
-const GUID_MAGIC: u8 = 1;
+
+/// A value without what stood around it.
+#[derive(Debug, PartialEq)]
+pub struct Framed<'a> {
+    pub key: Option<SchemaKey>,
+    pub message: Message,
+    pub value: Cow<'a, [u8]>,
+}
+
+/// Which of a Protobuf schema's messages a record is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// It does not say.
+    Untold,
+    First,
+    /// By Confluent's indexes.
+    At(Vec<i32>),
+    Called(String),
+}
 
 impl Framing {
-    /// Which schema the value of a row was written with, and the value.
+    /// `has_messages`: the record says which message it is.
     pub fn take_off<'a>(
         self,
-        values: &'a BinaryArray,
+        value: Cow<'a, [u8]>,
         extras: &Extras,
         row: usize,
-    ) -> Result<(Option<SchemaKey>, &'a [u8]), RowError> {
-        let value = values.value(row);
-        match self {
-            Framing::Bare => Ok((None, value)),
-            Framing::Confluent => confluent(value),
+        has_messages: bool,
+    ) -> Result<Framed<'a>, RowError> {
+        let mut message = Message::Untold;
+        let (key, from) = match self {
+            Framing::Bare => (None, 0),
+            Framing::Confluent => confluent(&value, has_messages.then_some(&mut message))?,
             Framing::ConfluentHeader => {
                 let headers = extras.headers.as_ref().filter(|headers| headers.is_valid(row));
                 match headers.and_then(|headers| header_bytes(headers.value(row), HEADER)) {
-                    Some(header) => Ok((Some(guid(header)?), value)),
-                    None => confluent(value),
+                    Some(header) => {
+                        let told = confluent(header, has_messages.then_some(&mut message));
+                        let told = told.map_err(|error| refused(format!("the header {HEADER}: {}", error.message)));
+                        (told?.0, 0)
+                    }
+                    None => confluent(&value, has_messages.then_some(&mut message))?,
                 }
             }
-            Framing::ApicurioGlobal => apicurio(value, SchemaKey::GlobalId),
-            Framing::ApicurioContent => apicurio(value, SchemaKey::ContentId),
+            Framing::ApicurioGlobal => {
+                apicurio(&value, SchemaKey::GlobalId, has_messages.then_some(&mut message))?
+            }
+            Framing::ApicurioContent => {
+                apicurio(&value, SchemaKey::ContentId, has_messages.then_some(&mut message))?
+            }
+        };
+        Ok(Framed { key, message, value: after(value, from) })
+    }
+}
+
+fn after(value: Cow<'_, [u8]>, from: usize) -> Cow<'_, [u8]> {
+    match value {
+        Cow::Borrowed(value) => Cow::Borrowed(&value[from..]),
+        Cow::Owned(mut value) => {
+            value.drain(..from);
+            Cow::Owned(value)
         }
     }
 }
 
-fn confluent(value: &[u8]) -> Result<(Option<SchemaKey>, &[u8]), RowError> {
-    let (id, rest) = after_magic(value)?;
-    Ok((Some(SchemaKey::Id(u32::from_be_bytes(id))), rest))
+/// As `SchemaId` of Confluent's serializers reads it: 0 and an id, or 1 and a GUID, and for Protobuf message indexes. Also
+/// the bytes that it has.
+fn confluent(framed: &[u8], message: Option<&mut Message>) -> Result<(Option<SchemaKey>, usize), RowError> {
+    let (key, mut bytes) = match framed.split_first() {
+        Some((1, rest)) => (SchemaKey::Guid(id(framed, rest)?), 17),
+        _ => (SchemaKey::Id(u32::from_be_bytes(after_zero(framed)?)), 5),
+    };
+    if let Some(message) = message {
+        let mut indexes = Vec::new();
+        bytes += message_indexes(&framed[bytes..], &mut indexes).map_err(|error| refused(error.message))?;
+        *message = if indexes == [0] { Message::First } else { Message::At(indexes) };
+    }
+    Ok((Some(key), bytes))
 }
 
-fn apicurio(value: &[u8], key: fn(u64) -> SchemaKey) -> Result<(Option<SchemaKey>, &[u8]), RowError> {
-    let (id, rest) = after_magic(value)?;
-    Ok((Some(key(u64::from_be_bytes(id))), rest))
+/// Zero and an id, and for Protobuf the message `Ref` of Apicurio's serializers, with its length before it, which has the
+/// message's name in its field 1.
+fn apicurio(
+    framed: &[u8],
+    key: fn(u64) -> SchemaKey,
+    message: Option<&mut Message>,
+) -> Result<(Option<SchemaKey>, usize), RowError> {
+    let key = key(u64::from_be_bytes(after_zero(framed)?));
+    let mut bytes = 9;
+    if let Some(message) = message {
+        let name = match &framed[bytes..] {
+            // Names are far shorter than 126 bytes, or their lengths would take two.
+            [length, 0x0a, name_length, rest @ ..] if *length < 0x80 && *length == name_length + 2 => {
+                rest.get(..usize::from(*name_length)).and_then(|name| std::str::from_utf8(name).ok())
+            }
+            _ => None,
+        };
+        let name = name.ok_or_else(|| {
+            refused(format!(
+                "after the schema's id it does not name its message as Apicurio's serializer does: {:?}",
+                excerpt(&framed[bytes..])
+            ))
+        })?;
+        bytes += 3 + name.len();
+        *message = Message::Called(name.to_owned());
+    }
+    Ok((Some(key), bytes))
 }
 
-fn after_magic<const N: usize>(value: &[u8]) -> Result<([u8; N], &[u8]), RowError> {
-    match value.split_first() {
-        Some((0, rest)) => match rest.split_first_chunk() {
-            Some((id, rest)) => Ok((*id, rest)),
-            None => Err(refused(format!("{} bytes have no room for a schema's id", value.len()))),
-        },
+fn after_zero<const N: usize>(framed: &[u8]) -> Result<[u8; N], RowError> {
+    match framed.split_first() {
+        Some((0, rest)) => id(framed, rest),
         Some((other, _)) => Err(refused(format!(
             "it begins with the byte {other}, and not with 0 and a schema's id (delta.raw.framing)"
         ))),
@@ -61,19 +132,9 @@ fn after_magic<const N: usize>(value: &[u8]) -> Result<([u8; N], &[u8]), RowErro
     }
 }
 
-fn guid(header: &[u8]) -> Result<SchemaKey, RowError> {
-    match header.split_first() {
-        Some((&GUID_MAGIC, rest)) if rest.len() >= 16 => {
-            let mut guid = [0; 16];
-            guid.copy_from_slice(&rest[..16]);
-            Ok(SchemaKey::Guid(guid))
-        }
-        _ => Err(refused(format!(
-            "the header {HEADER} has {} bytes that are no schema's GUID; it has to come as it is \
-             (header.converter=org.apache.kafka.connect.converters.ByteArrayConverter)",
-            header.len()
-        ))),
-    }
+fn id<const N: usize>(framed: &[u8], rest: &[u8]) -> Result<[u8; N], RowError> {
+    let id = rest.first_chunk().copied();
+    id.ok_or_else(|| refused(format!("{} bytes have no room for a schema's id", framed.len())))
 }
 
 fn refused(message: String) -> RowError {
@@ -82,17 +143,29 @@ fn refused(message: String) -> RowError {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::BinaryArray;
+
     use super::*;
     use crate::decode::any::tests::{list, text};
 
-    fn take_off(framing: Framing, value: &[u8], headers: Option<&[u8]>) -> Result<(Option<SchemaKey>, Vec<u8>), String> {
-        let values = BinaryArray::from(vec![value]);
+    fn take_off(
+        framing: Framing,
+        value: &[u8],
+        headers: Option<&[u8]>,
+        has_messages: bool,
+    ) -> Result<(Option<SchemaKey>, Message, Vec<u8>), String> {
         let extras = Extras { headers: Some(BinaryArray::from(vec![headers])), ..Extras::default() };
-        let taken = framing.take_off(&values, &extras, 0);
-        taken.map(|(key, value)| (key, value.to_vec())).map_err(|error| {
+        let of = |value| framing.take_off(value, &extras, 0, has_messages);
+        let (borrowed, owned) = (of(Cow::Borrowed(value)), of(Cow::Owned(value.to_vec())));
+        assert_eq!(borrowed, owned);
+        borrowed.map(|framed| (framed.key, framed.message, framed.value.to_vec())).map_err(|error| {
             assert_eq!(error.code, Code::RecordFraming);
             error.message
         })
+    }
+
+    fn plain(framing: Framing, value: &[u8]) -> Result<(Option<SchemaKey>, Vec<u8>), String> {
+        take_off(framing, value, None, false).map(|(key, _, value)| (key, value))
     }
 
     fn header(name: &str, value: &[u8]) -> Vec<u8> {
@@ -103,29 +176,55 @@ mod tests {
     #[test]
     fn ids_stand_before_the_value() {
         let framed = [0, 0, 0, 1, 2, 7, 8, 9, 10];
-        assert_eq!(take_off(Framing::Bare, &framed, None), Ok((None, framed.to_vec())));
-        assert_eq!(take_off(Framing::Confluent, &framed, None), Ok((Some(SchemaKey::Id(258)), vec![7, 8, 9, 10])));
+        assert_eq!(plain(Framing::Bare, &framed), Ok((None, framed.to_vec())));
+        assert_eq!(plain(Framing::Confluent, &framed), Ok((Some(SchemaKey::Id(258)), vec![7, 8, 9, 10])));
         let id = 0x0000_0102_0708_090a;
-        assert_eq!(take_off(Framing::ApicurioGlobal, &framed, None), Ok((Some(SchemaKey::GlobalId(id)), vec![])));
-        assert_eq!(take_off(Framing::ApicurioContent, &framed, None), Ok((Some(SchemaKey::ContentId(id)), vec![])));
-        assert!(take_off(Framing::Confluent, b"{}", None).unwrap_err().contains("begins with the byte 123"));
-        assert!(take_off(Framing::Confluent, &[0, 0, 0, 1], None).unwrap_err().contains("4 bytes have no room"));
-        assert!(take_off(Framing::ApicurioGlobal, &framed[..8], None).is_err());
-        assert!(take_off(Framing::Confluent, &[], None).unwrap_err().contains("empty"));
+        assert_eq!(plain(Framing::ApicurioGlobal, &framed), Ok((Some(SchemaKey::GlobalId(id)), vec![])));
+        assert_eq!(plain(Framing::ApicurioContent, &framed), Ok((Some(SchemaKey::ContentId(id)), vec![])));
+        assert!(plain(Framing::Confluent, b"{}").unwrap_err().contains("begins with the byte 123"));
+        assert!(plain(Framing::Confluent, &[0, 0, 0, 1]).unwrap_err().contains("4 bytes have no room"));
+        assert!(plain(Framing::ApicurioGlobal, &framed[..8]).is_err());
+        assert!(plain(Framing::Confluent, &[]).unwrap_err().contains("empty"));
+        let by_guid = [&[1][..], &[7; 16], b"x"].concat();
+        assert_eq!(plain(Framing::Confluent, &by_guid), Ok((Some(SchemaKey::Guid([7; 16])), b"x".to_vec())));
+        assert!(plain(Framing::Confluent, &by_guid[..16]).is_err());
     }
 
     #[test]
     fn a_header_names_the_schema_where_there_is_one() {
         let guid: Vec<u8> = (0..16).collect();
         let named = header(HEADER, &[&[1][..], &guid].concat());
-        let (key, value) = take_off(Framing::ConfluentHeader, &[5], Some(&named)).unwrap();
+        let (key, _, value) = take_off(Framing::ConfluentHeader, &[5], Some(&named), false).unwrap();
         assert_eq!((key.unwrap().to_string(), value), ("GUID 00010203-0405-0607-0809-0a0b0c0d0e0f".into(), vec![5]));
         let framed = [0, 0, 0, 0, 3, 5];
         for headers in [None, Some(header("other", &[1]))] {
-            let taken = take_off(Framing::ConfluentHeader, &framed, headers.as_deref());
-            assert_eq!(taken, Ok((Some(SchemaKey::Id(3)), vec![5])));
+            let taken = take_off(Framing::ConfluentHeader, &framed, headers.as_deref(), false);
+            assert_eq!(taken, Ok((Some(SchemaKey::Id(3)), Message::Untold, vec![5])));
         }
         let broken = header(HEADER, &[1, 2]);
-        assert!(take_off(Framing::ConfluentHeader, &[5], Some(&broken)).unwrap_err().contains("2 bytes that are no"));
+        let message = take_off(Framing::ConfluentHeader, &[5], Some(&broken), false).unwrap_err();
+        assert!(message.contains("the header __value_schema_id: 2 bytes"), "{message}");
+    }
+
+    #[test]
+    fn protobuf_records_say_which_message_they_are() {
+        let after_id = |rest: &[u8]| [&[0, 0, 0, 0, 3][..], rest].concat();
+        let told = |value: &[u8], headers: Option<&[u8]>| take_off(Framing::ConfluentHeader, value, headers, true);
+        assert_eq!(told(&after_id(&[0, 8]), None), Ok((Some(SchemaKey::Id(3)), Message::First, vec![8])));
+        assert_eq!(told(&after_id(&[2, 0, 8]), None), Ok((Some(SchemaKey::Id(3)), Message::First, vec![8])));
+        let nested = Message::At(vec![1, 0]);
+        assert_eq!(told(&after_id(&[4, 2, 0, 8]), None), Ok((Some(SchemaKey::Id(3)), nested.clone(), vec![8])));
+        let named = header(HEADER, &after_id(&[4, 2, 0]));
+        assert_eq!(told(&[8], Some(&named)), Ok((Some(SchemaKey::Id(3)), nested, vec![8])));
+        assert!(told(&after_id(&[]), None).is_err());
+
+        let framed = |rest: &[u8]| [&[0; 9][..], rest].concat();
+        let told = |value: &[u8]| take_off(Framing::ApicurioGlobal, value, None, true);
+        let key = Some(SchemaKey::GlobalId(0));
+        let called = Message::Called("abc".into());
+        assert_eq!(told(&framed(&[5, 0x0a, 3, b'a', b'b', b'c', 8])), Ok((key, called, vec![8])));
+        for broken in [&[][..], &[5, 0x0a, 3, b'a'], &[4, 0x0a, 3, b'a', b'b', b'c'], &[0]] {
+            assert!(told(&framed(broken)).unwrap_err().contains("does not name its message"), "{broken:?}");
+        }
     }
 }

@@ -8,19 +8,31 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use compression::Compression;
 pub(crate) use writers::{Found, Writers};
 
-use crate::decode::avro;
+use crate::decode::csv::CsvOptions;
 use crate::decode::written::Written;
+use crate::decode::{avro, json_schema, protobuf};
 use crate::error::{Code, Error, Result};
 use crate::settings::{JsonStrings, RawFormat, RawFraming};
 
+/// How a descriptor set begins, and no `.proto` file: the tag of its first file.
+const DESCRIPTOR_SET: u8 = 0x0a;
+
 /// How raw values are decoded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RawSettings {
     pub format: RawFormat,
     pub framing: Framing,
     pub json_strings: JsonStrings,
+    pub compression: Compression,
+    /// The Protobuf message that records are which do not say it.
+    pub message: Option<String>,
+    /// But for what is the table's own.
+    pub csv: CsvOptions,
+    /// Where the whole value goes.
+    pub value_column: String,
     /// The schema that all records were written with.
     pub given: Given,
 }
@@ -119,26 +131,32 @@ impl RawFraming {
 impl RawFormat {
     /// Whether records of it are decoded by the schema that they were written with.
     pub fn has_schemas(self) -> bool {
-        match self {
-            RawFormat::Json => false,
-            RawFormat::Avro => true,
-        }
+        matches!(self, RawFormat::JsonSchema | RawFormat::Avro | RawFormat::Protobuf)
     }
 
     /// A schema that the settings give.
-    pub(crate) fn parse(self, text: &str) -> Result<Written> {
+    pub(crate) fn parse(self, text: &[u8], message: Option<&str>) -> Result<Written> {
+        if self == RawFormat::Protobuf && text.first() == Some(&DESCRIPTOR_SET) {
+            return Ok(Written::Protobuf(protobuf::File::from_descriptor_set(text)?.message(message)?));
+        }
+        let text = std::str::from_utf8(text);
+        let text = text.map_err(|_| Error::new(Code::ConfigInvalid, "the schema is not UTF-8"))?;
         match self {
-            RawFormat::Json => Err(Error::new(Code::ConfigInvalid, "JSON without a schema has none")),
             RawFormat::Avro => Ok(Written::Avro(Arc::new(avro::Schema::parse(text, &[])?))),
+            RawFormat::JsonSchema => Ok(Written::Json(Arc::new(json_schema::Schema::parse(text, &[])?))),
+            RawFormat::Protobuf => {
+                Ok(Written::Protobuf(protobuf::File::from_source(text, &[])?.message(message)?))
+            }
+            _ => Err(Error::new(Code::ConfigInvalid, "records of that format have no schema")),
         }
     }
 }
 
 impl RawSettings {
     /// Reads the file that the schema is in.
-    pub(crate) fn read_schema_file(&mut self, read: impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+    pub(crate) fn read_schema_file(&mut self, read: impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
         if let Given::File(path) = &self.given {
-            let schema = self.format.parse(&read(path)?);
+            let schema = self.format.parse(&read(path)?, self.message.as_deref());
             let schema = schema.map_err(|error| {
                 Error::new(Code::ConfigInvalid, format!("{}: {}", path.display(), error.message))
             })?;
@@ -156,13 +174,6 @@ impl PartialEq for Given {
             (Given::File(one), Given::File(other)) => one == other,
             _ => false,
         }
-    }
-}
-
-impl PartialEq for RawSettings {
-    fn eq(&self, other: &Self) -> bool {
-        let of = |raw: &RawSettings| (raw.format, raw.framing, raw.json_strings);
-        of(self) == of(other) && self.given == other.given
     }
 }
 

@@ -1,15 +1,18 @@
 //! The schemas that a table's records were written with.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::BinaryArray;
 
+use super::compression::{Compression, Decompressor};
+use super::framing::{Framed, Message};
 use super::{Fetched, Given, Lookup, RawSettings, SchemaKey, SchemaType, Schemas};
 use crate::crossing::Segment;
 use crate::decode::RowError;
-use crate::decode::avro;
 use crate::decode::written::Written;
+use crate::decode::{avro, json_schema, protobuf};
 use crate::error::{Code, Error, Result};
 use crate::settings::RawFormat;
 
@@ -19,20 +22,33 @@ const MAX_SCHEMAS: usize = 4096;
 pub struct Writers {
     settings: Arc<RawSettings>,
     schemas: Option<Arc<dyn Schemas>>,
+    decompressor: Decompressor,
     /// What became of those that there are.
-    parsed: HashMap<SchemaKey, Result<Written, RowError>>,
+    parsed: HashMap<SchemaKey, Result<Parsed, RowError>>,
 }
 
 /// What records were written with.
 pub struct Found<'v> {
     pub schemas: Vec<Written>,
     /// For each row which of the schemas it is, and its value without what stood around it.
-    pub rows: Vec<(usize, Result<(usize, &'v [u8]), RowError>)>,
+    pub rows: Vec<(usize, Result<(usize, Cow<'v, [u8]>), RowError>)>,
+}
+
+#[derive(Clone)]
+enum Parsed {
+    Whole(Written),
+    /// A record is one of its messages.
+    Protobuf(protobuf::File),
 }
 
 impl Writers {
     pub fn new(settings: &Arc<RawSettings>, schemas: &Option<Arc<dyn Schemas>>) -> Self {
-        Writers { settings: settings.clone(), schemas: schemas.clone(), parsed: HashMap::new() }
+        Writers {
+            decompressor: Decompressor::new(settings.compression),
+            settings: settings.clone(),
+            schemas: schemas.clone(),
+            parsed: HashMap::new(),
+        }
     }
 
     pub fn settings(&self) -> &Arc<RawSettings> {
@@ -47,26 +63,27 @@ impl Writers {
         rows: &[usize],
     ) -> Result<Found<'v>> {
         let mut found = Found { schemas: Vec::new(), rows: Vec::with_capacity(rows.len()) };
-        let mut keys: Vec<Option<SchemaKey>> = Vec::new();
+        let mut names: Vec<(Option<SchemaKey>, Message)> = Vec::new();
         let mut missing = None;
         for &row in rows {
-            let of_row = match self.settings.framing.take_off(values, &segment.extras, row) {
-                Ok((key, value)) => match keys.iter().rposition(|known| *known == key) {
-                    Some(index) => Ok((index, value)),
-                    None => match self.find(key) {
-                        Ok(Ok(schema)) => {
-                            keys.push(key);
+            let of_row = match self.take_off(segment, values, row) {
+                Ok(Framed { key, message, value }) => {
+                    let known = names.iter().rposition(|(known, which)| *known == key && *which == message);
+                    match known.map_or_else(|| self.find(key, &message), |known| Ok(Err(known))) {
+                        Ok(Err(known)) => Ok((known, value)),
+                        Ok(Ok(Ok(schema))) => {
+                            names.push((key, message));
                             found.schemas.push(schema);
-                            Ok((keys.len() - 1, value))
+                            Ok((names.len() - 1, value))
                         }
-                        Ok(Err(error)) => Err(error),
+                        Ok(Ok(Err(error))) => Err(error),
                         // All that are missing are asked for at once.
                         Err(error) => {
                             missing.get_or_insert(error);
                             continue;
                         }
-                    },
-                },
+                    }
+                }
                 Err(error) => Err(error),
             };
             found.rows.push((row, of_row));
@@ -74,7 +91,21 @@ impl Writers {
         missing.map_or(Ok(found), Err)
     }
 
-    fn find(&mut self, key: Option<SchemaKey>) -> Result<Result<Written, RowError>> {
+    fn take_off<'v>(
+        &mut self,
+        segment: &Segment,
+        values: &'v BinaryArray,
+        row: usize,
+    ) -> Result<Framed<'v>, RowError> {
+        let value = match self.settings.compression {
+            Compression::None => Cow::Borrowed(values.value(row)),
+            _ => Cow::Owned(self.decompressor.decompress(values.value(row))?.to_vec()),
+        };
+        let has_messages = self.settings.format == RawFormat::Protobuf;
+        self.settings.framing.take_off(value, &segment.extras, row, has_messages)
+    }
+
+    fn find(&mut self, key: Option<SchemaKey>, message: &Message) -> Result<Result<Written, RowError>> {
         let Some(key) = key else {
             return match &self.settings.given {
                 Given::Schema(schema) => Ok(Ok(schema.clone())),
@@ -84,48 +115,82 @@ impl Writers {
                 }
             };
         };
-        if let Some(schema) = self.parsed.get(&key) {
-            return Ok(schema.clone());
-        }
+        let parsed = match self.parsed.get(&key) {
+            Some(parsed) => parsed.clone(),
+            None => match self.fetched(&key)? {
+                Ok(fetched) => {
+                    let parsed = parse(self.settings.format, &fetched).map_err(|error| unusable(&key, error.message));
+                    if self.parsed.len() == MAX_SCHEMAS {
+                        self.parsed.clear();
+                    }
+                    self.parsed.insert(key, parsed.clone());
+                    parsed
+                }
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        Ok(parsed.and_then(|parsed| match parsed {
+            Parsed::Whole(schema) => Ok(schema),
+            Parsed::Protobuf(file) => of_message(&file, message).map(Written::Protobuf).ok_or_else(|| {
+                let which = match message {
+                    Message::Untold | Message::First => "no message".into(),
+                    Message::At(indexes) => format!("no message at the indexes {indexes:?}"),
+                    Message::Called(name) => format!("no message {name}"),
+                };
+                unusable(&key, format!("it has {which}"))
+            }),
+        }))
+    }
+
+    fn fetched(&self, key: &SchemaKey) -> Result<Result<Arc<Fetched>, RowError>> {
         let Some(schemas) = &self.schemas else {
             return Err(Error::new(Code::NativePanic, "raw records with ids and no registry"));
         };
-        Ok(match schemas.get(&key) {
-            Lookup::Known(fetched) => self.parsed_now(key, &fetched),
+        match schemas.get(key) {
+            Lookup::Known(fetched) => Ok(Ok(fetched)),
             Lookup::Pending => {
-                let why = schemas.pending_reason(&key).map(|why| format!(": {why}")).unwrap_or_default();
+                let why = schemas.pending_reason(key).map(|why| format!(": {why}")).unwrap_or_default();
                 let message = format!("the schema of {key} is being fetched{why}");
-                return Err(Error::new(Code::RegistryPending, message));
+                Err(Error::new(Code::RegistryPending, message))
             }
             Lookup::Unknown(message) => {
-                Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message })
+                Ok(Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message }))
             }
-            Lookup::Refused(error) => return Err(error),
-        })
-    }
-
-    fn parsed_now(&mut self, key: SchemaKey, fetched: &Fetched) -> Result<Written, RowError> {
-        let schema = parse(self.settings.format, fetched).map_err(|error| RowError {
-            code: Code::WriterSchema,
-            path: String::new(),
-            message: format!("the schema of {key}: {}", error.message),
-        });
-        if self.parsed.len() == MAX_SCHEMAS {
-            self.parsed.clear();
+            Lookup::Refused(error) => Err(error),
         }
-        self.parsed.insert(key, schema.clone());
-        schema
     }
 }
 
-fn parse(format: RawFormat, fetched: &Fetched) -> Result<Written> {
-    let references: Vec<&str> = fetched.references.iter().map(|reference| reference.text.as_str()).collect();
+fn unusable(key: &SchemaKey, why: String) -> RowError {
+    RowError { code: Code::WriterSchema, path: String::new(), message: format!("the schema of {key}: {why}") }
+}
+
+fn of_message(file: &protobuf::File, message: &Message) -> Option<protobuf::Message> {
+    match message {
+        Message::Untold | Message::First => file.message_at(&[0]),
+        Message::At(indexes) => file.message_at(indexes),
+        Message::Called(name) => file.message(Some(name)).ok(),
+    }
+}
+
+fn parse(format: RawFormat, fetched: &Fetched) -> Result<Parsed> {
+    let named: Vec<(&str, &str)> =
+        fetched.references.iter().map(|reference| (&*reference.name, &*reference.text)).collect();
     match (format, fetched.schema_type) {
         (RawFormat::Avro, SchemaType::Avro) => {
-            Ok(Written::Avro(Arc::new(avro::Schema::parse(&fetched.text, &references)?)))
+            let references: Vec<&str> = named.iter().map(|(_, text)| *text).collect();
+            let schema = avro::Schema::parse(&fetched.text, &references)?;
+            Ok(Parsed::Whole(Written::Avro(Arc::new(schema))))
         }
-        (_, kind) => {
-            let message = format!("it is a schema of {kind:?}, and delta.raw.format says otherwise");
+        (RawFormat::Protobuf, SchemaType::Protobuf) => {
+            Ok(Parsed::Protobuf(protobuf::File::from_source(&fetched.text, &named)?))
+        }
+        (RawFormat::JsonSchema, SchemaType::Json) => {
+            let schema = json_schema::Schema::parse(&fetched.text, &named)?;
+            Ok(Parsed::Whole(Written::Json(Arc::new(schema))))
+        }
+        (_, found) => {
+            let message = format!("it is of the type {found:?}, and delta.raw.format says otherwise");
             Err(Error::new(Code::WriterSchema, message))
         }
     }

@@ -1,6 +1,7 @@
 //! The values of settings that take one of a few words.
 
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
+pub use crate::raw::compression::Compression as RawCompression;
 pub use crate::schema::Evolution;
 
 /// The form in which records reach the connector, with its number in the `start` reply.
@@ -48,7 +49,12 @@ pub enum OtherConnectors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawFormat {
     Json,
+    JsonSchema,
     Avro,
+    Protobuf,
+    Csv,
+    String,
+    Bytes,
 }
 
 /// Where a raw record says which schema it was written with.
@@ -148,7 +154,13 @@ words! {
     NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
     KeyMode { Ignore = "ignore", Columns = "columns" }
     Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
-    RawFormat { Json = "json", Avro = "avro" }
+    RawFormat {
+        Json = "json", JsonSchema = "json-schema", Avro = "avro", Protobuf = "protobuf", Csv = "csv", String = "string",
+        Bytes = "bytes"
+    }
+    RawCompression {
+        None = "none", Auto = "auto", Gzip = "gzip", Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4"
+    }
     RawFraming {
         Auto = "auto", None = "none", Confluent = "confluent", ConfluentHeader = "confluent-header",
         Apicurio = "apicurio", ApicurioContent = "apicurio-content"

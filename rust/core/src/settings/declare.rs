@@ -3,7 +3,7 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
     UnknownFields, Unmatched,
 };
 
@@ -162,6 +162,13 @@ pub const RAW_FORMAT: &str = "delta.raw.format";
 pub const RAW_FRAMING: &str = "delta.raw.framing";
 pub const RAW_SCHEMA: &str = "delta.raw.schema";
 pub const RAW_SCHEMA_FILE: &str = "delta.raw.schema.file";
+pub const RAW_MESSAGE: &str = "delta.raw.message";
+pub const RAW_COMPRESSION: &str = "delta.raw.compression";
+pub const RAW_CSV_COLUMNS: &str = "delta.raw.csv.columns";
+pub const RAW_CSV_DELIMITER: &str = "delta.raw.csv.delimiter";
+pub const RAW_CSV_QUOTE: &str = "delta.raw.csv.quote";
+pub const RAW_CSV_NULL: &str = "delta.raw.csv.null";
+pub const RAW_VALUE_COLUMN: &str = "delta.raw.value.column";
 pub const RAW_JSON_STRINGS: &str = "delta.raw.json.strings";
 pub const OFFSETS_FROM_CONNECTOR: &str = "delta.offsets.from.connector";
 pub const OFFSETS_OTHER_CONNECTORS: &str = "delta.offsets.other.connectors";
@@ -412,8 +419,9 @@ pub const SETTINGS: &[Setting] = &[
         doc: "How a raw value is decoded. `json`: each value is one JSON object in UTF-8, whose fields are the \
               columns; docs/json.md says what each column type takes. `avro`: each value is one record in Avro's \
               binary encoding, written with the schema that it names (`delta.raw.framing`) or with that of \
-              `delta.raw.schema`; docs/avro.md says what each type becomes. A record without a value (a tombstone) \
-              makes no row.",
+              `delta.raw.schema`; docs/avro.md says what each type becomes. `protobuf` and `json-schema` likewise: \
+              docs/protobuf.md, docs/json-schema.md. `csv`: each value is one row of text with delimiters; `string` and \
+              `bytes`: the value is one column as it is; docs/text.md. A record without a value (a tombstone) makes no row.",
     },
     Setting {
         name: RAW_FRAMING,
@@ -436,8 +444,8 @@ pub const SETTINGS: &[Setting] = &[
         group: "Input",
         importance: Importance::Medium,
         title: "Schema of raw records",
-        doc: "The schema that all records were written with, where they do not name it themselves: for \
-              `delta.raw.format=avro` an Avro schema as JSON. Not together with `delta.raw.schema.file`.",
+        doc: "The schema that all records were written with, where they do not name it themselves: an Avro schema as JSON, \
+              the text of a `.proto` file, or a JSON Schema. Not together with `delta.raw.schema.file`.",
     },
     Setting {
         name: RAW_SCHEMA_FILE,
@@ -446,8 +454,75 @@ pub const SETTINGS: &[Setting] = &[
         group: "Input",
         importance: Importance::Medium,
         title: "File of that schema",
-        doc: "The absolute path of a file that holds what `delta.raw.schema` would hold. A task reads it when it starts, \
+        doc: "The absolute path of a file that holds what `delta.raw.schema` would hold; for Protobuf it may be a descriptor \
+              set, as `protoc --include_imports --descriptor_set_out` writes it. A task reads it when it starts, \
               so it must be on every worker that may run a task. Not together with `delta.raw.schema`.",
+    },
+    Setting {
+        name: RAW_MESSAGE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Protobuf message",
+        doc: "The full name of the Protobuf message that all records are, such as `shop.Order`, where records do not say it \
+              themselves (`delta.raw.framing=none`). Without it, the first message of the schema.",
+    },
+    Setting {
+        name: RAW_COMPRESSION,
+        kind: Kind::OneOf(RawCompression::WORDS),
+        default: Default::Value("none"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "Compression of values",
+        doc: "How the producer compressed each value, below whatever Kafka itself compresses. `auto` goes by the first bytes \
+              of each value and leaves others as they are. docs/text.md has the layouts and the limits.",
+    },
+    Setting {
+        name: RAW_CSV_COLUMNS,
+        kind: Kind::Text(TextRule::Notation("names, with commas")),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "CSV columns",
+        doc: "What the fields of a row are, in their order. Without it they are the table's columns. A table that Sluice \
+              creates without `delta.schema.json` gets these columns, as strings.",
+    },
+    Setting {
+        name: RAW_CSV_DELIMITER,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("comma"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV delimiter",
+        doc: "What stands between two fields: one ASCII character, or one of the words `comma`, `tab`, `space`.",
+    },
+    Setting {
+        name: RAW_CSV_QUOTE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("double"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV quote",
+        doc: "What stands around a field that has delimiters in it: `double` (`\"`), another ASCII character, or `none`.",
+    },
+    Setting {
+        name: RAW_CSV_NULL,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV null",
+        doc: "The text of a field that is null, such as `NULL`, where it is not quoted. Without it, the empty field.",
+    },
+    Setting {
+        name: RAW_VALUE_COLUMN,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("value"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "Value column",
+        doc: "The column that the whole value goes to with `delta.raw.format=string` or `bytes`.",
     },
     Setting {
         name: RAW_JSON_STRINGS,

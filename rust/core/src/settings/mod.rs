@@ -16,7 +16,7 @@ mod table_uri;
 
 pub use choices::{
     BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
     UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
@@ -92,10 +92,10 @@ impl Settings {
         let input_mode = read.choice(declare::INPUT_MODE);
         let raw = raw::settings(&mut read);
         if let (Some(raw), Some(Routes { by: Some(RouteBy::Field(_)), .. })) = (&raw, &routes)
-            && raw.format.has_schemas()
+            && (raw.format != RawFormat::Json || raw.compression != RawCompression::None)
             && input_mode != Some(InputMode::Connect)
         {
-            let why = "of raw records, only JSON is looked into before it is decoded: route by header(name) or topic";
+            let why = "of raw records, only JSON that is not compressed is looked into: route by header(name) or topic";
             read.invalid(declare::ROUTE_BY, why);
         }
         let commit_interval = Duration::from_millis(read.long(declare::COMMIT_INTERVAL_MS));
@@ -149,7 +149,7 @@ impl Settings {
     }
 
     /// Reads the files that schemas are in.
-    pub fn read_schema_files(&mut self, read: impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+    pub fn read_schema_files(&mut self, read: impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
         Arc::make_mut(&mut self.raw).read_schema_file(&read)?;
         let all = std::iter::once(&mut self.of_any_table).chain(self.of_tables.values_mut());
         for table in all {

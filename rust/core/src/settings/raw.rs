@@ -3,6 +3,7 @@
 use super::choices::{RawFormat, RawFraming};
 use super::declare;
 use super::reader::Reader;
+use crate::decode::csv::{self, CsvOptions};
 use crate::error::Code;
 use crate::raw::{Framing, Given, RawSettings};
 
@@ -11,31 +12,83 @@ pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
     let format: Option<RawFormat> = read.choice(declare::RAW_FORMAT);
     let framing: Option<RawFraming> = read.choice(declare::RAW_FRAMING);
     let json_strings = read.choice(declare::RAW_JSON_STRINGS);
+    let compression = read.choice(declare::RAW_COMPRESSION);
+    let csv = csv_options(read);
     let file = read.path(declare::RAW_SCHEMA_FILE);
-    let text = read.any_text(declare::RAW_SCHEMA);
     let has_registry = read.any_text(declare::REGISTRY_URL).is_some();
     let (format, framing) = (format?, framing?.framing(has_registry));
+    let message = read.any_text(declare::RAW_MESSAGE).map(str::to_owned);
     let mut given = file.map_or(Given::None, Given::File);
+    let text = read.any_text(declare::RAW_SCHEMA);
     if let Some(text) = text.filter(|_| format.has_schemas()) {
-        match format.parse(text) {
+        match format.parse(text.as_bytes(), message.as_deref()) {
             Ok(schema) => given = Given::Schema(schema),
             Err(error) => read.error(declare::RAW_SCHEMA, Code::ConfigInvalid, error.message),
         }
     }
-    check(read, format, framing, has_registry, given != Given::None || text.is_some());
-    Some(RawSettings { format, framing, json_strings: json_strings?, given })
+    check(read, format, framing, has_registry);
+    Some(RawSettings {
+        format,
+        framing,
+        json_strings: json_strings?,
+        compression: compression?,
+        message,
+        csv: csv?,
+        value_column: read.text_or_default(declare::RAW_VALUE_COLUMN).to_owned(),
+        given,
+    })
 }
 
-fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: bool, has_schema: bool) {
-    let given = [declare::RAW_SCHEMA, declare::RAW_SCHEMA_FILE, declare::RAW_FRAMING];
+fn csv_options(read: &mut Reader) -> Option<CsvOptions> {
+    let delimiter = read.text(declare::RAW_CSV_DELIMITER, |text| match text {
+        "comma" => Ok(b','),
+        "tab" => Ok(b'\t'),
+        "space" => Ok(b' '),
+        other => character(other),
+    });
+    let quote = read.text(declare::RAW_CSV_QUOTE, |text| match text {
+        "double" => Ok(Some(b'"')),
+        "none" => Ok(None),
+        other => character(other).map(Some),
+    });
+    let columns = read.any_text(declare::RAW_CSV_COLUMNS).unwrap_or_default().split(',').map(str::trim);
+    let options = CsvOptions {
+        delimiter: delimiter?,
+        quote: quote?,
+        null: read.any_text(declare::RAW_CSV_NULL).unwrap_or_default().into(),
+        columns: columns.filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        ..CsvOptions::default()
+    };
+    if let Err(error) = csv::check(&options) {
+        read.invalid(declare::RAW_CSV_DELIMITER, error.message);
+        return None;
+    }
+    Some(options)
+}
+
+fn character(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        [byte] => Ok(*byte),
+        _ => Err("it has to be one ASCII character".into()),
+    }
+}
+
+fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: bool) {
+    let given = [declare::RAW_SCHEMA, declare::RAW_SCHEMA_FILE];
+    let is_given = |read: &Reader, key: &str| read.any_text(key).is_some();
+    let given: Vec<_> = given.into_iter().filter(|key| is_given(read, key)).collect();
+    if format != RawFormat::Protobuf && is_given(read, declare::RAW_MESSAGE) {
+        read.invalid(declare::RAW_MESSAGE, "only Protobuf has messages (delta.raw.format)");
+    }
     if !format.has_schemas() {
-        for key in given.into_iter().filter(|key| read.any_text(key).is_some()).collect::<Vec<_>>() {
-            read.invalid(key, "records of delta.raw.format=json have no schema of their own");
+        let framing = is_given(read, declare::RAW_FRAMING).then_some(declare::RAW_FRAMING);
+        for key in given.into_iter().chain(framing) {
+            read.invalid(key, "records of that delta.raw.format are written without a schema");
         }
         return;
     }
     match framing {
-        Framing::Bare if !has_schema => read.error(
+        Framing::Bare if given.is_empty() => read.error(
             declare::RAW_SCHEMA,
             Code::ConfigMissing,
             "is not given, nor is delta.raw.schema.file or delta.registry.url: nothing says how records were written",
@@ -45,10 +98,10 @@ fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: b
             declare::RAW_FRAMING,
             "records that name their schema need the registry that has it: give delta.registry.url",
         ),
-        _ if has_schema => {
-            let key = given.into_iter().find(|key| read.any_text(key).is_some()).unwrap_or(declare::RAW_SCHEMA);
-            read.invalid(key, "records name their schema themselves (delta.raw.framing); give one of the two");
+        _ => {
+            if let Some(key) = given.first() {
+                read.invalid(key, "records name their schema themselves (delta.raw.framing); give one of the two");
+            }
         }
-        _ => {}
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::decode::csv::CsvOptions;
 use crate::raw::Given;
 use crate::computed::{Computed, ComputedSettings};
 use crate::offsets::TopicPartition;
@@ -58,6 +59,10 @@ fn defaults_are_the_documented_ones() {
                 format: RawFormat::Json,
                 framing: Framing::Bare,
                 json_strings: JsonStrings::Strict,
+                compression: RawCompression::None,
+                message: None,
+                csv: CsvOptions::default(),
+                value_column: "value".into(),
                 given: Given::None,
             }),
             commit_interval: Duration::from_secs(60),

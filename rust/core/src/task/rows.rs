@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch, UInt32Array};
+use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 
 use super::keys::{self, KeyDecoder, key_type};
@@ -13,14 +13,17 @@ use crate::connect::{ConnectSchema, Payload};
 use crate::crossing::Segment;
 use crate::decode::any::AnyDecoder;
 use crate::decode::connect;
+use crate::decode::csv::{CsvDecoder, CsvOptions};
 use crate::decode::json::{JsonDecoder, JsonOptions};
 use crate::decode::written::{Written, WrittenDecoder};
-use crate::decode::{RowError, UnknownFieldCounts};
+use crate::decode::single::{Single, SingleDecoder};
+use crate::decode::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
 use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
+use crate::raw::compression::Decompressor;
 use crate::raw::{Found, RawSettings, Schemas, Writers};
-use crate::settings::{JsonStrings, TableSettings};
+use crate::settings::{RawFormat, TableSettings};
 use crate::table::TableInfo;
 
 /// Schemas whose plans are kept; beyond that they are made anew.
@@ -32,7 +35,9 @@ pub struct Rows {
     raw: Arc<RawSettings>,
     writers: Writers,
     plan: computed::Plan,
-    json: Option<JsonDecoder>,
+    /// Of raw values without a schema.
+    plain: Option<Plain>,
+    decompressor: Decompressor,
     written: Option<WrittenDecoder>,
     any: Option<AnyDecoder>,
     typed: Vec<(Arc<ConnectSchema>, connect::Plan)>,
@@ -80,7 +85,8 @@ impl Rows {
             raw: raw.clone(),
             writers: Writers::new(raw, schemas),
             plan,
-            json: None,
+            plain: None,
+            decompressor: Decompressor::new(raw.compression),
             written: None,
             any: None,
             typed: Vec::new(),
@@ -112,15 +118,18 @@ impl Rows {
                 self.decode_written(found)?
             }
             Payload::Raw(values) => {
-                let options = JsonOptions {
-                    unknown_fields: self.settings.unknown_fields,
-                    strings: self.raw.json_strings,
+                let plain = match &mut self.plain {
+                    Some(plain) => plain,
+                    None => {
+                        let unknown_fields = self.settings.unknown_fields;
+                        self.plain.insert(Plain::new(self.plan.decode_schema(), &self.raw, unknown_fields)?)
+                    }
                 };
-                let json = match &mut self.json {
-                    Some(json) => json,
-                    None => self.json.insert(JsonDecoder::new(self.plan.decode_schema(), options)?),
-                };
-                one_by_one(rows, |row| values.value(row), json)
+                match plain {
+                    Plain::Json(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                    Plain::Csv(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                    Plain::Single(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                }
             }
             Payload::Any(values) => {
                 let unknown = self.settings.unknown_fields;
@@ -208,12 +217,19 @@ impl Rows {
         let unknown = self.settings.unknown_fields;
         let decoder = match &mut self.written {
             Some(decoder) => decoder,
-            None => self.written.insert(WrittenDecoder::new(self.plan.decode_schema(), unknown)?),
+            None => {
+                let options = JsonOptions { unknown_fields: unknown, strings: self.raw.json_strings };
+                let schema = self.plan.decode_schema();
+                self.written.insert(match self.raw.format {
+                    RawFormat::JsonSchema => WrittenDecoder::of_text(schema, options)?,
+                    _ => WrittenDecoder::new(schema, options)?,
+                })
+            }
         };
         let mut collected = Collected::default();
         for (row, value) in found.rows {
             let pushed = value.and_then(|(schema, value)| {
-                decoder.push(&found.schemas[schema], value)?;
+                decoder.push(&found.schemas[schema], &value)?;
                 Ok(value.len())
             });
             collected.add(row, pushed, decoder);
@@ -280,7 +296,7 @@ impl Rows {
         decoded: &Decoded,
     ) -> Result<Option<Schema>> {
         let grows = match self.settings.evolution {
-            _ if self.raw.format.has_schemas() && matches!(segment.value, Payload::Raw(_)) => false,
+            _ if self.raw.format != RawFormat::Json && matches!(segment.value, Payload::Raw(_)) => false,
             Evolution::None => false,
             Evolution::Add => decoded.unknown.total > 0,
             Evolution::Widen => {
@@ -290,7 +306,7 @@ impl Rows {
         if !grows {
             return Ok(None);
         }
-        let Some(inferred) = infer(self.raw.json_strings, Some(&self.table.schema), segment, rows)? else {
+        let Some(inferred) = infer(&self.raw, Some(&self.table.schema), segment, rows)? else {
             return Ok(None);
         };
         Ok(self.changes_table(&inferred)?.then_some(inferred))
@@ -321,7 +337,10 @@ pub fn wanted_by(
             })?;
             from_connect(&schema.connect()?)?
         }
-        _ => infer(raw.json_strings, None, segment, rows)?
+        Payload::Raw(_) if raw.format == RawFormat::Csv => raw.csv.new_columns()?,
+        Payload::Raw(_) if raw.format == RawFormat::String => vec![Single::String.field(&raw.value_column)],
+        Payload::Raw(_) if raw.format == RawFormat::Bytes => vec![Single::Bytes.field(&raw.value_column)],
+        _ => infer(&raw, None, segment, rows)?
             .ok_or_else(|| {
                 let message =
                     "no field of the first records has a type: give delta.schema.json or delta.schema.file";
@@ -366,15 +385,19 @@ fn wanted(
 }
 
 fn infer(
-    strings: JsonStrings,
+    raw: &RawSettings,
     table: Option<&Schema>,
     segment: &Segment,
     rows: &[usize],
 ) -> Result<Option<Schema>> {
-    let mut inference = Inference::new(strings, table);
+    let mut inference = Inference::new(raw.json_strings, table);
+    let mut decompressor = Decompressor::new(raw.compression);
     for row in rows {
         match &segment.value {
-            Payload::Raw(values) => inference.add_json(values.value(*row)),
+            // What cannot be decompressed says nothing.
+            Payload::Raw(values) => {
+                decompressor.decompress(values.value(*row)).into_iter().for_each(|value| inference.add_json(value));
+            }
             Payload::Any(values) => inference.add_any(values.value(*row)),
             Payload::Absent | Payload::Typed { .. } => {}
         }
@@ -415,6 +438,31 @@ trait RowDecoder {
     fn take_unknown_fields(&mut self) -> UnknownFieldCounts;
 }
 
+/// Of raw values that were written without a schema.
+enum Plain {
+    Json(JsonDecoder),
+    Csv(CsvDecoder),
+    Single(SingleDecoder),
+}
+
+impl Plain {
+    fn new(schema: &Schema, raw: &RawSettings, unknown_fields: UnknownFields) -> Result<Self> {
+        Ok(match raw.format {
+            RawFormat::Csv => {
+                let options = CsvOptions { unknown_fields, ..raw.csv.clone() };
+                Plain::Csv(CsvDecoder::new(schema, options)?)
+            }
+            RawFormat::String | RawFormat::Bytes => {
+                Plain::Single(SingleDecoder::new(schema, &raw.value_column)?)
+            }
+            _ => {
+                let options = JsonOptions { unknown_fields, strings: raw.json_strings };
+                Plain::Json(JsonDecoder::new(schema, options)?)
+            }
+        })
+    }
+}
+
 /// A decoder of records that say by themselves what they are.
 trait OneByOne: RowDecoder {
     fn push(&mut self, value: &[u8]) -> Result<(), RowError>;
@@ -450,6 +498,8 @@ macro_rules! row_decoder {
 
 one_by_one!(JsonDecoder);
 one_by_one!(AnyDecoder);
+one_by_one!(CsvDecoder);
+one_by_one!(SingleDecoder);
 row_decoder!(WrittenDecoder);
 
 fn one_by_one<'v>(
@@ -461,6 +511,21 @@ fn one_by_one<'v>(
     for row in rows {
         let value = value(*row);
         let pushed = decoder.push(value).map(|()| value.len());
+        collected.add(*row, pushed, decoder);
+    }
+    collected.finish(decoder)
+}
+
+fn unpacked(
+    rows: &[usize],
+    values: &BinaryArray,
+    decompressor: &mut Decompressor,
+    decoder: &mut impl OneByOne,
+) -> Decoded {
+    let mut collected = Collected::default();
+    for row in rows {
+        let value = decompressor.decompress(values.value(*row));
+        let pushed = value.and_then(|value| decoder.push(value).map(|()| value.len()));
         collected.add(*row, pushed, decoder);
     }
     collected.finish(decoder)

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::Code;
 use crate::decode::written::{Written, WrittenDecoder};
+use crate::decode::json::JsonOptions;
 use crate::decode::{RowError, UnknownFields};
 use crate::schema::Schema as TableSchema;
 
@@ -76,7 +77,7 @@ fn records_of_avros_own_library_become_their_rows() {
     let vectors = vectors();
     assert!(vectors.len() > 50);
     for Vector { name, written, table, records } in vectors {
-        let mut decoder = WrittenDecoder::new(&table, UnknownFields::Ignore).unwrap();
+        let mut decoder = WrittenDecoder::new(&table, JsonOptions::default()).unwrap();
         let mut expected = Vec::new();
         for (bytes, row) in records {
             match (decoder.push(&written, &bytes), row) {
@@ -99,7 +100,7 @@ fn records_of_several_schemas_make_one_batch() {
     let new = written(
         r#"{"type":"record","name":"R","fields":[{"name":"text","type":["null","string"]},{"name":"id","type":"long"}]}"#,
     );
-    let mut decoder = WrittenDecoder::new(&TableSchema::parse(table).unwrap(), UnknownFields::Ignore).unwrap();
+    let mut decoder = WrittenDecoder::new(&TableSchema::parse(table).unwrap(), JsonOptions::default()).unwrap();
     for id in 0..4u8 {
         match id % 2 {
             0 => decoder.push(&old, &[2 * id]).unwrap(),
@@ -116,7 +117,8 @@ fn of_one_field(avro: &str, column: &str, unknown: UnknownFields) -> (Written, W
     let table = format!(
         r#"{{"type":"struct","fields":[{{"name":"g","type":"string","nullable":true,"metadata":{{}}}}{column}]}}"#
     );
-    let decoder = WrittenDecoder::new(&TableSchema::parse(&table).unwrap(), unknown).unwrap();
+    let options = JsonOptions { unknown_fields: unknown, ..JsonOptions::default() };
+    let decoder = WrittenDecoder::new(&TableSchema::parse(&table).unwrap(), options).unwrap();
     (written(&writer), decoder)
 }
 
@@ -188,7 +190,7 @@ fn any_bytes_are_rows_or_errors() {
     let mut random = StdRng::seed_from_u64(7);
     let (mut taken, mut refused) = (0, 0);
     for Vector { name, written, table, records } in vectors() {
-        let mut decoder = WrittenDecoder::new(&table, UnknownFields::Ignore).unwrap();
+        let mut decoder = WrittenDecoder::new(&table, JsonOptions::default()).unwrap();
         let mut good = Vec::new();
         for (original, _) in &records {
             for round in 0..400 {
@@ -209,7 +211,7 @@ fn any_bytes_are_rows_or_errors() {
                 }
             }
         }
-        let mut only_good = WrittenDecoder::new(&table, UnknownFields::Ignore).unwrap();
+        let mut only_good = WrittenDecoder::new(&table, JsonOptions::default()).unwrap();
         good.iter().for_each(|bytes| only_good.push(&written, bytes).unwrap());
         assert_eq!(decoder.finish(), only_good.finish(), "{name}");
         taken += good.len();

@@ -12,17 +12,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
 use serde_json::Value;
 
-use super::column::Format;
-use super::json::JsonOptions;
-use super::rows::Rows;
-use super::{RowError, UnknownFieldCounts};
 use crate::connect::Kind as ConnectKind;
-use crate::schema::Schema as TableSchema;
 use crate::{Code, Error, Result};
-pub use plan::Plan;
+pub(super) use plan::Plan;
 
 /// A JSON Schema as producers register it: drafts 4 to 2020-12.
 #[derive(Debug)]
@@ -119,48 +113,3 @@ fn union_field(position: usize) -> String {
 
 /// The name that Confluent's converter gives to unions.
 const UNION: &str = "io.confluent.connect.json.OneOf";
-
-/// Rows of one table, made of records of any number of JSON Schemas.
-pub struct JsonSchemaDecoder {
-    options: JsonOptions,
-    rows: Rows,
-}
-
-impl JsonSchemaDecoder {
-    pub fn new(schema: &TableSchema, options: JsonOptions) -> Result<Self> {
-        Ok(JsonSchemaDecoder { options, rows: Rows::new(schema, Format::Text)? })
-    }
-
-    /// How records of a schema become rows of the table: made once, used for every record.
-    pub fn plan(&self, schema: &Schema) -> Plan {
-        Plan::new(schema, self.rows.root())
-    }
-
-    /// Appends one row. After an error nothing of the record is in any column.
-    ///
-    /// # Panics
-    /// If the columns already hold [`super::MAX_RECORD_BYTES`]: call [`JsonSchemaDecoder::finish`] long before.
-    pub fn push(&mut self, plan: &Plan, value: &[u8]) -> Result<(), RowError> {
-        let options = self.options;
-        self.rows.push(value.len(), |root, rows| plan.read(root, rows, value, options))
-    }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// What was counted since the last call.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
-}

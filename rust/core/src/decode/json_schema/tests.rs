@@ -5,11 +5,17 @@ mod columns;
 mod hostile;
 mod values;
 
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+
 use super::*;
 use crate::Code::*;
 use crate::connect::ConnectSchema;
-use crate::decode::UnknownFields;
-use crate::schema::from_connect;
+use crate::decode::json::JsonOptions;
+use crate::decode::written::{Written, WrittenDecoder};
+use crate::decode::{RowError, UnknownFields};
+use crate::schema::{Schema as TableSchema, from_connect};
 
 fn parse(text: &str) -> Schema {
     Schema::parse(text, &[]).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -45,24 +51,28 @@ fn table(schema: &Schema) -> TableSchema {
 
 /// Of a schema whose records go to the table that is made of it.
 struct Fixture {
-    plan: Plan,
-    decoder: JsonSchemaDecoder,
+    written: Written,
+    decoder: WrittenDecoder,
 }
 
 impl Fixture {
     fn of(text: &str) -> Self {
         let schema = parse(text);
         let table = table(&schema);
-        Fixture::with(&schema, &table)
+        Fixture::with(schema, &table)
     }
 
-    fn with(schema: &Schema, table: &TableSchema) -> Self {
-        let decoder = JsonSchemaDecoder::new(table, JsonOptions::default()).unwrap();
-        Fixture { plan: decoder.plan(schema), decoder }
+    fn with(schema: Schema, table: &TableSchema) -> Self {
+        Fixture::of_written(Written::Json(Arc::new(schema)), table)
+    }
+
+    fn of_written(written: Written, table: &TableSchema) -> Self {
+        let decoder = WrittenDecoder::of_text(table, JsonOptions::default()).unwrap();
+        Fixture { written, decoder }
     }
 
     fn push(&mut self, record: &str) -> Result<(), RowError> {
-        self.decoder.push(&self.plan, record.as_bytes())
+        self.decoder.push(&self.written, record.as_bytes())
     }
 
     fn good(&mut self, record: &str) -> &mut Self {

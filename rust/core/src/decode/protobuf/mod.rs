@@ -35,7 +35,7 @@ use crate::{Code, Error, Result};
 pub use indexes::message_indexes;
 use link::{invalid, link};
 use model::{MessageType, Pool};
-pub use plan::Plan;
+pub(super) use plan::Plan;
 
 /// Files of a schema, imports included, that one schema may have.
 const MAX_FILES: usize = 4096;
@@ -130,6 +130,11 @@ impl File {
 }
 
 impl Message {
+    /// By identity: of the same file, too.
+    pub fn is(&self, other: &Message) -> bool {
+        Arc::ptr_eq(&self.pool, &other.pool) && self.at == other.at
+    }
+
     pub fn full_name(&self) -> &str {
         &self.definition().full_name
     }

@@ -131,8 +131,9 @@ fn any_schema_and_any_record_make_a_row_or_an_error() {
         let own = writer.connect().and_then(|connect| from_connect(&connect));
         let own = own.map(|fields| TableSchema { fields });
         made += usize::from(own.is_ok());
+        let written = Written::Json(Arc::new(writer));
         for table in [Some(&fixed), own.as_ref().ok()].into_iter().flatten() {
-            let mut fixture = Fixture::with(&writer, table);
+            let mut fixture = Fixture::of_written(written.clone(), table);
             let mut rows = 0;
             for _ in 0..6 {
                 let record =

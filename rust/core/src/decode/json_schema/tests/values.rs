@@ -19,7 +19,7 @@ fn object(properties: &[(&str, &str)]) -> String {
 
 /// A fixture of one column `v` of this type, for a schema of one field `v`.
 fn one(of_field: &str, column: DataType) -> Fixture {
-    Fixture::with(&parse(&object(&[("v", of_field)])), &schema([field("v", column, true)]))
+    Fixture::with(parse(&object(&[("v", of_field)])), &schema([field("v", column, true)]))
 }
 
 /// What a row of `v` reads as in JSON.
@@ -41,7 +41,7 @@ fn plain_values_are_read_as_without_a_schema() {
         "a":{"type":"array","items":{"type":"object","properties":{"x":{"type":"integer"}}}},
         "m":{"type":"object","additionalProperties":{"type":"string"}}}}"#;
     let mut fixture = Fixture::of(text);
-    let plan = &fixture.plan;
+    let plan = fixture.decoder.plan_of_json(&parse(text));
     assert!(matches!(plan.root, super::super::plan::Root::Plain), "nothing that the columns do not say");
     fixture.good(r#"{"i":1,"l":2,"f":0.5,"s":"x","b":true,"y":"Zm9v","a":[{"x":1},{}],"m":{"k":"v"},"extra":1}"#);
     fixture.good("{}");
@@ -320,7 +320,7 @@ fn fields_go_by_name_in_any_case_and_never_two_to_one_column() {
     let date = format!(r#"{{"type":"integer","connect.type":"int32","title":"{NAME}.Date"}}"#);
     let text = object(&[("Day", &date), ("twin", &date), ("TWIN", r#"{"type":"string"}"#)]);
     let table = schema([field("DAY", DataType::Date, true), field("twin", DataType::Date, true)]);
-    let mut fixture = Fixture::with(&parse(&text), &table);
+    let mut fixture = Fixture::with(parse(&text), &table);
     fixture.good(r#"{"Day":0}"#).good(r#"{"day":1}"#);
     let error = fixture.refused(r#"{"twin":1}"#);
     assert_eq!((error.code, &*error.path), (RecordDuplicateField, "twin"));
@@ -338,7 +338,7 @@ fn schemas_that_hold_themselves_fill_as_deep_as_the_table_goes() {
     let inner = structure([field("day", DataType::Date, true)]);
     let outer = structure([field("day", DataType::Date, true), field("next", inner, true)]);
     let table = schema([field("next", outer, true), field("loop", DataType::Long, true)]);
-    let mut fixture = Fixture::with(&parse(&text), &table);
+    let mut fixture = Fixture::with(parse(&text), &table);
     fixture.good(r#"{"day":9,"next":{"day":1,"next":{"day":2,"next":{"day":3}}},"loop":4}"#);
     let unknown = fixture.decoder.take_unknown_fields();
     assert_eq!((unknown.total, unknown.names["next.next.next"]), (2, 1));
@@ -354,8 +354,8 @@ fn interleaved_schemas_fill_the_same_columns() {
     let old = parse(&object(&[("day", &date)]));
     let new = parse(&object(&[("day", r#"{"type":"string","format":"date"}"#), ("more", r#"{"type":"string"}"#)]));
     let table = schema([field("day", DataType::Date, true), field("more", DataType::String, true)]);
-    let mut decoder = JsonSchemaDecoder::new(&table, JsonOptions::default()).unwrap();
-    let (old, new) = (decoder.plan(&old), decoder.plan(&new));
+    let mut decoder = WrittenDecoder::of_text(&table, JsonOptions::default()).unwrap();
+    let [old, new] = [old, new].map(|schema| Written::Json(Arc::new(schema)));
     for _ in 0..3 {
         decoder.push(&old, br#"{"day":0}"#).unwrap();
         decoder.push(&new, br#"{"day":"1970-01-02","more":"x"}"#).unwrap();
@@ -373,7 +373,7 @@ fn debeziums_decimal_of_any_scale() {
             "value":{"type":"string","connect.type":"bytes","connect.index":1}}}"#,
     )]);
     let mut as_decimal =
-        Fixture::with(&parse(&text), &schema([field("v", DataType::Decimal { precision: 9, scale: 3 }, true)]));
+        Fixture::with(parse(&text), &schema([field("v", DataType::Decimal { precision: 9, scale: 3 }, true)]));
     assert_eq!(value(&mut as_decimal, r#"{"scale":2,"value":"AJw="}"#), "1.560");
     assert_eq!(value(&mut as_decimal, r#"{"value":"AJw=","scale":1}"#), "15.600");
     for json in [r#"{"scale":2}"#, r#"{"scale":"2","value":"AJw="}"#, r#"{"scale":2,"value":"?"}"#, r#"{"x":1}"#, "{}"] {
@@ -389,8 +389,8 @@ fn lenient_strings_and_unknown_fields_are_as_in_raw_json() {
     let writer = parse(&object(&[("v", r#"{"type":"string"}"#), ("d", &decimal("string", 0))]));
     let table = schema([field("v", DataType::String, true), field("d", DataType::Decimal { precision: 5, scale: 0 }, true)]);
     let lenient = JsonOptions { strings: crate::decode::json::Strings::Lenient, unknown_fields: UnknownFields::Fail };
-    let mut decoder = JsonSchemaDecoder::new(&table, lenient).unwrap();
-    let plan = decoder.plan(&writer);
+    let mut decoder = WrittenDecoder::of_text(&table, lenient).unwrap();
+    let plan = Written::Json(Arc::new(writer));
     decoder.push(&plan, br#"{"v":[1],"d":"AQ=="}"#).unwrap();
     assert_eq!(decoder.push(&plan, br#"{"v":"x","other":1}"#).unwrap_err().code, RecordUnknownField);
     assert_eq!(rows(&decoder.finish()), [r#"{"d":1,"v":"[1]"}"#]);
