@@ -14,6 +14,7 @@ mod crashes;
 mod evolution;
 mod flow;
 mod forgetting;
+mod formats;
 mod gaps;
 mod kafka_delta_ingest;
 mod memory;

@@ -6,7 +6,7 @@ use std::io::Read;
 use zstd::stream::raw::{DParameter, Decoder as ZstdDecoder, InBuffer, Operation, OutBuffer};
 
 use crate::Code;
-use crate::decode::{MAX_RECORD_BYTES, RowError};
+use crate::decode::{MAX_RECORD_BYTES, RowError, excerpt};
 
 /// What any payload may become, however few its bytes are.
 const FREE_BYTES: usize = 16 << 20;
@@ -54,6 +54,10 @@ enum Layout {
     SnappyXerial,
     SnappyBlock,
     Lz4,
+    /// RFC 1951, as Avro's containers have it.
+    Deflate,
+    /// With a CRC-32 behind it, as they have it.
+    SnappyChecked,
 }
 
 type Unpack<T = ()> = Result<T, Failure>;
@@ -76,7 +80,28 @@ impl Decompressor {
 
     /// The payload without its compression. An error is the record's.
     pub fn decompress<'a>(&'a mut self, payload: &'a [u8]) -> Result<&'a [u8], RowError> {
-        let layout = self.compression.layout(payload);
+        self.decompress_from(self.compression.layout(payload), payload)
+    }
+
+    /// The data of an object container of Avro's.
+    pub(crate) fn decompress_avro<'a>(&'a mut self, codec: &[u8], data: &'a [u8]) -> Result<&'a [u8], RowError> {
+        let layout = match codec {
+            b"null" => Layout::Plain,
+            b"deflate" => Layout::Deflate,
+            b"snappy" => Layout::SnappyChecked,
+            b"zstandard" => Layout::Zstd,
+            other => {
+                let message = format!(
+                    "the object container's codec is {:?}: null, deflate, snappy and zstandard are read",
+                    excerpt(other)
+                );
+                return Err(RowError { code: Code::RecordCompression, path: String::new(), message });
+            }
+        };
+        self.decompress_from(layout, data)
+    }
+
+    fn decompress_from<'a>(&'a mut self, layout: Layout, payload: &'a [u8]) -> Result<&'a [u8], RowError> {
         if layout == Layout::Plain {
             return Ok(payload);
         }
@@ -92,6 +117,8 @@ impl Decompressor {
             Layout::SnappyXerial => xerial_blocks(payload, &mut output),
             Layout::SnappyBlock => snappy_block(payload, &mut output),
             Layout::Lz4 => lz4_frames(payload, &mut output),
+            Layout::Deflate => output.read(flate2::bufread::DeflateDecoder::new(payload)),
+            Layout::SnappyChecked => checked_snappy_block(payload, &mut output),
         };
         match outcome {
             Ok(()) => Ok(&self.buffer),
@@ -219,6 +246,16 @@ fn snappy_block(block: &[u8], output: &mut Output<'_>) -> Unpack {
     Ok(())
 }
 
+fn checked_snappy_block(payload: &[u8], output: &mut Output<'_>) -> Unpack {
+    let Some((block, checksum)) = payload.split_last_chunk::<4>() else {
+        return Err(damaged("it has no room for its checksum"));
+    };
+    snappy_block(block, output)?;
+    let mut crc = flate2::Crc::new();
+    crc.update(output.bytes);
+    if crc.sum() == u32::from_be_bytes(*checksum) { Ok(()) } else { Err(damaged("its checksum is another one")) }
+}
+
 fn damaged(why: impl Display) -> Failure {
     Failure::Damaged(why.to_string())
 }
@@ -234,6 +271,8 @@ impl Failure {
             Layout::SnappyXerial => "snappy (snappy-java)",
             Layout::SnappyBlock => "snappy (one block)",
             Layout::Lz4 => "lz4",
+            Layout::Deflate => "deflate",
+            Layout::SnappyChecked => "snappy (with a checksum)",
         };
         let message = match self {
             Failure::Damaged(why) => format!("{bytes} bytes are not a value in {name}: {why}"),

@@ -50,6 +50,10 @@ pub enum Framing {
     ApicurioGlobal,
     /// A zero byte and Apicurio's content id in eight bytes.
     ApicurioContent,
+    /// Avro's two-byte marker and the schema's fingerprint. The settings give the schemas.
+    AvroSingleObject,
+    /// The schema itself, in a container file that holds one record.
+    AvroContainer,
 }
 
 #[derive(Debug, Clone)]
@@ -124,6 +128,8 @@ impl RawFraming {
             RawFraming::ConfluentHeader => Framing::ConfluentHeader,
             RawFraming::Apicurio => Framing::ApicurioGlobal,
             RawFraming::ApicurioContent => Framing::ApicurioContent,
+            RawFraming::AvroSingleObject => Framing::AvroSingleObject,
+            RawFraming::AvroContainer => Framing::AvroContainer,
         }
     }
 }

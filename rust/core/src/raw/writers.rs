@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow_array::BinaryArray;
 
 use super::compression::{Compression, Decompressor};
-use super::framing::{Framed, Message};
-use super::{Fetched, Given, Lookup, RawSettings, SchemaKey, SchemaType, Schemas};
+use super::framing::{Framed, Message, Name};
+use super::{Fetched, Framing, Given, Lookup, RawSettings, SchemaType, Schemas};
 use crate::crossing::Segment;
 use crate::decode::RowError;
 use crate::decode::written::Written;
@@ -24,7 +24,9 @@ pub struct Writers {
     schemas: Option<Arc<dyn Schemas>>,
     decompressor: Decompressor,
     /// What became of those that there are.
-    parsed: HashMap<SchemaKey, Result<Parsed, RowError>>,
+    parsed: HashMap<Name, Result<Parsed, RowError>>,
+    /// The texts of schemas that records bring along, each with its number.
+    embedded: HashMap<Vec<u8>, u32>,
 }
 
 /// What records were written with.
@@ -48,6 +50,7 @@ impl Writers {
             settings: settings.clone(),
             schemas: schemas.clone(),
             parsed: HashMap::new(),
+            embedded: HashMap::new(),
         }
     }
 
@@ -63,16 +66,16 @@ impl Writers {
         rows: &[usize],
     ) -> Result<Found<'v>> {
         let mut found = Found { schemas: Vec::new(), rows: Vec::with_capacity(rows.len()) };
-        let mut names: Vec<(Option<SchemaKey>, Message)> = Vec::new();
+        let mut names: Vec<(Name, Message)> = Vec::new();
         let mut missing = None;
         for &row in rows {
             let of_row = match self.take_off(segment, values, row) {
-                Ok(Framed { key, message, value }) => {
-                    let known = names.iter().rposition(|(known, which)| *known == key && *which == message);
-                    match known.map_or_else(|| self.find(key, &message), |known| Ok(Err(known))) {
+                Ok(Framed { name, message, value }) => {
+                    let known = names.iter().rposition(|(known, which)| *known == name && *which == message);
+                    match known.map_or_else(|| self.find(name, &message), |known| Ok(Err(known))) {
                         Ok(Err(known)) => Ok((known, value)),
                         Ok(Ok(Ok(schema))) => {
-                            names.push((key, message));
+                            names.push((name, message));
                             found.schemas.push(schema);
                             Ok((names.len() - 1, value))
                         }
@@ -101,12 +104,38 @@ impl Writers {
             Compression::None => Cow::Borrowed(values.value(row)),
             _ => Cow::Owned(self.decompressor.decompress(values.value(row))?.to_vec()),
         };
+        if self.settings.framing == Framing::AvroContainer {
+            return self.open(&value);
+        }
         let has_messages = self.settings.format == RawFormat::Protobuf;
         self.settings.framing.take_off(value, &segment.extras, row, has_messages)
     }
 
-    fn find(&mut self, key: Option<SchemaKey>, message: &Message) -> Result<Result<Written, RowError>> {
-        let Some(key) = key else {
+    fn open(&mut self, value: &[u8]) -> Result<Framed<'static>, RowError> {
+        let container = avro::Container::open(value).map_err(|error| *error)?;
+        let data = self.decompressor.decompress_avro(container.codec, container.data)?.to_vec();
+        let number = match self.embedded.get(container.schema) {
+            Some(number) => *number,
+            None => {
+                if self.embedded.len() == MAX_SCHEMAS {
+                    self.embedded.clear();
+                    self.parsed.clear();
+                }
+                let number = self.embedded.len() as u32;
+                let schema = std::str::from_utf8(container.schema).map_err(|_| "it is not UTF-8".to_owned());
+                let schema = schema.and_then(|text| avro::Schema::parse(text, &[]).map_err(|error| error.message));
+                let name = Name::Embedded(number);
+                let parsed = schema.map(|schema| Parsed::Whole(Written::Avro(Arc::new(schema))));
+                self.parsed.insert(name, parsed.map_err(|why| unusable(name, why)));
+                self.embedded.insert(container.schema.to_vec(), number);
+                number
+            }
+        };
+        Ok(Framed { name: Name::Embedded(number), message: Message::Untold, value: Cow::Owned(data) })
+    }
+
+    fn find(&mut self, name: Name, message: &Message) -> Result<Result<Written, RowError>> {
+        if name == Name::Given {
             return match &self.settings.given {
                 Given::Schema(schema) => Ok(Ok(schema.clone())),
                 // The settings were checked, and files read, before there were records.
@@ -114,16 +143,19 @@ impl Writers {
                     Err(Error::new(Code::NativePanic, "raw records without a schema"))
                 }
             };
-        };
-        let parsed = match self.parsed.get(&key) {
+        }
+        if matches!(name, Name::Fingerprint(_)) && self.parsed.is_empty() {
+            self.take_fingerprints();
+        }
+        let parsed = match self.parsed.get(&name) {
             Some(parsed) => parsed.clone(),
-            None => match self.fetched(&key)? {
+            None => match self.fetched(name)? {
                 Ok(fetched) => {
-                    let parsed = parse(self.settings.format, &fetched).map_err(|error| unusable(&key, error.message));
+                    let parsed = parse(self.settings.format, &fetched).map_err(|error| unusable(name, error.message));
                     if self.parsed.len() == MAX_SCHEMAS {
                         self.parsed.clear();
                     }
-                    self.parsed.insert(key, parsed.clone());
+                    self.parsed.insert(name, parsed.clone());
                     parsed
                 }
                 Err(error) => return Ok(Err(error)),
@@ -137,19 +169,32 @@ impl Writers {
                     Message::At(indexes) => format!("no message at the indexes {indexes:?}"),
                     Message::Called(name) => format!("no message {name}"),
                 };
-                unusable(&key, format!("it has {which}"))
+                unusable(name, format!("it has {which}"))
             }),
         }))
     }
 
-    fn fetched(&self, key: &SchemaKey) -> Result<Result<Arc<Fetched>, RowError>> {
+    /// Of the schema that the settings give, or of each in it.
+    fn take_fingerprints(&mut self) {
+        let Given::Schema(Written::Avro(given)) = &self.settings.given else { return };
+        for schema in avro::Schema::clone(given).alternatives() {
+            let name = Name::Fingerprint(schema.fingerprint());
+            self.parsed.insert(name, Ok(Parsed::Whole(Written::Avro(Arc::new(schema)))));
+        }
+    }
+
+    fn fetched(&self, name: Name) -> Result<Result<Arc<Fetched>, RowError>> {
+        let Name::Registered(key) = name else {
+            let message = format!("no schema of delta.raw.schema has the {name}");
+            return Ok(Err(RowError { code: Code::RecordSchemaUnknown, path: String::new(), message }));
+        };
         let Some(schemas) = &self.schemas else {
             return Err(Error::new(Code::NativePanic, "raw records with ids and no registry"));
         };
-        match schemas.get(key) {
+        match schemas.get(&key) {
             Lookup::Known(fetched) => Ok(Ok(fetched)),
             Lookup::Pending => {
-                let why = schemas.pending_reason(key).map(|why| format!(": {why}")).unwrap_or_default();
+                let why = schemas.pending_reason(&key).map(|why| format!(": {why}")).unwrap_or_default();
                 let message = format!("the schema of {key} is being fetched{why}");
                 Err(Error::new(Code::RegistryPending, message))
             }
@@ -161,8 +206,8 @@ impl Writers {
     }
 }
 
-fn unusable(key: &SchemaKey, why: String) -> RowError {
-    RowError { code: Code::WriterSchema, path: String::new(), message: format!("the schema of {key}: {why}") }
+fn unusable(name: Name, why: String) -> RowError {
+    RowError { code: Code::WriterSchema, path: String::new(), message: format!("the schema of {name}: {why}") }
 }
 
 fn of_message(file: &protobuf::File, message: &Message) -> Option<protobuf::Message> {

@@ -67,6 +67,8 @@ pub enum RawFraming {
     ConfluentHeader,
     Apicurio,
     ApicurioContent,
+    AvroSingleObject,
+    AvroContainer,
 }
 
 /// The codec of Parquet's pages.
@@ -163,7 +165,8 @@ words! {
     }
     RawFraming {
         Auto = "auto", None = "none", Confluent = "confluent", ConfluentHeader = "confluent-header",
-        Apicurio = "apicurio", ApicurioContent = "apicurio-content"
+        Apicurio = "apicurio", ApicurioContent = "apicurio-content", AvroSingleObject = "avro-single-object",
+        AvroContainer = "avro-container"
     }
     CommitLock { Store = "store", DynamoDb = "dynamodb" }
     PathStyle { Auto = "auto", Always = "true", Never = "false" }

@@ -434,7 +434,9 @@ pub const SETTINGS: &[Setting] = &[
               four bytes stand before the value, as Confluent's serializers do. `confluent-header`: the header \
               `__value_schema_id` holds the schema's GUID, and a record without it is taken as `confluent`. `apicurio`: \
               a zero byte and Apicurio's global id in eight bytes; `apicurio-content`: its content id. `none`: nowhere, \
-              all records have the schema of `delta.raw.schema`. `auto` is `confluent` where `delta.registry.url` is \
+              all records have the schema of `delta.raw.schema`. `avro-single-object`: Avro's marker and the fingerprint of the \
+              schema, which is `delta.raw.schema` or, where that is a union, one of its types. `avro-container`: each value is \
+              a whole container file with its schema and one record. `auto` is `confluent` where `delta.registry.url` is \
               given, else `none`. docs/raw.md has more.",
     },
     Setting {

@@ -87,13 +87,22 @@ fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: b
         }
         return;
     }
+    let of_avro = matches!(framing, Framing::AvroSingleObject | Framing::AvroContainer);
+    if of_avro && format != RawFormat::Avro {
+        read.invalid(declare::RAW_FRAMING, "only Avro is framed so (delta.raw.format)");
+    }
     match framing {
-        Framing::Bare if given.is_empty() => read.error(
+        Framing::Bare | Framing::AvroSingleObject if given.is_empty() => read.error(
             declare::RAW_SCHEMA,
             Code::ConfigMissing,
             "is not given, nor is delta.raw.schema.file or delta.registry.url: nothing says how records were written",
         ),
-        Framing::Bare => {}
+        Framing::Bare | Framing::AvroSingleObject => {}
+        Framing::AvroContainer => {
+            if let Some(key) = given.first() {
+                read.invalid(key, "each record brings its schema along (delta.raw.framing)");
+            }
+        }
         _ if !has_registry => read.invalid(
             declare::RAW_FRAMING,
             "records that name their schema need the registry that has it: give delta.registry.url",

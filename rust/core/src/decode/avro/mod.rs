@@ -2,6 +2,8 @@
 //! each type becomes is in `docs/avro.md`.
 
 mod connect;
+mod container;
+mod fingerprint;
 mod plan;
 mod reader;
 mod schema;
@@ -9,5 +11,6 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use container::Container;
 pub(super) use plan::Plan;
 pub use schema::Schema;

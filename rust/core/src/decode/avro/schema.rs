@@ -13,7 +13,7 @@ const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "doubl
 const MAP_ENTRY: &str = "io.confluent.connect.avro.MapEntry";
 
 /// The schema that records were written with.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schema {
     nodes: Vec<Node>,
     root: Id,
@@ -23,7 +23,7 @@ pub struct Schema {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(u32);
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     pub shape: Shape,
     pub meaning: Meaning,
@@ -32,7 +32,7 @@ pub struct Node {
     pub connect: Connect,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     Null,
     Boolean,
@@ -56,7 +56,7 @@ pub enum Shape {
     Record(Vec<Field>),
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     pub name: Box<str>,
     pub node: Id,
@@ -90,7 +90,7 @@ pub enum Unit {
 }
 
 /// What Confluent's converter notes of the Connect schema that the Avro one was made from.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Connect {
     pub r#type: Option<Box<str>>,
     pub name: Option<Box<str>>,
@@ -108,6 +108,11 @@ impl Schema {
         }
         let root = parser.text(text)?;
         Ok(Schema { nodes: parser.nodes, root })
+    }
+
+    /// One of its types as a schema of its own.
+    pub(super) fn at(&self, root: Id) -> Self {
+        Schema { nodes: self.nodes.clone(), root }
     }
 
     pub fn root(&self) -> Id {

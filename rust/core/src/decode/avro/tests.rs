@@ -112,6 +112,49 @@ fn records_of_several_schemas_make_one_batch() {
     assert_eq!(Json::Array(rows(&mut decoder)), expected);
 }
 
+fn containers() -> Json {
+    serde_json::from_str(include_str!("../../../../../tests/vectors/avro/containers.json")).unwrap()
+}
+
+#[test]
+fn fingerprints_are_those_of_avros_own_library() {
+    for vector in containers()["fingerprints"].as_array().unwrap() {
+        let text = vector["schema"].as_str().unwrap();
+        let schema = super::Schema::parse(text, &[]).unwrap();
+        assert_eq!(schema.canonical(), vector["canonical"].as_str().unwrap());
+        assert_eq!(schema.fingerprint().to_le_bytes().to_vec(), bytes(vector["hex"].as_str().unwrap()), "{text}");
+    }
+    let either = super::Schema::parse(r#"["int","long"]"#, &[]).unwrap();
+    let prints: Vec<_> = either.alternatives().iter().map(super::Schema::fingerprint).collect();
+    assert_eq!(prints, [0x7275_d51a_3f39_5c8f, 0xd054_e144_93f4_1db7]);
+}
+
+#[test]
+fn a_container_holds_one_record() {
+    let vectors = containers();
+    let open = |vector: &Json| {
+        let bytes = bytes(vector.as_str().unwrap());
+        super::Container::open(&bytes).map(|container| {
+            super::Schema::parse(std::str::from_utf8(container.schema).unwrap(), &[]).unwrap();
+            (container.codec.to_vec(), container.data.to_vec())
+        })
+    };
+    for (codec, vector) in vectors["containers"].as_object().unwrap() {
+        let (found, data) = open(vector).unwrap();
+        assert_eq!(found, codec.as_bytes());
+        assert!(codec != "null" || data.starts_with(&[14, 0xa0, 1, b't']), "{data:?}");
+    }
+    assert!(open(&vectors["two"]).unwrap_err().message.contains("holds 2 records"));
+    assert!(open(&vectors["none"]).unwrap_err().message.contains("holds 0 records"));
+    let whole = bytes(vectors["containers"]["null"].as_str().unwrap());
+    for end in 0..whole.len() {
+        assert!(super::Container::open(&whole[..end]).is_err(), "{end}");
+    }
+    let mut marked = whole.clone();
+    *marked.last_mut().unwrap() ^= 1;
+    assert!(super::Container::open(&marked).unwrap_err().message.contains("marker"));
+}
+
 fn of_one_field(avro: &str, column: &str, unknown: UnknownFields) -> (Written, WrittenDecoder) {
     let writer = format!(r#"{{"type":"record","name":"R","fields":[{{"name":"f","type":{avro}}}]}}"#);
     let table = format!(
