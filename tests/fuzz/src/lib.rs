@@ -7,3 +7,4 @@ pub mod golden;
 pub mod json;
 pub mod messages;
 pub mod table;
+pub mod written;

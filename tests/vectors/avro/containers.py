@@ -1,4 +1,4 @@
-"""Makes containers.json: object container files with the codecs that Sluice reads, by fastavro (pip install fastavro==1.13.1 cramjam==2.11.0
+"""Makes containers.json: object container files with the codecs that Sluice reads, by fastavro (pip install fastavro==1.13.1 cramjam==2.14.0
 backports.zstd), and fingerprints and single-object headers by Apache Avro's own library (pip install avro==1.12.2)."""
 
 import io

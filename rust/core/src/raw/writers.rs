@@ -72,20 +72,23 @@ impl Writers {
             let of_row = match self.take_off(segment, values, row) {
                 Ok(Framed { name, message, value }) => {
                     let known = names.iter().rposition(|(known, which)| *known == name && *which == message);
-                    match known.map_or_else(|| self.find(name, &message), |known| Ok(Err(known))) {
-                        Ok(Err(known)) => Ok((known, value)),
-                        Ok(Ok(Ok(schema))) => {
-                            names.push((name, message));
-                            found.schemas.push(schema);
-                            Ok((names.len() - 1, value))
-                        }
-                        Ok(Ok(Err(error))) => Err(error),
-                        // All that are missing are asked for at once.
-                        Err(error) => {
-                            missing.get_or_insert(error);
-                            continue;
-                        }
-                    }
+                    let schema = match known {
+                        Some(known) => Ok(known),
+                        None => match self.find(name, &message) {
+                            Ok(Ok(schema)) => {
+                                names.push((name, message));
+                                found.schemas.push(schema);
+                                Ok(names.len() - 1)
+                            }
+                            Ok(Err(error)) => Err(error),
+                            // All that are missing are asked for at once.
+                            Err(error) => {
+                                missing.get_or_insert(error);
+                                continue;
+                            }
+                        },
+                    };
+                    schema.map(|schema| (schema, value))
                 }
                 Err(error) => Err(error),
             };
