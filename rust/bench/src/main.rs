@@ -1,14 +1,16 @@
 //! What the work itself costs: our decoders and Parquet writer on one thread, with the data in memory, the same events in each
-//! format. `bare-loop CONNECTOR.json EVENTS.jsonl` prints for each format rows per CPU second, decoded and written, and bytes per
-//! row as JSON. `cargo xtask bench` runs it.
+//! format. `bare-loop CONNECTOR.json EVENTS.jsonl [FOLDER]` prints for each format rows per CPU second, decoded and written, and bytes per
+//! row as JSON, and leaves records and schemas of the other formats in the folder. `cargo xtask bench` runs it.
 
+use std::fs;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use serde_json::{Map, Value, json};
-use sluice_bench::{BATCH, FILE_ROWS, Nowhere, avro, input, seconds};
+use sluice_bench::{BATCH, FILE_ROWS, Nowhere, avro, input, protobuf, seconds};
 use sluice_core::decode::avro::Schema as AvroSchema;
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
+use sluice_core::decode::protobuf::File as ProtobufFile;
 use sluice_core::decode::written::{Written, WrittenDecoder};
 use sluice_core::schema::Schema;
 use sluice_core::settings::Compression;
@@ -34,8 +36,22 @@ fn main() {
         rows.push((json.decode)(batch));
     }
     let in_avro: Vec<Vec<u8>> = rows.iter().flat_map(|rows| avro::records(&schema, rows)).collect();
-    let in_avro = in_avro.iter().map(Vec::as_slice).collect();
-    let mut formats = [json, Format { name: "avro", records: in_avro, decode: avro_decoder(&schema) }];
+    let in_protobuf: Vec<Vec<u8>> = rows.iter().flat_map(|rows| protobuf::records(&schema, rows)).collect();
+    let in_avro_schema = avro::schema(&schema);
+    let in_protobuf_schema = protobuf::schema(&schema);
+    if let Some(folder) = std::env::args().nth(3) {
+        save(&folder, "avro", &in_avro_schema, &in_avro);
+        save(&folder, "protobuf", &in_protobuf_schema, &in_protobuf);
+    }
+    let of_avro = AvroSchema::parse(&in_avro_schema, &[]).expect("a schema of Avro's");
+    let of_avro = written_decoder(&schema, Written::Avro(Arc::new(of_avro)));
+    let of_protobuf = ProtobufFile::from_source(&in_protobuf_schema, &[]).and_then(|file| file.message(None));
+    let of_protobuf = written_decoder(&schema, Written::Protobuf(of_protobuf.expect("a message")));
+    let mut formats = [
+        json,
+        Format { name: "avro", records: in_avro.iter().map(Vec::as_slice).collect(), decode: of_avro },
+        Format { name: "protobuf", records: in_protobuf.iter().map(Vec::as_slice).collect(), decode: of_protobuf },
+    ];
     for format in &mut formats {
         for (records, rows) in format.records.chunks(BATCH).zip(&rows) {
             assert_eq!(&(format.decode)(records), rows, "the same rows from {}", format.name);
@@ -94,12 +110,20 @@ fn json_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
     })
 }
 
-fn avro_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
-    let written = AvroSchema::parse(&avro::schema(schema), &[]).expect("a schema of Avro's");
-    let written = Written::Avro(Arc::new(written));
-    let mut decoder = WrittenDecoder::new(schema, JsonOptions::default()).expect("a schema that Avro can fill");
+fn written_decoder(schema: &Schema, written: Written) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
+    let mut decoder = WrittenDecoder::new(schema, JsonOptions::default()).expect("columns for the records");
     Box::new(move |batch| {
         batch.iter().for_each(|record| decoder.push(&written, record).expect("a valid record"));
         decoder.finish()
     })
+}
+
+/// For a producer: each record with its length before it in four bytes.
+fn save(folder: &str, format: &str, schema: &str, records: &[Vec<u8>]) {
+    let framed = records.iter().flat_map(|record| {
+        let length = u32::try_from(record.len()).expect("records are small");
+        [&length.to_be_bytes()[..], record].concat()
+    });
+    fs::write(format!("{folder}/{format}.schema"), schema).expect("a file");
+    fs::write(format!("{folder}/{format}.records"), framed.collect::<Vec<u8>>()).expect("a file");
 }
