@@ -54,9 +54,7 @@ def compile_set(file):
 
 def real_oneofs(descriptor):
     def synthetic(oneof):
-        proto = descriptor_pb2.FieldDescriptorProto()
-        oneof.fields[0].CopyToProto(proto)
-        return proto.proto3_optional
+        return [field.name for field in oneof.fields] == [oneof.name.removeprefix("_")] and oneof.name.startswith("_")
     return [oneof for oneof in descriptor.oneofs if not synthetic(oneof)]
 
 
