@@ -214,7 +214,7 @@ impl<'s> Translator<'s> {
             [] => json(),
             [only] => Kind::Same(self.link(only, nulls > 0)).into(),
             _ => {
-                let branches = others.into_iter().map(|schema| self.link(schema, true)).collect();
+                let branches = others.iter().map(|schema| self.link(schema, true)).collect();
                 Node { optional: nulls > 0, ..Kind::Union(branches).into() }
             }
         }
