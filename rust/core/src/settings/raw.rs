@@ -16,7 +16,8 @@ pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
     let csv = csv_options(read);
     let file = read.path(declare::RAW_SCHEMA_FILE);
     let has_registry = read.any_text(declare::REGISTRY_URL).is_some();
-    let (format, framing) = (format?, framing?.framing(has_registry));
+    let (format, told) = (format?, framing?);
+    let framing = told.framing(has_registry);
     let message = read.any_text(declare::RAW_MESSAGE).map(str::to_owned);
     let mut given = file.map_or(Given::None, Given::File);
     let text = read.any_text(declare::RAW_SCHEMA);
@@ -26,7 +27,7 @@ pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
             Err(error) => read.error(declare::RAW_SCHEMA, Code::ConfigInvalid, error.message),
         }
     }
-    check(read, format, framing, has_registry);
+    check(read, format, told, has_registry);
     Some(RawSettings {
         format,
         framing,
@@ -73,7 +74,7 @@ fn character(text: &str) -> Result<u8, String> {
     }
 }
 
-fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: bool) {
+fn check(read: &mut Reader, format: RawFormat, told: RawFraming, has_registry: bool) {
     let given = [declare::RAW_SCHEMA, declare::RAW_SCHEMA_FILE];
     let is_given = |read: &Reader, key: &str| read.any_text(key).is_some();
     let given: Vec<_> = given.into_iter().filter(|key| is_given(read, key)).collect();
@@ -81,12 +82,13 @@ fn check(read: &mut Reader, format: RawFormat, framing: Framing, has_registry: b
         read.invalid(declare::RAW_MESSAGE, "only Protobuf has messages (delta.raw.format)");
     }
     if !format.has_schemas() {
-        let framing = is_given(read, declare::RAW_FRAMING).then_some(declare::RAW_FRAMING);
+        let framing = (!matches!(told, RawFraming::Auto | RawFraming::None)).then_some(declare::RAW_FRAMING);
         for key in given.into_iter().chain(framing) {
             read.invalid(key, "records of that delta.raw.format are written without a schema");
         }
         return;
     }
+    let framing = told.framing(has_registry);
     let of_avro = matches!(framing, Framing::AvroSingleObject | Framing::AvroContainer);
     if of_avro && format != RawFormat::Avro {
         read.invalid(declare::RAW_FRAMING, "only Avro is framed so (delta.raw.format)");
