@@ -44,9 +44,11 @@ const BACKLOG_PAUSE: usize = 32 << 20;
 const HAND_OVER_ROWS: usize = 16 << 10;
 const HAND_OVER_BYTES: usize = 32 << 20;
 
-/// How soon the driver should call again, in ms: something is under way, or nothing is.
+/// How soon the driver should call again, in ms: something is under way, rows wait until their unit is due, or there is nothing
+/// that a call could find but offsets that a table is about to forget. Records are delivered as they come.
 const TICK_BUSY: u64 = 20;
-const TICK_IDLE: u64 = 1000;
+const TICK_OPEN: u64 = 1_000;
+const TICK_IDLE: u64 = 10_000;
 
 pub struct Task<T: Tables> {
     settings: Settings,
@@ -434,9 +436,11 @@ impl<T: Tables> Task<T> {
         let busy = pause || self.slots.iter().any(|slot| slot.in_flight.is_some());
         let open = (0..self.slots.len()).filter(|index| self.has_open(*index));
         let due = open.filter_map(|index| self.slots[index].due_at()).min();
+        let keep = self.slots.iter().filter_map(|slot| slot.keep).min();
+        let idle = keep.map_or(TICK_IDLE, |keep| TICK_IDLE.min(keep / 2).max(TICK_BUSY));
         let tick_ms = match busy {
             true => TICK_BUSY,
-            false => due.map_or(TICK_IDLE, |due| due.saturating_sub(now).clamp(1, TICK_IDLE)),
+            false => due.map_or(idle, |due| due.saturating_sub(now).clamp(1, TICK_OPEN)),
         };
         Actions { pause, request_commit: std::mem::take(&mut self.offsets_moved), tick_ms, rewinds }
     }

@@ -349,6 +349,17 @@ fn what_is_delivered_twice_is_taken_once() {
 }
 
 #[test]
+fn a_task_that_holds_nothing_is_called_seldom() {
+    let mut rig = Rig::new(&[]);
+    rig.opened(&[0]);
+    assert_eq!(rig.task.tick(rig.now).unwrap().tick_ms, TICK_IDLE);
+    let waits = rig.put(0, 0..3).tick_ms;
+    assert!((1..=TICK_OPEN).contains(&waits), "{waits}");
+    rig.settle();
+    assert_eq!(rig.task.tick(rig.now).unwrap().tick_ms, TICK_IDLE);
+}
+
+#[test]
 fn a_task_that_holds_too_much_commits_early_and_waits_until_it_does_not() {
     let mut rig = Rig::new(&[]);
     rig.opened(&[0]);

@@ -35,7 +35,7 @@ pub fn facts(streams: Streams) -> Facts {
         (
             "settings",
             format!(
-                "heap {HEAP}, commit interval {} s, delta.memory.budget.bytes {} MiB, consumers as in connect-config/demo.json",
+                "heap {HEAP}, commit interval {} s, delta.memory.budget.bytes {} MiB, consumers as in connect-config/demo.json, with Kafka's fetch defaults",
                 INTERVAL.as_secs(),
                 BUDGET >> 20
             ),
