@@ -90,7 +90,7 @@ fn values_that_are_compressed_are_decompressed() {
     let gzip = "1f8b08000000000002ffab56ca4c51b232d4512a49ad2851b252cacf4b55aa0500e3f4dbb415000000";
     let gzip: Vec<u8> = (0..gzip.len()).step_by(2).map(|at| u8::from_str_radix(&gzip[at..at + 2], 16).unwrap()).collect();
     flow.send(&[flow.record_of(&gzip), flow.record_of(&gzip[..20]), flow.record(json!({"id": 2}))]);
-    let config = flow.scenario.config().set("delta.schema.json", ID_AND_TEXT).set("delta.raw.compression", "auto");
+    let config = flow.scenario.config().set("delta.schema.json", ID_AND_TEXT).set("delta.raw.value.compression", "auto");
     flow.scenario.put(&with_dead_letters(config, "compressed-dead"));
     assert_eq!(flow.rows(), [row(&[("id", "1"), ("text", "one")]), row(&[("id", "2")])]);
     let dead = dead_letters("compressed-dead", 1);

@@ -81,7 +81,7 @@ def value(message, field):
     if is_map(field):
         key, inner = field.message_type.fields_by_name["key"], field.message_type.fields_by_name["value"]
         pairs = [[single(key, k), single(inner, given[k])] for k in given]
-        return sorted(pairs, key=lambda pair: json.dumps(pair[0]))
+        return sorted(pairs, key=lambda pair: json.dumps(pair[0], ensure_ascii=False))
     if field.is_repeated:
         return [single(field, element) for element in given]
     if field.has_presence and not message.HasField(field.name):
@@ -97,7 +97,10 @@ def single(field, given):
         return found.name if found else f"UNKNOWN_ENUM_VALUE_{field.enum_type.name}_{given}"
     if field.type == Field.TYPE_BYTES:
         return given.hex()
-    if isinstance(given, float) and not math.isfinite(given):
+    if isinstance(given, float) and math.isfinite(given):
+        # As text: not every reader of JSON reads all digits.
+        return {"$double": repr(given)}
+    if isinstance(given, float):
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(given, "NaN")
     return given
 

@@ -207,13 +207,31 @@ fn zstd_frames(kept: &mut Option<ZstdDecoder<'static>>, payload: &[u8], output: 
 
 fn lz4_frames(mut payload: &[u8], output: &mut Output<'_>) -> Unpack {
     loop {
-        if payload.len() < LZ4_HEADER_BYTES {
-            return Err(damaged("it ends in the middle of a frame"));
-        }
-        output.read(lz4_flex::frame::FrameDecoder::new(&mut payload))?;
-        if payload.is_empty() {
+        // The decoder takes the end of the input for the end of a frame.
+        let frame = lz4_frame_bytes(payload).and_then(|bytes| payload.split_at_checked(bytes));
+        let (frame, rest) = frame.ok_or_else(|| damaged("it ends in the middle of a frame"))?;
+        output.read(lz4_flex::frame::FrameDecoder::new(frame))?;
+        if rest.is_empty() {
             return Ok(());
         }
+        payload = rest;
+    }
+}
+
+/// By the format's own description (LZ4 Frame Format 1.6). None: it is not all there.
+fn lz4_frame_bytes(payload: &[u8]) -> Option<usize> {
+    let flags = *payload.get(4)?;
+    let flag = |bit: u8| usize::from(flags >> bit & 1);
+    // With the content's size and a dictionary's id.
+    let mut at = LZ4_HEADER_BYTES + 8 * flag(3) + 4 * flag(0);
+    loop {
+        let size = u32::from_le_bytes(*payload.get(at..)?.first_chunk()?);
+        at += 4;
+        if size == 0 {
+            return Some(at + 4 * flag(2));
+        }
+        // The highest bit says that the block is not compressed; a checksum may follow it.
+        at = at.checked_add((size & 0x7fff_ffff) as usize)?.checked_add(4 * flag(4))?;
     }
 }
 

@@ -163,7 +163,7 @@ pub const RAW_FRAMING: &str = "delta.raw.framing";
 pub const RAW_SCHEMA: &str = "delta.raw.schema";
 pub const RAW_SCHEMA_FILE: &str = "delta.raw.schema.file";
 pub const RAW_MESSAGE: &str = "delta.raw.message";
-pub const RAW_COMPRESSION: &str = "delta.raw.compression";
+pub const RAW_VALUE_COMPRESSION: &str = "delta.raw.value.compression";
 pub const RAW_CSV_COLUMNS: &str = "delta.raw.csv.columns";
 pub const RAW_CSV_DELIMITER: &str = "delta.raw.csv.delimiter";
 pub const RAW_CSV_QUOTE: &str = "delta.raw.csv.quote";
@@ -471,7 +471,7 @@ pub const SETTINGS: &[Setting] = &[
               themselves (`delta.raw.framing=none`). Without it, the first message of the schema.",
     },
     Setting {
-        name: RAW_COMPRESSION,
+        name: RAW_VALUE_COMPRESSION,
         kind: Kind::OneOf(RawCompression::WORDS),
         default: Default::Value("none"),
         group: "Input",
@@ -482,12 +482,12 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: RAW_CSV_COLUMNS,
-        kind: Kind::Text(TextRule::Notation("names, with commas")),
+        kind: Kind::Text(TextRule::Any),
         default: Default::None,
         group: "Input",
         importance: Importance::Medium,
         title: "CSV columns",
-        doc: "What the fields of a row are, in their order. Without it they are the table's columns. A table that Sluice \
+        doc: "What the fields of a row are, in their order: names with commas between. Without it they are the table's columns. A table that Sluice \
               creates without `delta.schema.json` gets these columns, as strings.",
     },
     Setting {

@@ -12,9 +12,10 @@ pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
     let format: Option<RawFormat> = read.choice(declare::RAW_FORMAT);
     let framing: Option<RawFraming> = read.choice(declare::RAW_FRAMING);
     let json_strings = read.choice(declare::RAW_JSON_STRINGS);
-    let compression = read.choice(declare::RAW_COMPRESSION);
+    let compression = read.choice(declare::RAW_VALUE_COMPRESSION);
     let csv = csv_options(read);
     let file = read.path(declare::RAW_SCHEMA_FILE);
+    let has_file = file.is_some();
     let has_registry = read.any_text(declare::REGISTRY_URL).is_some();
     let (format, told) = (format?, framing?);
     let framing = told.framing(has_registry);
@@ -27,7 +28,9 @@ pub(super) fn settings(read: &mut Reader) -> Option<RawSettings> {
             Err(error) => read.error(declare::RAW_SCHEMA, Code::ConfigInvalid, error.message),
         }
     }
-    check(read, format, told, has_registry);
+    let file = has_file.then_some(declare::RAW_SCHEMA_FILE);
+    let both: Vec<_> = text.map(|_| declare::RAW_SCHEMA).into_iter().chain(file).collect();
+    check(read, format, told, has_registry, &both);
     Some(RawSettings {
         format,
         framing,
@@ -74,16 +77,20 @@ fn character(text: &str) -> Result<u8, String> {
     }
 }
 
-fn check(read: &mut Reader, format: RawFormat, told: RawFraming, has_registry: bool) {
-    let given = [declare::RAW_SCHEMA, declare::RAW_SCHEMA_FILE];
-    let is_given = |read: &Reader, key: &str| read.any_text(key).is_some();
-    let given: Vec<_> = given.into_iter().filter(|key| is_given(read, key)).collect();
-    if format != RawFormat::Protobuf && is_given(read, declare::RAW_MESSAGE) {
+/// `given`: which settings give a schema.
+fn check(
+    read: &mut Reader,
+    format: RawFormat,
+    told: RawFraming,
+    has_registry: bool,
+    given: &[&'static str],
+) {
+    if format != RawFormat::Protobuf && read.any_text(declare::RAW_MESSAGE).is_some() {
         read.invalid(declare::RAW_MESSAGE, "only Protobuf has messages (delta.raw.format)");
     }
     if !format.has_schemas() {
         let framing = (!matches!(told, RawFraming::Auto | RawFraming::None)).then_some(declare::RAW_FRAMING);
-        for key in given.into_iter().chain(framing) {
+        for key in given.iter().copied().chain(framing) {
             read.invalid(key, "records of that delta.raw.format are written without a schema");
         }
         return;

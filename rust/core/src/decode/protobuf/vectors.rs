@@ -70,6 +70,10 @@ fn same(found: &Value, expected: &Value) -> bool {
         (Value::String(text), Value::Object(object)) if object.len() == 1 && object.contains_key("$json") => {
             serde_json::from_str::<Value>(text).is_ok_and(|json| json == object["$json"])
         }
+        (Value::Number(number), Value::Object(object)) if object.contains_key("$double") => {
+            let expected: f64 = object["$double"].as_str().unwrap().parse().unwrap();
+            number.as_f64().unwrap().to_bits() == expected.to_bits()
+        }
         (Value::Object(found), Value::Object(expected)) => {
             found.len() == expected.len()
                 && expected.iter().all(|(key, value)| found.get(key).is_some_and(|found| same(found, value)))
@@ -77,9 +81,6 @@ fn same(found: &Value, expected: &Value) -> bool {
         (Value::Array(found), Value::Array(expected)) => {
             found.len() == expected.len()
                 && found.iter().zip(expected).all(|(found, expected)| same(found, expected))
-        }
-        (Value::Number(found), Value::Number(expected)) => {
-            found == expected || found.as_f64() == expected.as_f64() && (found.is_f64() || expected.is_f64())
         }
         _ => found == expected,
     }
