@@ -50,7 +50,11 @@ fn main() {
     let mut formats = [
         json,
         Format { name: "avro", records: in_avro.iter().map(Vec::as_slice).collect(), decode: of_avro },
-        Format { name: "protobuf", records: in_protobuf.iter().map(Vec::as_slice).collect(), decode: of_protobuf },
+        Format {
+            name: "protobuf",
+            records: in_protobuf.iter().map(Vec::as_slice).collect(),
+            decode: of_protobuf,
+        },
     ];
     for format in &mut formats {
         for (records, rows) in format.records.chunks(BATCH).zip(&rows) {

@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{
+    Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use sluice_core::schema::{DataType, Field, Schema};
 
@@ -79,7 +81,9 @@ fn put(out: &mut Vec<u8>, number: u64, data_type: &DataType, column: &ArrayRef, 
     let mut inner = Vec::new();
     match data_type {
         DataType::Boolean => put_number(out, number, column.as_boolean().value(row).into()),
-        DataType::Integer => put_number(out, number, i64::from(column.as_primitive::<Int32Type>().value(row)) as u64),
+        DataType::Integer => {
+            put_number(out, number, i64::from(column.as_primitive::<Int32Type>().value(row)) as u64)
+        }
         DataType::Long => put_number(out, number, column.as_primitive::<Int64Type>().value(row) as u64),
         DataType::Float => {
             put_varint(out, number << 3 | FIXED32);

@@ -18,9 +18,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use sluice_core::Result;
 pub use sluice_core::raw::{Fetched, Lookup, Reference, SchemaKey, SchemaType, Schemas};
 use sluice_core::settings::RegistrySettings;
-use sluice_core::Result;
 use tokio::runtime::Handle;
 
 use cache::Next;

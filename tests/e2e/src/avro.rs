@@ -55,7 +55,8 @@ fn names(table: &std::path::Path) -> Vec<Value> {
 #[test]
 fn records_name_their_schemas_and_the_table_grows_with_them() {
     let flow = Flow::new("avro-orders");
-    let mut registry = SchemaRegistry::start(&cluster().components, &flow.scenario.folder.join("registry")).unwrap();
+    let mut registry =
+        SchemaRegistry::start(&cluster().components, &flow.scenario.folder.join("registry")).unwrap();
     let old = registry.register("orders-value", &json!({"schema": OLD})).unwrap();
     let unknown = 4242;
     flow.send(&[

@@ -233,7 +233,8 @@ fn check_app_log(flow: &Flow, folder: &Path) {
 fn bookings() -> Vec<Value> {
     let old = r#"{"type":"record","name":"Booking","fields":[{"name":"id","type":"long"}]}"#;
     let new = r#"{"type":"record","name":"Booking","fields":[{"name":"id","type":"long"},{"name":"room","type":["null","string"]}]}"#;
-    let [old, new] = [old, new].map(|text| registry().register("bookings-value", &json!({"schema": text})).unwrap());
+    let [old, new] =
+        [old, new].map(|text| registry().register("bookings-value", &json!({"schema": text})).unwrap());
     let booking = |value: Vec<u8>| {
         let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         json!({"topic": "bookings", "valueHex": hex})

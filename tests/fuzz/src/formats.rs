@@ -34,7 +34,9 @@ fn json_schema(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(lines.next().unwrap_or_default()) else { return false };
     let Ok(writer) = JsonSchema::parse(text, &[]) else { return false };
     let Ok(fields) = writer.connect().and_then(|connect| from_connect(&connect)) else { return false };
-    let Ok(mut decoder) = WrittenDecoder::of_text(&Schema { fields }, JsonOptions::default()) else { return false };
+    let Ok(mut decoder) = WrittenDecoder::of_text(&Schema { fields }, JsonOptions::default()) else {
+        return false;
+    };
     let written = Written::Json(Arc::new(writer));
     let mut rows = 0;
     for record in lines {

@@ -128,9 +128,8 @@ pub(crate) fn check(options: &CsvOptions) -> Result<()> {
     if options.quote == Some(options.delimiter) {
         return refuse(format!("{} is both delimiter and quote", character(options.delimiter)));
     }
-    let special = |byte| {
-        byte == options.delimiter || matches!(byte, b'\r' | b'\n') || Some(byte) == options.quote
-    };
+    let special =
+        |byte| byte == options.delimiter || matches!(byte, b'\r' | b'\n') || Some(byte) == options.quote;
     if options.null.bytes().any(special) {
         return refuse(format!("no unquoted field can be {:?}, the text for null", options.null));
     }
@@ -141,7 +140,8 @@ fn targets(schema: &Schema, columns: &[String]) -> Result<Vec<Option<usize>>> {
     let lower = |name: &str| name.to_lowercase();
     for (at, name) in columns.iter().enumerate() {
         if columns[..at].iter().any(|other| lower(other) == lower(name)) {
-            let message = format!("CSV: the list of columns has {name} twice (the case of names does not count)");
+            let message =
+                format!("CSV: the list of columns has {name} twice (the case of names does not count)");
             return Err(Error::new(Code::ConfigInvalid, message));
         }
     }
@@ -204,7 +204,9 @@ impl<'a> Row<'a> {
         let row = Row { options, text, position: 0 };
         match simdutf8::compat::from_utf8(text) {
             Ok(_) => Ok(row),
-            Err(error) => Err(Row { position: error.valid_up_to(), ..row }.refuse("text that is not UTF-8".into())),
+            Err(error) => {
+                Err(Row { position: error.valid_up_to(), ..row }.refuse("text that is not UTF-8".into()))
+            }
         }
     }
 

@@ -36,8 +36,10 @@ impl Member {
     /// Appends the null of a field that the record does not have.
     pub fn fill_missing(&mut self) -> Parse {
         if !self.column.nullable() {
-            let error =
-                RowError::boxed(Code::RecordNull, "column is not nullable, record does not have the field".into());
+            let error = RowError::boxed(
+                Code::RecordNull,
+                "column is not nullable, record does not have the field".into(),
+            );
             return Err(error.in_field(&self.name));
         }
         self.column.append_null();

@@ -84,7 +84,11 @@ impl Decompressor {
     }
 
     /// The data of an object container of Avro's.
-    pub(crate) fn decompress_avro<'a>(&'a mut self, codec: &[u8], data: &'a [u8]) -> Result<&'a [u8], RowError> {
+    pub(crate) fn decompress_avro<'a>(
+        &'a mut self,
+        codec: &[u8],
+        data: &'a [u8],
+    ) -> Result<&'a [u8], RowError> {
         let layout = match codec {
             b"null" => Layout::Plain,
             b"deflate" => Layout::Deflate,
@@ -271,7 +275,11 @@ fn checked_snappy_block(payload: &[u8], output: &mut Output<'_>) -> Unpack {
     snappy_block(block, output)?;
     let mut crc = flate2::Crc::new();
     crc.update(output.bytes);
-    if crc.sum() == u32::from_be_bytes(*checksum) { Ok(()) } else { Err(damaged("its checksum is another one")) }
+    if crc.sum() == u32::from_be_bytes(*checksum) {
+        Ok(())
+    } else {
+        Err(damaged("its checksum is another one"))
+    }
 }
 
 fn damaged(why: impl Display) -> Failure {
@@ -295,7 +303,9 @@ impl Failure {
         let message = match self {
             Failure::Damaged(why) => format!("{bytes} bytes are not a value in {name}: {why}"),
             Failure::TooLarge => {
-                format!("{bytes} bytes in {name} become more than {limit}, the most that Sluice makes of them")
+                format!(
+                    "{bytes} bytes in {name} become more than {limit}, the most that Sluice makes of them"
+                )
             }
         };
         RowError { code: Code::RecordCompression, path: String::new(), message }

@@ -76,7 +76,8 @@ impl Framing {
                 match headers.and_then(|headers| header_bytes(headers.value(row), HEADER)) {
                     Some(header) => {
                         let told = confluent(header, has_messages.then_some(&mut message));
-                        let told = told.map_err(|error| refused(format!("the header {HEADER}: {}", error.message)));
+                        let told =
+                            told.map_err(|error| refused(format!("the header {HEADER}: {}", error.message)));
                         (told?.0, 0)
                     }
                     None => confluent(&value, has_messages.then_some(&mut message))?,
@@ -153,10 +154,10 @@ fn apicurio(
 /// Apache Avro 1.12, "Single-object encoding".
 fn single_object(framed: &[u8]) -> Result<(Name, usize), RowError> {
     match framed {
-        [0xc3, 0x01, rest @ ..] => {
-            Ok((Name::Fingerprint(u64::from_le_bytes(id(framed, rest)?)), 10))
-        }
-        _ => Err(refused("it does not begin with C3 01, as Avro's single-object encoding does (delta.raw.framing)".into())),
+        [0xc3, 0x01, rest @ ..] => Ok((Name::Fingerprint(u64::from_le_bytes(id(framed, rest)?)), 10)),
+        _ => Err(refused(
+            "it does not begin with C3 01, as Avro's single-object encoding does (delta.raw.framing)".into(),
+        )),
     }
 }
 
@@ -215,16 +216,28 @@ mod tests {
     fn ids_stand_before_the_value() {
         let framed = [0, 0, 0, 1, 2, 7, 8, 9, 10];
         assert_eq!(plain(Framing::Bare, &framed), Ok((Name::Given, framed.to_vec())));
-        assert_eq!(plain(Framing::Confluent, &framed), Ok((Name::Registered(SchemaKey::Id(258)), vec![7, 8, 9, 10])));
+        assert_eq!(
+            plain(Framing::Confluent, &framed),
+            Ok((Name::Registered(SchemaKey::Id(258)), vec![7, 8, 9, 10]))
+        );
         let id = 0x0000_0102_0708_090a;
-        assert_eq!(plain(Framing::ApicurioGlobal, &framed), Ok((Name::Registered(SchemaKey::GlobalId(id)), vec![])));
-        assert_eq!(plain(Framing::ApicurioContent, &framed), Ok((Name::Registered(SchemaKey::ContentId(id)), vec![])));
+        assert_eq!(
+            plain(Framing::ApicurioGlobal, &framed),
+            Ok((Name::Registered(SchemaKey::GlobalId(id)), vec![]))
+        );
+        assert_eq!(
+            plain(Framing::ApicurioContent, &framed),
+            Ok((Name::Registered(SchemaKey::ContentId(id)), vec![]))
+        );
         assert!(plain(Framing::Confluent, b"{}").unwrap_err().contains("begins with the byte 123"));
         assert!(plain(Framing::Confluent, &[0, 0, 0, 1]).unwrap_err().contains("4 bytes have no room"));
         assert!(plain(Framing::ApicurioGlobal, &framed[..8]).is_err());
         assert!(plain(Framing::Confluent, &[]).unwrap_err().contains("empty"));
         let by_guid = [&[1][..], &[7; 16], b"x"].concat();
-        assert_eq!(plain(Framing::Confluent, &by_guid), Ok((Name::Registered(SchemaKey::Guid([7; 16])), b"x".to_vec())));
+        assert_eq!(
+            plain(Framing::Confluent, &by_guid),
+            Ok((Name::Registered(SchemaKey::Guid([7; 16])), b"x".to_vec()))
+        );
         assert!(plain(Framing::Confluent, &by_guid[..16]).is_err());
     }
 
@@ -257,11 +270,21 @@ mod tests {
     #[test]
     fn protobuf_records_say_which_message_they_are() {
         let after_id = |rest: &[u8]| [&[0, 0, 0, 0, 3][..], rest].concat();
-        let told = |value: &[u8], headers: Option<&[u8]>| take_off(Framing::ConfluentHeader, value, headers, true);
-        assert_eq!(told(&after_id(&[0, 8]), None), Ok((Name::Registered(SchemaKey::Id(3)), Message::First, vec![8])));
-        assert_eq!(told(&after_id(&[2, 0, 8]), None), Ok((Name::Registered(SchemaKey::Id(3)), Message::First, vec![8])));
+        let told =
+            |value: &[u8], headers: Option<&[u8]>| take_off(Framing::ConfluentHeader, value, headers, true);
+        assert_eq!(
+            told(&after_id(&[0, 8]), None),
+            Ok((Name::Registered(SchemaKey::Id(3)), Message::First, vec![8]))
+        );
+        assert_eq!(
+            told(&after_id(&[2, 0, 8]), None),
+            Ok((Name::Registered(SchemaKey::Id(3)), Message::First, vec![8]))
+        );
         let nested = Message::At(vec![1, 0]);
-        assert_eq!(told(&after_id(&[4, 2, 0, 8]), None), Ok((Name::Registered(SchemaKey::Id(3)), nested.clone(), vec![8])));
+        assert_eq!(
+            told(&after_id(&[4, 2, 0, 8]), None),
+            Ok((Name::Registered(SchemaKey::Id(3)), nested.clone(), vec![8]))
+        );
         let named = header(HEADER, &after_id(&[4, 2, 0]));
         assert_eq!(told(&[8], Some(&named)), Ok((Name::Registered(SchemaKey::Id(3)), nested, vec![8])));
         assert!(told(&after_id(&[]), None).is_err());

@@ -126,7 +126,8 @@ impl Writers {
                 }
                 let number = self.embedded.len() as u32;
                 let schema = std::str::from_utf8(container.schema).map_err(|_| "it is not UTF-8".to_owned());
-                let schema = schema.and_then(|text| avro::Schema::parse(text, &[]).map_err(|error| error.message));
+                let schema =
+                    schema.and_then(|text| avro::Schema::parse(text, &[]).map_err(|error| error.message));
                 let name = Name::Embedded(number);
                 let parsed = schema.map(|schema| Parsed::Whole(Written::Avro(Arc::new(schema))));
                 self.parsed.insert(name, parsed.map_err(|why| unusable(name, why)));
@@ -154,7 +155,8 @@ impl Writers {
             Some(parsed) => parsed.clone(),
             None => match self.fetched(name)? {
                 Ok(fetched) => {
-                    let parsed = parse(self.settings.format, &fetched).map_err(|error| unusable(name, error.message));
+                    let parsed =
+                        parse(self.settings.format, &fetched).map_err(|error| unusable(name, error.message));
                     if self.parsed.len() == MAX_SCHEMAS {
                         self.parsed.clear();
                     }
@@ -210,7 +212,11 @@ impl Writers {
 }
 
 fn unusable(name: Name, why: String) -> RowError {
-    RowError { code: Code::WriterSchema, path: String::new(), message: format!("the schema of {name}: {why}") }
+    RowError {
+        code: Code::WriterSchema,
+        path: String::new(),
+        message: format!("the schema of {name}: {why}"),
+    }
 }
 
 fn of_message(file: &protobuf::File, message: &Message) -> Option<protobuf::Message> {

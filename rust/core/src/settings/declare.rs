@@ -3,8 +3,8 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
-    UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
+    ServerSideEncryption, UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.

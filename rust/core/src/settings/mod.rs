@@ -16,8 +16,8 @@ mod table_uri;
 
 pub use choices::{
     BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi, ServerSideEncryption,
-    UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
+    ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
 pub use registry::RegistrySettings;

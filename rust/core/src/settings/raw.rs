@@ -78,13 +78,7 @@ fn character(text: &str) -> Result<u8, String> {
 }
 
 /// `given`: which settings give a schema.
-fn check(
-    read: &mut Reader,
-    format: RawFormat,
-    told: RawFraming,
-    has_registry: bool,
-    given: &[&'static str],
-) {
+fn check(read: &mut Reader, format: RawFormat, told: RawFraming, has_registry: bool, given: &[&'static str]) {
     if format != RawFormat::Protobuf && read.any_text(declare::RAW_MESSAGE).is_some() {
         read.invalid(declare::RAW_MESSAGE, "only Protobuf has messages (delta.raw.format)");
     }

@@ -99,9 +99,8 @@ impl TableSettings {
     pub(super) fn read_schema_file(&mut self, read: &impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
         if let SchemaSource::File(path) = &self.schema {
             let text = String::from_utf8(read(path)?);
-            let text = text.map_err(|_| {
-                Error::new(Code::ConfigInvalid, format!("{} is not UTF-8", path.display()))
-            })?;
+            let text = text
+                .map_err(|_| Error::new(Code::ConfigInvalid, format!("{} is not UTF-8", path.display())))?;
             self.schema = SchemaSource::Given(Schema::parse(&text)?);
         }
         Ok(())

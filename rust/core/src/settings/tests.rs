@@ -1,8 +1,8 @@
 use super::*;
-use crate::decode::csv::CsvOptions;
-use crate::raw::Given;
 use crate::computed::{Computed, ComputedSettings};
+use crate::decode::csv::CsvOptions;
 use crate::offsets::TopicPartition;
+use crate::raw::Given;
 use crate::schema::Schema;
 use declare::{Default, Kind, SETTINGS};
 

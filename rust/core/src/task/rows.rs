@@ -15,14 +15,14 @@ use crate::decode::any::AnyDecoder;
 use crate::decode::connect;
 use crate::decode::csv::{CsvDecoder, CsvOptions};
 use crate::decode::json::{JsonDecoder, JsonOptions};
-use crate::decode::written::{Written, WrittenDecoder};
 use crate::decode::single::{Single, SingleDecoder};
+use crate::decode::written::{Written, WrittenDecoder};
 use crate::decode::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
-use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
 use crate::raw::compression::Decompressor;
 use crate::raw::{Found, RawSettings, Schemas, Writers};
+use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
 use crate::settings::{RawFormat, TableSettings};
 use crate::table::TableInfo;
 
@@ -396,7 +396,10 @@ fn infer(
         match &segment.value {
             // What cannot be decompressed says nothing.
             Payload::Raw(values) => {
-                decompressor.decompress(values.value(*row)).into_iter().for_each(|value| inference.add_json(value));
+                decompressor
+                    .decompress(values.value(*row))
+                    .into_iter()
+                    .for_each(|value| inference.add_json(value));
             }
             Payload::Any(values) => inference.add_any(values.value(*row)),
             Payload::Absent | Payload::Typed { .. } => {}
@@ -502,11 +505,7 @@ one_by_one!(CsvDecoder);
 one_by_one!(SingleDecoder);
 row_decoder!(WrittenDecoder);
 
-fn one_by_one<'v>(
-    rows: &[usize],
-    value: impl Fn(usize) -> &'v [u8],
-    decoder: &mut impl OneByOne,
-) -> Decoded {
+fn one_by_one<'v>(rows: &[usize], value: impl Fn(usize) -> &'v [u8], decoder: &mut impl OneByOne) -> Decoded {
     let mut collected = Collected::default();
     for row in rows {
         let value = value(*row);

@@ -105,7 +105,8 @@ impl Bench {
         let folder = self.folder.join("workers").join(&name);
         let worker = Worker::start(&self.components, &self.broker.bootstrap(), &folder, &options)?;
         let mut settings = entry.settings(&self.demo, entry.input.topic(), &output)?;
-        let schema = self.encoded().join(entry.input.raw_format().unwrap_or_default()).with_extension("schema");
+        let schema =
+            self.encoded().join(entry.input.raw_format().unwrap_or_default()).with_extension("schema");
         if entry.sink != Sink::Noop && schema.exists() {
             settings["delta.raw.schema.file"] = schema.display().to_string().into();
         }

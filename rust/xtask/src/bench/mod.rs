@@ -199,7 +199,8 @@ impl Bench {
             let file = folder.join(input.raw_format().unwrap_or_default()).with_extension("records");
             let what = Produce::Framed { file, count: self.records };
             let log = self.folder.join("producer");
-            Producer::start(&self.components, &self.broker.bootstrap(), &log, topic, &what, None)?.wait(PATIENCE)?;
+            Producer::start(&self.components, &self.broker.bootstrap(), &log, topic, &what, None)?
+                .wait(PATIENCE)?;
         }
         Ok(())
     }

@@ -94,7 +94,10 @@ impl Mapping<'_> {
     fn of(&mut self, path: &str, id: Id, optional: bool) -> Result<ConnectSchema> {
         self.seen += 1;
         if self.seen > MAX_TYPES {
-            return Err(unusable(path, &format!("the record has more than {MAX_TYPES} fields at all levels")));
+            return Err(unusable(
+                path,
+                &format!("the record has more than {MAX_TYPES} fields at all levels"),
+            ));
         }
         let node = self.schema.node(id);
         if let Some(mut scalar) = self.schema.scalar(id) {
@@ -120,7 +123,12 @@ impl Mapping<'_> {
                 for branch in branches {
                     match self.schema.shape(*branch) {
                         Shape::Null => optional = true,
-                        _ => members.push(self.member(path, self.schema.branch_name(*branch), *branch, true)?),
+                        _ => members.push(self.member(
+                            path,
+                            self.schema.branch_name(*branch),
+                            *branch,
+                            true,
+                        )?),
                     }
                 }
                 kind = Some(Kind::Struct(members));
@@ -139,14 +147,23 @@ impl Mapping<'_> {
             _ => {}
         }
         let Some(kind) = kind else {
-            return Err(unusable(path, "its type is null, which no column has. Leave it out, or make it a union"));
+            return Err(unusable(
+                path,
+                "its type is null, which no column has. Leave it out, or make it a union",
+            ));
         };
         let mut schema = ConnectSchema::new(kind, optional);
         named(&mut schema, node);
         Ok(schema)
     }
 
-    fn member(&mut self, path: &str, name: &str, id: Id, optional: bool) -> Result<(Box<str>, ConnectSchema)> {
+    fn member(
+        &mut self,
+        path: &str,
+        name: &str,
+        id: Id,
+        optional: bool,
+    ) -> Result<(Box<str>, ConnectSchema)> {
         Ok((name.into(), self.of(&child_path(path, name), id, optional)?))
     }
 
@@ -261,7 +278,11 @@ mod tests {
     #[test]
     fn what_no_column_holds_is_named() {
         let recursive = r#"{"type":"array","items":"R"}"#;
-        assert!(column(recursive).starts_with("field f.element: the record a.R holds itself"), "{}", column(recursive));
+        assert!(
+            column(recursive).starts_with("field f.element: the record a.R holds itself"),
+            "{}",
+            column(recursive)
+        );
         assert!(column(r#""null""#).starts_with("field f: its type is null"));
         let precise = r#"{"type":"bytes","logicalType":"decimal","precision":50,"scale":2}"#;
         assert!(column(precise).starts_with("field f: Delta has no decimal(50,2)"), "{}", column(precise));

@@ -52,7 +52,9 @@ impl<'a> Container<'a> {
         }
         match records {
             1 => Ok(Container { schema, codec, data }),
-            count => Err(damaged(format!("the object container holds {count} records, and a value is one row"))),
+            count => {
+                Err(damaged(format!("the object container holds {count} records, and a value is one row")))
+            }
         }
     }
 }

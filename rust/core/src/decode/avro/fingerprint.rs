@@ -87,7 +87,9 @@ impl Canonical<'_> {
             }
             // Memory takes any text.
             Shape::Fixed(size) => drop(write!(self.text, r#","type":"fixed","size":{size}}}"#)),
-            Shape::Array(items) | Shape::Entries { items, .. } => self.around(r#"{"type":"array","items":"#, *items),
+            Shape::Array(items) | Shape::Entries { items, .. } => {
+                self.around(r#"{"type":"array","items":"#, *items)
+            }
             Shape::Map(values) => self.around(r#"{"type":"map","values":"#, *values),
             Shape::Union(branches) => {
                 self.text.push('[');

@@ -124,7 +124,8 @@ impl Plan {
 }
 
 fn not_a_record(found: &str) -> Box<RowError> {
-    let message = format!("the value is Avro's {found}, and only a record has fields for the table's columns");
+    let message =
+        format!("the value is Avro's {found}, and only a record has fields for the table's columns");
     RowError::boxed(Code::RecordNotStruct, message)
 }
 
@@ -159,9 +160,7 @@ fn branches(schema: &Schema, types: &[Id], object: &Object) -> Vec<Branch> {
     let only_record = schema.nullable(types).map(|(_, value)| value);
     let branch = |id: &Id| match schema.shape(*id) {
         Shape::Null => Branch::Null,
-        Shape::Record(fields) if only_record == Some(*id) => {
-            Branch::Record(record(schema, fields, object))
-        }
+        Shape::Record(fields) if only_record == Some(*id) => Branch::Record(record(schema, fields, object)),
         _ => {
             let name = schema.branch_name(*id);
             match object.find_in_any_case(name.as_bytes()) {
@@ -217,10 +216,14 @@ fn leaf(schema: &Schema, id: Id, column: &Column) -> Option<Leaf> {
         Shape::Long => Wire::Long,
         Shape::Float => Wire::Float,
         Shape::Double => Wire::Double,
-        Shape::Fixed(_) if node.meaning == Meaning::Uuid && !matches!(column.values, Values::Binary { .. }) => {
+        Shape::Fixed(_)
+            if node.meaning == Meaning::Uuid && !matches!(column.values, Values::Binary { .. }) =>
+        {
             Wire::Uuid
         }
-        Shape::Bytes if node.meaning == Meaning::BigDecimal && matches!(column.values, Values::Decimal { .. }) => {
+        Shape::Bytes
+            if node.meaning == Meaning::BigDecimal && matches!(column.values, Values::Decimal { .. }) =>
+        {
             Wire::BigDecimal
         }
         Shape::Bytes => Wire::Bytes,

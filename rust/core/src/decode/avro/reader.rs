@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn lengths_are_within_the_record() {
-        let bytes = |input: &[u8]| Reader::new(input).unwrap().bytes().map(<[u8]>::to_vec).map_err(|e| e.message);
+        let bytes =
+            |input: &[u8]| Reader::new(input).unwrap().bytes().map(<[u8]>::to_vec).map_err(|e| e.message);
         assert_eq!(bytes(&[4, 7, 8, 9]), Ok(vec![7, 8]));
         assert!(bytes(&[8, 1]).unwrap_err().contains("ends within"));
         assert!(bytes(&[1]).unwrap_err().contains("a length of -1"));

@@ -255,7 +255,8 @@ impl Parser {
                 self.named_node(Shape::Enum(symbols), object, namespace).map(|(id, _)| id)
             }
             "fixed" => {
-                let size = object.get("size").and_then(Json::as_u64).and_then(|size| usize::try_from(size).ok());
+                let size =
+                    object.get("size").and_then(Json::as_u64).and_then(|size| usize::try_from(size).ok());
                 let size = size.ok_or_else(|| refused("a fixed without a size"))?;
                 self.named_node(Shape::Fixed(size), object, namespace).map(|(id, _)| id)
             }
@@ -325,7 +326,8 @@ impl Parser {
     }
 
     fn union(&mut self, branches: &[Json], namespace: &str) -> Result<Id> {
-        let branches = branches.iter().map(|branch| self.node(branch, namespace)).collect::<Result<Vec<_>>>()?;
+        let branches =
+            branches.iter().map(|branch| self.node(branch, namespace)).collect::<Result<Vec<_>>>()?;
         if branches.is_empty() {
             return Err(refused("a union without types"));
         }
@@ -431,17 +433,17 @@ mod tests {
     #[test]
     fn logical_types_that_make_no_sense_say_nothing() {
         for (text, expected) in [
-            (r#"{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}"#, Meaning::Decimal {
-                precision: 4,
-                scale: 2,
-            }),
+            (
+                r#"{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}"#,
+                Meaning::Decimal { precision: 4, scale: 2 },
+            ),
             (r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":4}"#, Meaning::Plain),
             (r#"{"type":"bytes","logicalType":"decimal"}"#, Meaning::Plain),
             (r#"{"type":"int","logicalType":"timestamp-millis"}"#, Meaning::Plain),
-            (r#"{"type":"long","logicalType":"local-timestamp-nanos"}"#, Meaning::Timestamp {
-                unit: Unit::Nanos,
-                zoned: false,
-            }),
+            (
+                r#"{"type":"long","logicalType":"local-timestamp-nanos"}"#,
+                Meaning::Timestamp { unit: Unit::Nanos, zoned: false },
+            ),
             (r#"{"type":{"type":"int","logicalType":"date"}}"#, Meaning::Date),
         ] {
             let schema = parse(text);
@@ -459,7 +461,10 @@ mod tests {
             (r#"{"type":"array"}"#, "without items"),
             (r#"{"type":"record","fields":[]}"#, "without a name"),
             (r#"{"type":"record","name":"R"}"#, "without fields"),
-            (r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}"#, "twice"),
+            (
+                r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"a","type":"int"}]}"#,
+                "twice",
+            ),
             (r#"["null",["int"]]"#, "a union in a union"),
             ("[]", "a union without types"),
             (r#"{"type":"enum","name":"E","symbols":[1]}"#, "an enum without symbols"),

@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::Value as Json;
 
 use crate::Code;
-use crate::decode::written::{Written, WrittenDecoder};
 use crate::decode::json::JsonOptions;
+use crate::decode::written::{Written, WrittenDecoder};
 use crate::decode::{RowError, UnknownFields};
 use crate::schema::Schema as TableSchema;
 
@@ -100,7 +100,8 @@ fn records_of_several_schemas_make_one_batch() {
     let new = written(
         r#"{"type":"record","name":"R","fields":[{"name":"text","type":["null","string"]},{"name":"id","type":"long"}]}"#,
     );
-    let mut decoder = WrittenDecoder::new(&TableSchema::parse(table).unwrap(), JsonOptions::default()).unwrap();
+    let mut decoder =
+        WrittenDecoder::new(&TableSchema::parse(table).unwrap(), JsonOptions::default()).unwrap();
     for id in 0..4u8 {
         match id % 2 {
             0 => decoder.push(&old, &[2 * id]).unwrap(),
@@ -122,7 +123,11 @@ fn fingerprints_are_those_of_avros_own_library() {
         let text = vector["schema"].as_str().unwrap();
         let schema = super::Schema::parse(text, &[]).unwrap();
         assert_eq!(schema.canonical(), vector["canonical"].as_str().unwrap());
-        assert_eq!(schema.fingerprint().to_le_bytes().to_vec(), bytes(vector["hex"].as_str().unwrap()), "{text}");
+        assert_eq!(
+            schema.fingerprint().to_le_bytes().to_vec(),
+            bytes(vector["hex"].as_str().unwrap()),
+            "{text}"
+        );
     }
     let either = super::Schema::parse(r#"["int","long"]"#, &[]).unwrap();
     let prints: Vec<_> = either.alternatives().iter().map(super::Schema::fingerprint).collect();
@@ -179,7 +184,10 @@ fn errors_say_where() {
     // Two elements, the second one 2^31.
     let RowError { code, path, message } = error(&[4, 2, 2, 2, 0x80, 0x80, 0x80, 0x80, 0x10, 0]);
     assert_eq!((code, path.as_str()), (Code::RecordRange, "f[1]"));
-    assert_eq!(message, "column takes integer, record has integer 2147483648, which is not a whole number in its range");
+    assert_eq!(
+        message,
+        "column takes integer, record has integer 2147483648, which is not a whole number in its range"
+    );
     let RowError { code, path, message } = error(&[2, 4]);
     assert_eq!((code, path.as_str(), message.as_str()), (Code::RecordAvro, "f[0]", "branch 2 of 2"));
     let RowError { code, path, message } = error(&[2, 2, 2, 0, 9]);
@@ -218,7 +226,11 @@ fn what_a_few_bytes_ask_for_is_bounded() {
     let mut doubles = vec![r#"{"type":"record","name":"L0","fields":[]}"#.to_owned()];
     for level in 1..60 {
         let field = |name: &str| format!(r#"{{"name":"{name}","type":"L{}"}}"#, level - 1);
-        doubles.push(format!(r#"{{"type":"record","name":"L{level}","fields":[{},{}]}}"#, field("a"), field("b")));
+        doubles.push(format!(
+            r#"{{"type":"record","name":"L{level}","fields":[{},{}]}}"#,
+            field("a"),
+            field("b")
+        ));
     }
     let doubles: Vec<&str> = doubles.iter().map(String::as_str).collect();
     let holder = r#"{"type":"record","name":"R","fields":[{"name":"f","type":"L59"}]}"#;

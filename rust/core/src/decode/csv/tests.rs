@@ -116,7 +116,9 @@ fn delimiter_and_quote_are_settings() {
     let mut unquoted = of_strings(2, CsvOptions { quote: None, ..Default::default() });
     unquoted.push(br#"5" pipe,"x""#).unwrap();
     assert_eq!(fields(&finish(&mut unquoted), 0), [Some("5\" pipe"), Some("\"x\"")]);
-    for (delimiter, quote) in [(b',', Some(b',')), (b'\n', None), (0xe9, None), (b',', Some(b'\r')), (0, None)] {
+    for (delimiter, quote) in
+        [(b',', Some(b',')), (b'\n', None), (0xe9, None), (b',', Some(b'\r')), (0, None)]
+    {
         let options = CsvOptions { delimiter, quote, ..Default::default() };
         assert_eq!(check(&options).unwrap_err().code, ConfigInvalid, "{delimiter} {quote:?}");
     }
@@ -130,7 +132,11 @@ fn delimiter_and_quote_are_settings() {
 fn values_are_exact_or_refused() {
     let decimal = DataType::Decimal { precision: 5, scale: 2 };
     for (data_type, good, bad) in [
-        (DataType::Byte, &["0", "-128", "127", "1e2", "3.0"][..], &["128:R", "1.5:R", "x:T", " 1:T", "01:T", "+1:T"][..]),
+        (
+            DataType::Byte,
+            &["0", "-128", "127", "1e2", "3.0"][..],
+            &["128:R", "1.5:R", "x:T", " 1:T", "01:T", "+1:T"][..],
+        ),
         (DataType::Short, &["-32768"], &["32768:R", "true:T"]),
         (DataType::Integer, &["2147483647"], &["2147483648:R"]),
         (DataType::Long, &["9223372036854775807"], &["9223372036854775808:R", "1_0:T", "0x1:T"]),
@@ -140,7 +146,11 @@ fn values_are_exact_or_refused() {
         (DataType::Boolean, &["true", "false"], &["True:T", "1:T", "t:T"]),
         (DataType::Binary, &["Zm9v", "Zm8="], &["Zm9:T", "-_:T"]),
         (DataType::Date, &["2024-02-29"], &["2023-02-29:T", "2024-2-1:T", "19000:T"]),
-        (DataType::Timestamp, &["2024-01-01T00:00:00Z", "2024-01-01 00:00:00.5+02:00"], &["2024-01-01:T", "1:T", "2024-01-01T00:00:00.1234567Z:R"]),
+        (
+            DataType::Timestamp,
+            &["2024-01-01T00:00:00Z", "2024-01-01 00:00:00.5+02:00"],
+            &["2024-01-01:T", "1:T", "2024-01-01T00:00:00.1234567Z:R"],
+        ),
         (DataType::TimestampNtz, &["2024-01-01T00:00:00"], &["2024-01-01T00:00:00Z:T"]),
     ] {
         let mut decoder = of(data_type.clone());
@@ -226,7 +236,8 @@ fn a_refused_record_leaves_nothing_behind() {
     for _ in 0..4 {
         expected.push(good).unwrap();
         decoder.push(good).unwrap();
-        for bad in [&b"text,Zm9vZ,true,12"[..], b"text,Zm9v,true,x", b"text,Zm9v,true", b"text,Zm9v,true,12,"] {
+        for bad in [&b"text,Zm9vZ,true,12"[..], b"text,Zm9v,true,x", b"text,Zm9v,true", b"text,Zm9v,true,12,"]
+        {
             decoder.push(bad).unwrap_err();
         }
         assert_eq!(decoder.bytes(), expected.bytes());
@@ -280,8 +291,20 @@ fn arbitrary_bytes_make_a_row_or_an_error_of_the_record() {
     ]);
     let mut decoder = CsvDecoder::new(&table, CsvOptions::default()).unwrap();
     let pieces: [&[u8]; 14] = [
-        b",", b"\"", b"\"\"", b"\n", b"\r\n", b"a", b"1", b"-1.5e3", b"Zm9v", b"2024-01-01T00:00:00Z", b"\xff",
-        b"\xc3\xa9", b" ", b",,,",
+        b",",
+        b"\"",
+        b"\"\"",
+        b"\n",
+        b"\r\n",
+        b"a",
+        b"1",
+        b"-1.5e3",
+        b"Zm9v",
+        b"2024-01-01T00:00:00Z",
+        b"\xff",
+        b"\xc3\xa9",
+        b" ",
+        b",,,",
     ];
     let mut rows = 0;
     for number in 0..20_000 {

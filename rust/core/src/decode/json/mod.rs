@@ -86,10 +86,7 @@ impl JsonDecoder {
 
 /// Reads the one object that a record is; `read` is called where it opens.
 #[inline(always)]
-pub(super) fn read_record(
-    reader: &mut Reader<'_>,
-    read: impl FnOnce(&mut Reader<'_>) -> Parse,
-) -> Parse {
+pub(super) fn read_record(reader: &mut Reader<'_>, read: impl FnOnce(&mut Reader<'_>) -> Parse) -> Parse {
     reader.check_encoding()?;
     reader.whitespace();
     if reader.byte() != b'{' {

@@ -25,7 +25,8 @@ struct Tree<'s> {
 
 impl<'s> Tree<'s> {
     fn connect(&mut self, path: &str, link: Link) -> Result<ConnectSchema> {
-        let found = self.schema.follow(link).ok_or_else(|| unclear(path, "its $ref leads to itself".into()))?;
+        let found =
+            self.schema.follow(link).ok_or_else(|| unclear(path, "its $ref leads to itself".into()))?;
         if self.open.contains(&found.at) {
             let why = "the schema holds itself there, and a column has an end. Give the table's schema \
                        (delta.schema.json or delta.schema.file), as deep as it is wanted";
@@ -36,7 +37,10 @@ impl<'s> Tree<'s> {
         }
         self.made += 1;
         if self.made > MAX_SCHEMAS {
-            return Err(unclear(path, format!("the schema becomes more than {MAX_SCHEMAS} columns and fields")));
+            return Err(unclear(
+                path,
+                format!("the schema becomes more than {MAX_SCHEMAS} columns and fields"),
+            ));
         }
         self.open.push(found.at);
         let kind = self.kind(path, &found)?;
@@ -66,9 +70,8 @@ impl<'s> Tree<'s> {
                 ConnectKind::Map(Box::new(child("key", *key)?), Box::new(child("value", *value)?))
             }
             Kind::Struct(members) => {
-                let member = |(name, link): &(Box<str>, Link)| {
-                    Ok::<_, Error>((name.clone(), child(name, *link)?))
-                };
+                let member =
+                    |(name, link): &(Box<str>, Link)| Ok::<_, Error>((name.clone(), child(name, *link)?));
                 ConnectKind::Struct(members.iter().map(member).collect::<Result<_>>()?)
             }
             Kind::Union(branches) => {

@@ -68,7 +68,10 @@ impl Schema {
     pub fn parse(text: &str, references: &[(&str, &str)]) -> Result<Self> {
         let parse = |what: &str, text: &str| {
             serde_json::from_str::<Value>(text).map_err(|error| {
-                Error::new(Code::SchemaUnclear, format!("{what} is not a JSON Schema: it is not JSON: {error}"))
+                Error::new(
+                    Code::SchemaUnclear,
+                    format!("{what} is not a JSON Schema: it is not JSON: {error}"),
+                )
             })
         };
         let mut documents = vec![(String::new(), parse("the records' schema", text)?)];
@@ -82,7 +85,8 @@ impl Schema {
     /// The node behind links that only lead on, with whether any of them is optional and the first description. None: they
     /// lead in a circle.
     fn follow(&self, link: Link) -> Option<Found<'_>> {
-        let mut found = Found { at: link.node, node: &self.nodes[link.node], optional: link.optional, doc: None };
+        let mut found =
+            Found { at: link.node, node: &self.nodes[link.node], optional: link.optional, doc: None };
         for _ in 0..self.nodes.len() {
             found.node = &self.nodes[found.at];
             found.optional |= found.node.optional;

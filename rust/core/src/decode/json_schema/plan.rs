@@ -96,9 +96,7 @@ impl Schema {
         let found = self.follow(link)?;
         match (&found.node.kind, &column.values) {
             (Kind::Json | Kind::Union(_), Values::String { .. }) => Some(Hint::Json),
-            (Kind::Struct(fields), Values::Struct(object)) => {
-                self.members(fields, object).map(Hint::Struct)
-            }
+            (Kind::Struct(fields), Values::Struct(object)) => self.members(fields, object).map(Hint::Struct),
             (Kind::Union(branches), Values::Struct(object)) => {
                 self.branches(branches, object).map(Hint::Union)
             }

@@ -63,7 +63,9 @@ impl Column {
                 expect_bracket(reader, b'{', takes)?;
                 object.read_json(reader, rows, members)?;
             }
-            (Hint::Union(branches), Values::Struct(object)) => read_union(reader, object, rows, branches, takes)?,
+            (Hint::Union(branches), Values::Struct(object)) => {
+                read_union(reader, object, rows, branches, takes)?
+            }
             (Hint::List(hint), Values::List { ends, element }) => {
                 expect_bracket(reader, b'[', takes)?;
                 read_list(reader, element, |element, reader| element.read_hinted(reader, Some(hint)))?;
@@ -119,7 +121,9 @@ fn integer<T: TryFrom<i64>>(reader: &mut Reader<'_>, takes: &str) -> Parse<T> {
     let start = reader.position();
     match reader.number()?.integer().and_then(|value| T::try_from(value).ok()) {
         Some(value) => Ok(value),
-        None => Err(reader.misfit(start, Code::RecordRange, takes, ", which is not a whole number in its range")),
+        None => {
+            Err(reader.misfit(start, Code::RecordRange, takes, ", which is not a whole number in its range"))
+        }
     }
 }
 
@@ -245,7 +249,8 @@ fn read_union(
 fn choose<'b>(reader: &mut Reader<'_>, branches: &'b [Branch]) -> Parse<Option<&'b Branch>> {
     let first = |wanted: fn(&Takes) -> bool| branches.iter().find(|branch| wanted(&branch.takes));
     let found = match reader.byte() {
-        b'"' => first(|takes| matches!(takes, Takes::Text)).or_else(|| first(|takes| matches!(takes, Takes::Bytes))),
+        b'"' => first(|takes| matches!(takes, Takes::Text))
+            .or_else(|| first(|takes| matches!(takes, Takes::Bytes))),
         b't' | b'f' => first(|takes| matches!(takes, Takes::Boolean)),
         b'[' => first(|takes| matches!(takes, Takes::Array | Takes::Map)),
         b'{' => match first(|takes| matches!(takes, Takes::Map)) {

@@ -23,8 +23,7 @@ pub(super) struct Index<'s> {
 impl<'s> Index<'s> {
     /// The first document is the one that the others, with their names, are references of.
     pub fn new(documents: &'s [(String, Value)]) -> Self {
-        let mut index =
-            Index { resources: HashMap::new(), anchors: HashMap::new(), targets: HashMap::new() };
+        let mut index = Index { resources: HashMap::new(), anchors: HashMap::new(), targets: HashMap::new() };
         let base = documents.first().and_then(|(_, root)| id(root.as_object()?)).unwrap_or_default();
         for (name, document) in documents {
             let address = join(base, name);

@@ -111,7 +111,9 @@ fn what_is_not_json_is_no_schema() {
         let error = Schema::parse(text, references).unwrap_err();
         assert_eq!(error.code, SchemaUnclear);
     }
-    assert!(Schema::parse("{}", &[("a", "x")]).unwrap_err().message.contains("reference a is not a JSON Schema"));
+    assert!(
+        Schema::parse("{}", &[("a", "x")]).unwrap_err().message.contains("reference a is not a JSON Schema")
+    );
     for text in ["3", "null", "[]", r#""x""#] {
         let error = parse(text).connect().unwrap_err();
         assert!(error.message.starts_with("the records' JSON Schema: a schema is an object"), "{error}");

@@ -113,7 +113,9 @@ impl<'s> Translator<'s> {
     /// The parts of a schema in an `allOf`.
     fn inside(&self, schema: &'s Value) -> Vec<(Part<'s>, &'s Object)> {
         let object = schema.as_object();
-        object.map(|object| parts(object).into_iter().map(|part| (part, object)).collect()).unwrap_or_default()
+        object
+            .map(|object| parts(object).into_iter().map(|part| (part, object)).collect())
+            .unwrap_or_default()
     }
 
     fn typed(&mut self, name: &str, object: &'s Object) -> Node {
@@ -143,7 +145,9 @@ impl<'s> Translator<'s> {
 
     fn array(&mut self, object: &'s Object, is_map: bool) -> Node {
         let items = match object.get("items") {
-            Some(items @ (Value::Object(_) | Value::Bool(true))) if !object.contains_key("prefixItems") => items,
+            Some(items @ (Value::Object(_) | Value::Bool(true))) if !object.contains_key("prefixItems") => {
+                items
+            }
             // A tuple, or nothing at all.
             _ => return Kind::Json.into(),
         };
@@ -178,9 +182,8 @@ impl<'s> Translator<'s> {
         let index = |schema: &Value| schema.get("connect.index").and_then(Value::as_i64).unwrap_or(i64::MAX);
         let mut properties: Vec<_> = properties.into_iter().collect();
         properties.sort_by_key(|(name, schema)| (index(schema), *name));
-        let member = |(name, schema): (&'s str, &'s Value)| {
-            (name.into(), self.link(schema, !required.contains(name)))
-        };
+        let member =
+            |(name, schema): (&'s str, &'s Value)| (name.into(), self.link(schema, !required.contains(name)));
         Kind::Struct(properties.into_iter().map(member).collect()).into()
     }
 
@@ -257,7 +260,10 @@ impl<'s> Translator<'s> {
     }
 
     /// Of all objects that the parts lead to, and which of them any object requires.
-    fn properties(&self, parts: &[(Part<'s>, &'s Object)]) -> (BTreeMap<&'s str, &'s Value>, HashSet<&'s str>) {
+    fn properties(
+        &self,
+        parts: &[(Part<'s>, &'s Object)],
+    ) -> (BTreeMap<&'s str, &'s Value>, HashSet<&'s str>) {
         let mut properties = BTreeMap::new();
         let mut needed = HashSet::new();
         let mut seen: HashSet<*const Object> = HashSet::new();

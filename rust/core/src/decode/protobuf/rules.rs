@@ -470,7 +470,9 @@ fn what_is_given_again_at_every_level_is_bounded() {
     );
     let inside = |level: Vec<Field>| structure(&level);
     let leaf = || inside(vec![column("other", "long")]);
-    let nest = |levels: usize, wrap: &dyn Fn(DataType) -> Field| (0..levels).fold(leaf(), |inner, _| inside(vec![wrap(inner)]));
+    let nest = |levels: usize, wrap: &dyn Fn(DataType) -> Field| {
+        (0..levels).fold(leaf(), |inner, _| inside(vec![wrap(inner)]))
+    };
     let plain = |name: &'static str| move |data_type| Field { data_type, ..column(name, "long") };
     let map = |value: DataType| {
         let (key, value) = (Box::new(DataType::String), Box::new(value));

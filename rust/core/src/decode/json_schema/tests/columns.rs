@@ -46,7 +46,10 @@ fn scalars_are_what_the_converter_makes_of_them() {
         // testToConnectNullableString
         (r#"{"oneOf":[{"type":"null"},{"type":"string"}]}"#, "string?"),
         (r#"{"anyOf":[{"type":"integer","connect.type":"int32"},{"type":"null"}]}"#, "int32?"),
-        (r#"{"oneOf":[{"type":"null","title":"Not included"},{"type":"string"}],"description":"x"}"#, "string?"),
+        (
+            r#"{"oneOf":[{"type":"null","title":"Not included"},{"type":"string"}],"description":"x"}"#,
+            "string?",
+        ),
         // Told by other keywords.
         (r#"{"minLength":1}"#, "string"),
         (r#"{"minimum":1}"#, "float64"),
@@ -62,12 +65,21 @@ fn titles_are_the_names_of_logical_types() {
     let name = "org.apache.kafka.connect.data";
     for (schema, expected) in [
         // testToConnectBase64Decimal, testToConnectNumericDecimal
-        (r#"{"type":"string","connect.type":"bytes","title":"NAME.Decimal","connect.version":1,"connect.parameters":{"scale":"2"}}"#, "bytes(NAME.Decimal)"),
-        (r#"{"type":"number","connect.type":"bytes","title":"NAME.Decimal","connect.parameters":{"scale":"2"}}"#, "bytes(NAME.Decimal)"),
+        (
+            r#"{"type":"string","connect.type":"bytes","title":"NAME.Decimal","connect.version":1,"connect.parameters":{"scale":"2"}}"#,
+            "bytes(NAME.Decimal)",
+        ),
+        (
+            r#"{"type":"number","connect.type":"bytes","title":"NAME.Decimal","connect.parameters":{"scale":"2"}}"#,
+            "bytes(NAME.Decimal)",
+        ),
         (r#"{"type":"integer","connect.type":"int32","title":"NAME.Date"}"#, "int32(NAME.Date)"),
         (r#"{"type":"integer","connect.type":"int32","title":"NAME.Time"}"#, "int32(NAME.Time)"),
         (r#"{"type":"integer","connect.type":"int64","title":"NAME.Timestamp"}"#, "int64(NAME.Timestamp)"),
-        (r#"{"oneOf":[{"type":"null"},{"type":"integer","connect.type":"int64","title":"NAME.Timestamp"}]}"#, "int64?(NAME.Timestamp)"),
+        (
+            r#"{"oneOf":[{"type":"null"},{"type":"integer","connect.type":"int64","title":"NAME.Timestamp"}]}"#,
+            "int64?(NAME.Timestamp)",
+        ),
     ] {
         let made = field(&schema.replace("NAME", name));
         assert_eq!(show(&made).replace(name, "NAME"), expected, "{schema}");
@@ -75,7 +87,9 @@ fn titles_are_the_names_of_logical_types() {
             assert_eq!(made.parameters["scale"].as_ref(), "2");
         }
     }
-    let made = field(r#"{"type":"string","description":"of the field","connect.version":3,"connect.parameters":{"a":"b","n":1}}"#);
+    let made = field(
+        r#"{"type":"string","description":"of the field","connect.version":3,"connect.parameters":{"a":"b","n":1}}"#,
+    );
     assert_eq!((made.doc.as_deref(), made.version), (Some("of the field"), Some(3)));
     assert_eq!((made.parameters["a"].as_ref(), made.parameters["n"].as_ref()), ("b", "1"));
     let made = field(r#"{"enum":["one",null]}"#);
@@ -131,7 +145,10 @@ fn arrays_maps_and_structs() {
             r#"{"type":"object","properties":{"x":{"type":"string"}},"additionalProperties":{"type":"number"}}"#,
             "{x:string?}",
         ),
-        (r#"{"type":["array","null"],"items":{"type":["object","null"],"properties":{"x":{"type":"string"}}}}"#, "[{x:string?}?]?"),
+        (
+            r#"{"type":["array","null"],"items":{"type":["object","null"],"properties":{"x":{"type":"string"}}}}"#,
+            "[{x:string?}?]?",
+        ),
     ] {
         assert_eq!(show(&field(schema)), expected, "{schema}");
     }
@@ -204,7 +221,8 @@ fn all_of_is_one_struct_with_the_fields_of_all() {
         "definitions":{
             "MessageBase":{"properties":{"id":{"type":"string"},"type":{"type":"string"}},"required":["id"]},
             "MessageBase2":{"properties":{"id2":{"type":"string"}}}}}"##;
-    let expected = "{id:string id2:string? newUserId:string? prevUserId:string? type:string?}(IdentifyUserMessage)";
+    let expected =
+        "{id:string id2:string? newUserId:string? prevUserId:string? type:string?}(IdentifyUserMessage)";
     assert_eq!(show(&parse(text).connect().unwrap()), expected);
     let nested = r##"{"allOf":[{"allOf":[{"$ref":"#"},{"type":"object","properties":{"a":{"type":"string"}}}]},
         {"type":"object","properties":{"b":{"type":"string"}},"required":["a"]}]}"##;
@@ -232,9 +250,18 @@ fn references_lead_by_name_id_anchor_and_place() {
     assert_eq!(show(&parse(text).connect().unwrap()), "{reviews:[{created_on:string?}]?}");
 
     let references = [
-        ("address.json", r#"{"type":"object","properties":{"city":{"type":"string"},"geo":{"$ref":"geo.json#/definitions/point"}}}"#),
-        ("geo.json", r##"{"definitions":{"point":{"type":"array","items":{"$ref":"#/definitions/axis"}},"axis":{"type":"number"}}}"##),
-        ("http://h.example/person", r#"{"$id":"http://h.example/schemas/person.json","type":"object","properties":{"name":{"type":"string"}}}"#),
+        (
+            "address.json",
+            r#"{"type":"object","properties":{"city":{"type":"string"},"geo":{"$ref":"geo.json#/definitions/point"}}}"#,
+        ),
+        (
+            "geo.json",
+            r##"{"definitions":{"point":{"type":"array","items":{"$ref":"#/definitions/axis"}},"axis":{"type":"number"}}}"##,
+        ),
+        (
+            "http://h.example/person",
+            r#"{"$id":"http://h.example/schemas/person.json","type":"object","properties":{"name":{"type":"string"}}}"#,
+        ),
     ];
     let text = r##"{"$id":"http://h.example/schemas/root.json","type":"object","properties":{
         "a":{"$ref":"address.json"},
@@ -254,7 +281,10 @@ fn references_lead_by_name_id_anchor_and_place() {
     // Names that look like keywords are none.
     let text = r##"{"type":"object","properties":{"id":{"type":"string"},"$ref":{"type":"string"},"enum":{"$ref":"#/definitions/e"},
         "default":{"const":{"$id":"http://h.example/not-a-schema"}}},"definitions":{"e":{"type":"boolean"}}}"##;
-    assert_eq!(show(&parse(text).connect().unwrap()), "{$ref:string? default:string? enum:boolean? id:string?}");
+    assert_eq!(
+        show(&parse(text).connect().unwrap()),
+        "{$ref:string? default:string? enum:boolean? id:string?}"
+    );
 }
 
 #[test]
@@ -289,7 +319,10 @@ fn a_schema_that_holds_itself_is_refused_with_its_place() {
     ] {
         let error = parse(text).connect().unwrap_err();
         assert_eq!(error.code, SchemaUnclear);
-        assert!(error.message.starts_with(&format!("field {path}: the schema holds itself there")), "{error}");
+        assert!(
+            error.message.starts_with(&format!("field {path}: the schema holds itself there")),
+            "{error}"
+        );
     }
 }
 

@@ -37,7 +37,9 @@ fn long_chains_and_deep_schemas_end() {
     );
     assert_eq!(show(&parse(&text).connect().unwrap()), "{v:string?}");
     let chain: Vec<_> = (0..500)
-        .map(|at| format!(r##""c{at}":{{"allOf":[{{"$ref":"#/definitions/c{}"}},{{"type":"object"}}]}}"##, at + 1))
+        .map(|at| {
+            format!(r##""c{at}":{{"allOf":[{{"$ref":"#/definitions/c{}"}},{{"type":"object"}}]}}"##, at + 1)
+        })
         .collect();
     let text = format!(
         r##"{{"$ref":"#/definitions/c0","definitions":{{{},"c500":{{"type":"object","properties":{{"x":{{"type":"string"}}}}}}}}}}"##,
@@ -89,7 +91,9 @@ fn random_schema(random: &mut StdRng, depth: usize) -> String {
         0 => format!(r#"{{"type":"object","properties":{{"a":{one},"b":{two}}},"required":["b"]}}"#),
         1 => format!(r#"{{"type":"array","items":{one}}}"#),
         2 => format!(r#"{{"type":"object","additionalProperties":{one}}}"#),
-        3 => format!(r#"{{"type":"array","connect.type":"map","items":{{"properties":{{"key":{one},"value":{two}}}}}}}"#),
+        3 => format!(
+            r#"{{"type":"array","connect.type":"map","items":{{"properties":{{"key":{one},"value":{two}}}}}}}"#
+        ),
         4 => format!(r#"{{"oneOf":[{one},{two}]}}"#),
         5 => format!(r#"{{"allOf":[{one},{two}]}}"#),
         6 => format!(r#"{{"anyOf":[{{"type":"null"}},{one},{two}]}}"#),
@@ -117,7 +121,11 @@ fn random_value(random: &mut StdRng, depth: usize) -> String {
 fn any_schema_and_any_record_make_a_row_or_an_error() {
     let fixed = schema([
         field("a", DataType::Date, true),
-        field("b", structure([field("a", DataType::String, true), field("b", DataType::Timestamp, true)]), true),
+        field(
+            "b",
+            structure([field("a", DataType::String, true), field("b", DataType::Timestamp, true)]),
+            true,
+        ),
     ]);
     let (mut good, mut bad, mut made) = (0, 0, 0);
     for number in 0..3_000 {
@@ -145,7 +153,8 @@ fn any_schema_and_any_record_make_a_row_or_an_error() {
                 match fixture.push(&record) {
                     Ok(()) => {
                         rows += 1;
-                        serde_json::from_str::<serde::de::IgnoredAny>(&record).expect("what makes a row is JSON");
+                        serde_json::from_str::<serde::de::IgnoredAny>(&record)
+                            .expect("what makes a row is JSON");
                     }
                     Err(error) => {
                         assert_eq!(error.code.class().name(), "RECORD", "{error}");

@@ -1,8 +1,8 @@
 //! What records become.
 
 use super::*;
-use crate::schema::build::{field, map, schema, structure};
 use crate::schema::DataType;
+use crate::schema::build::{field, map, schema, structure};
 
 const NAME: &str = "org.apache.kafka.connect.data";
 
@@ -43,7 +43,9 @@ fn plain_values_are_read_as_without_a_schema() {
     let mut fixture = Fixture::of(text);
     let plan = fixture.decoder.plan_of_json(&parse(text));
     assert!(matches!(plan.root, super::super::plan::Root::Plain), "nothing that the columns do not say");
-    fixture.good(r#"{"i":1,"l":2,"f":0.5,"s":"x","b":true,"y":"Zm9v","a":[{"x":1},{}],"m":{"k":"v"},"extra":1}"#);
+    fixture.good(
+        r#"{"i":1,"l":2,"f":0.5,"s":"x","b":true,"y":"Zm9v","a":[{"x":1},{}],"m":{"k":"v"},"extra":1}"#,
+    );
     fixture.good("{}");
     assert_eq!(fixture.refused(r#"{"i":128}"#).code, RecordRange);
     assert_eq!(fixture.refused(r#"{"s":1}"#).code, RecordType);
@@ -105,9 +107,8 @@ fn narrow_of() -> DataType {
 
 #[test]
 fn dates_and_times_are_numbers_or_text() {
-    let named = |kind: &str, name: &str| {
-        format!(r#"{{"type":"integer","connect.type":"{kind}","title":"{name}"}}"#)
-    };
+    let named =
+        |kind: &str, name: &str| format!(r#"{{"type":"integer","connect.type":"{kind}","title":"{name}"}}"#);
     let date = named("int32", &format!("{NAME}.Date"));
     let time = named("int32", &format!("{NAME}.Time"));
     let timestamp = named("int64", &format!("{NAME}.Timestamp"));
@@ -141,7 +142,10 @@ fn dates_and_times_are_numbers_or_text() {
     assert_eq!(code(&mut one(&timestamp, DataType::TimestampNtz), "5"), RecordType);
     assert_eq!(code(&mut one(r#"{"type":"integer"}"#, DataType::Timestamp), "5"), RecordType);
     let text = r#"{"type":"string","format":"date-time"}"#;
-    assert_eq!(value(&mut one(text, DataType::Timestamp), "\"2024-01-01T00:00:00Z\""), "\"2024-01-01T00:00:00Z\"");
+    assert_eq!(
+        value(&mut one(text, DataType::Timestamp), "\"2024-01-01T00:00:00Z\""),
+        "\"2024-01-01T00:00:00Z\""
+    );
 }
 
 #[test]
@@ -176,13 +180,17 @@ fn maps_with_other_keys_are_arrays_of_key_and_value() {
         assert_eq!((error.code, &*error.path), (code, path), "{json}: {error}");
     }
     // A column with strings as keys takes both forms.
-    let optional = of_map.replace(r#"{"type":"integer","connect.type":"int8"}"#, r#"{"type":["string","null"]}"#);
+    let optional =
+        of_map.replace(r#"{"type":"integer","connect.type":"int8"}"#, r#"{"type":["string","null"]}"#);
     let column = map(DataType::String, DataType::Short, true);
     let mut fixture = one(&optional, column);
     assert_eq!(value(&mut fixture, r#"[{"key":"a","value":1}]"#), r#"{"a":1}"#);
     assert_eq!(value(&mut fixture, r#"{"a":1}"#), r#"{"a":1}"#);
     // Without such a schema nothing can fill a map with other keys.
-    let mut plain = one(r#"{"type":"object","additionalProperties":{"type":"integer"}}"#, map(DataType::Long, DataType::Long, true));
+    let mut plain = one(
+        r#"{"type":"object","additionalProperties":{"type":"integer"}}"#,
+        map(DataType::Long, DataType::Long, true),
+    );
     assert_eq!(code(&mut plain, "{\"1\":2}"), RecordType);
 }
 
@@ -191,12 +199,25 @@ fn hints_reach_every_depth() {
     let date = format!(r#"{{"type":"integer","connect.type":"int32","title":"{NAME}.Date"}}"#);
     let text = object(&[
         ("list", &format!(r#"{{"type":"array","items":{date}}}"#)),
-        ("map", &format!(r#"{{"type":"object","additionalProperties":{}}}"#, object(&[("d", &date), ("s", "{\"type\":\"string\"}")]))),
+        (
+            "map",
+            &format!(
+                r#"{{"type":"object","additionalProperties":{}}}"#,
+                object(&[("d", &date), ("s", "{\"type\":\"string\"}")])
+            ),
+        ),
         ("plain", r#"{"type":"integer"}"#),
-        ("keyed", &format!(r#"{{"type":"array","connect.type":"map","items":{}}}"#, object(&[("key", &date), ("value", &decimal("string", 1))]))),
+        (
+            "keyed",
+            &format!(
+                r#"{{"type":"array","connect.type":"map","items":{}}}"#,
+                object(&[("key", &date), ("value", &decimal("string", 1))])
+            ),
+        ),
     ]);
     let mut fixture = Fixture::of(&text);
-    fixture.good(r#"{"list":[0,1],"map":{"a":{"d":2,"s":"x"}},"plain":3,"keyed":[{"key":4,"value":"BQ=="}]}"#);
+    fixture
+        .good(r#"{"list":[0,1],"map":{"a":{"d":2,"s":"x"}},"plain":3,"keyed":[{"key":4,"value":"BQ=="}]}"#);
     let error = fixture.refused(r#"{"map":{"a":{"d":true}}}"#);
     assert_eq!((error.code, &*error.path), (RecordType, "map.a.d"));
     let error = fixture.refused(r#"{"list":[0,"x"]}"#);
@@ -214,7 +235,8 @@ fn hints_reach_every_depth() {
 
 #[test]
 fn what_has_no_type_is_kept_as_its_text() {
-    let mut fixture = Fixture::of(&object(&[("v", "{}"), ("w", r#"{"type":"object"}"#), ("s", r#"{"type":"string"}"#)]));
+    let mut fixture =
+        Fixture::of(&object(&[("v", "{}"), ("w", r#"{"type":"object"}"#), ("s", r#"{"type":"string"}"#)]));
     for (json, expected) in [
         ("1.50", "1.50"),
         ("\"te\\u0078t\"", "text"),
@@ -236,7 +258,8 @@ fn what_has_no_type_is_kept_as_its_text() {
 fn a_union_fills_the_field_of_the_alternative_that_takes_the_value() {
     let scalar = |kind: &str| format!(r#"{{"type":"{kind}"}}"#);
     let union = |schemas: &[&str]| format!(r#"{{"oneOf":[{}]}}"#, schemas.join(","));
-    let (text, whole, number, yes) = (scalar("string"), scalar("integer"), scalar("number"), scalar("boolean"));
+    let (text, whole, number, yes) =
+        (scalar("string"), scalar("integer"), scalar("number"), scalar("boolean"));
     let bytes = r#"{"type":"string","connect.type":"bytes"}"#;
     let list = r#"{"type":"array","items":{"type":"integer"}}"#;
     let of_strings = r#"{"type":"object","additionalProperties":{"type":"string"}}"#;
@@ -280,7 +303,10 @@ fn a_union_fills_the_field_of_the_alternative_that_takes_the_value() {
             None => {
                 let error = fixture.refused(&record);
                 assert_eq!(error.code, RecordType, "{json} in {schemas:?}");
-                assert!(error.message.ends_with(", which none of the schema's alternatives takes"), "{error}");
+                assert!(
+                    error.message.ends_with(", which none of the schema's alternatives takes"),
+                    "{error}"
+                );
             }
         }
         assert_eq!(value(&mut fixture, "null"), "null");
@@ -352,7 +378,8 @@ fn schemas_that_hold_themselves_fill_as_deep_as_the_table_goes() {
 fn interleaved_schemas_fill_the_same_columns() {
     let date = format!(r#"{{"type":"integer","connect.type":"int32","title":"{NAME}.Date"}}"#);
     let old = parse(&object(&[("day", &date)]));
-    let new = parse(&object(&[("day", r#"{"type":"string","format":"date"}"#), ("more", r#"{"type":"string"}"#)]));
+    let new =
+        parse(&object(&[("day", r#"{"type":"string","format":"date"}"#), ("more", r#"{"type":"string"}"#)]));
     let table = schema([field("day", DataType::Date, true), field("more", DataType::String, true)]);
     let mut decoder = WrittenDecoder::of_text(&table, JsonOptions::default()).unwrap();
     let [old, new] = [old, new].map(|schema| Written::Json(Arc::new(schema)));
@@ -372,11 +399,19 @@ fn debeziums_decimal_of_any_scale() {
             "scale":{"type":"integer","connect.type":"int32","connect.index":0},
             "value":{"type":"string","connect.type":"bytes","connect.index":1}}}"#,
     )]);
-    let mut as_decimal =
-        Fixture::with(parse(&text), &schema([field("v", DataType::Decimal { precision: 9, scale: 3 }, true)]));
+    let mut as_decimal = Fixture::with(
+        parse(&text),
+        &schema([field("v", DataType::Decimal { precision: 9, scale: 3 }, true)]),
+    );
     assert_eq!(value(&mut as_decimal, r#"{"scale":2,"value":"AJw="}"#), "1.560");
     assert_eq!(value(&mut as_decimal, r#"{"value":"AJw=","scale":1}"#), "15.600");
-    for json in [r#"{"scale":2}"#, r#"{"scale":"2","value":"AJw="}"#, r#"{"scale":2,"value":"?"}"#, r#"{"x":1}"#, "{}"] {
+    for json in [
+        r#"{"scale":2}"#,
+        r#"{"scale":"2","value":"AJw="}"#,
+        r#"{"scale":2,"value":"?"}"#,
+        r#"{"x":1}"#,
+        "{}",
+    ] {
         assert_eq!(code(&mut as_decimal, json), RecordType, "{json}");
     }
     assert_eq!(code(&mut as_decimal, r#"{"scale":4,"value":"AJw="}"#), RecordRange);
@@ -387,8 +422,12 @@ fn debeziums_decimal_of_any_scale() {
 #[test]
 fn lenient_strings_and_unknown_fields_are_as_in_raw_json() {
     let writer = parse(&object(&[("v", r#"{"type":"string"}"#), ("d", &decimal("string", 0))]));
-    let table = schema([field("v", DataType::String, true), field("d", DataType::Decimal { precision: 5, scale: 0 }, true)]);
-    let lenient = JsonOptions { strings: crate::decode::json::Strings::Lenient, unknown_fields: UnknownFields::Fail };
+    let table = schema([
+        field("v", DataType::String, true),
+        field("d", DataType::Decimal { precision: 5, scale: 0 }, true),
+    ]);
+    let lenient =
+        JsonOptions { strings: crate::decode::json::Strings::Lenient, unknown_fields: UnknownFields::Fail };
     let mut decoder = WrittenDecoder::of_text(&table, lenient).unwrap();
     let plan = Written::Json(Arc::new(writer));
     decoder.push(&plan, br#"{"v":[1],"d":"AQ=="}"#).unwrap();
