@@ -20,11 +20,13 @@ use sluice_delta::world::{Tokio, World};
 
 const ROUNDS: usize = 5;
 
+type Decode = Box<dyn FnMut(&[&[u8]]) -> RecordBatch>;
+
 /// One format: its records, and what makes rows of some of them.
 struct Format<'a> {
     name: &'static str,
     records: Vec<&'a [u8]>,
-    decode: Box<dyn FnMut(&[&[u8]]) -> RecordBatch>,
+    decode: Decode,
 }
 
 fn main() {
@@ -106,7 +108,7 @@ fn write(
     }
 }
 
-fn json_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
+fn json_decoder(schema: &Schema) -> Decode {
     let mut decoder = JsonDecoder::new(schema, JsonOptions::default()).expect("a schema that JSON can fill");
     Box::new(move |batch| {
         batch.iter().for_each(|event| decoder.push(event).expect("a valid event"));
@@ -114,7 +116,7 @@ fn json_decoder(schema: &Schema) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
     })
 }
 
-fn written_decoder(schema: &Schema, written: Written) -> Box<dyn FnMut(&[&[u8]]) -> RecordBatch> {
+fn written_decoder(schema: &Schema, written: Written) -> Decode {
     let mut decoder = WrittenDecoder::new(schema, JsonOptions::default()).expect("columns for the records");
     Box::new(move |batch| {
         batch.iter().for_each(|record| decoder.push(&written, record).expect("a valid record"));

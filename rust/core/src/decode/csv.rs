@@ -362,14 +362,11 @@ fn integer<T: TryFrom<i64>>(text: &[u8]) -> Result<T, Misfit> {
     value.ok_or((Code::RecordRange, ", which is not a whole number in its range"))
 }
 
-fn finite<T: From<f32>>(
+fn finite<T: From<f32> + Copy>(
     text: &[u8],
     value: impl Fn(Number<'_>) -> T,
     is_finite: impl Fn(T) -> bool,
-) -> Result<T, Misfit>
-where
-    T: Copy,
-{
+) -> Result<T, Misfit> {
     match text {
         b"NaN" => return Ok(f32::NAN.into()),
         b"Infinity" => return Ok(f32::INFINITY.into()),

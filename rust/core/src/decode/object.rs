@@ -101,8 +101,8 @@ impl Object {
     }
 
     pub fn fill_missing(&mut self, rows: usize) -> Parse {
-        let missing = self.members.iter_mut().filter(|member| member.column.rows() == rows);
-        missing.map(Member::fill_missing).collect()
+        let mut missing = self.members.iter_mut().filter(|member| member.column.rows() == rows);
+        missing.try_for_each(Member::fill_missing)
     }
 
     /// A null in every column, for an object that is null itself.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use compression::Compression;
-pub(crate) use writers::{Found, Writers};
+pub(crate) use writers::{Found, FoundRow, Writers};
 
 use crate::decode::csv::CsvOptions;
 use crate::decode::written::Written;

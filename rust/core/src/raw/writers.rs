@@ -32,8 +32,14 @@ pub struct Writers {
 /// What records were written with.
 pub struct Found<'v> {
     pub schemas: Vec<Written>,
-    /// For each row which of the schemas it is, and its value without what stood around it.
-    pub rows: Vec<(usize, Result<(usize, Cow<'v, [u8]>), RowError>)>,
+    pub rows: Vec<(usize, Result<FoundRow<'v>, RowError>)>,
+}
+
+pub struct FoundRow<'v> {
+    /// Which of the schemas.
+    pub schema: usize,
+    /// Without what stood around it.
+    pub value: Cow<'v, [u8]>,
 }
 
 #[derive(Clone)]
@@ -88,7 +94,7 @@ impl Writers {
                             }
                         },
                     };
-                    schema.map(|schema| (schema, value))
+                    schema.map(|schema| FoundRow { schema, value })
                 }
                 Err(error) => Err(error),
             };

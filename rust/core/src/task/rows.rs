@@ -21,7 +21,7 @@ use crate::decode::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
 use crate::raw::compression::Decompressor;
-use crate::raw::{Found, RawSettings, Schemas, Writers};
+use crate::raw::{Found, FoundRow, RawSettings, Schemas, Writers};
 use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
 use crate::settings::{RawFormat, TableSettings};
 use crate::table::TableInfo;
@@ -228,7 +228,7 @@ impl Rows {
         };
         let mut collected = Collected::default();
         for (row, value) in found.rows {
-            let pushed = value.and_then(|(schema, value)| {
+            let pushed = value.and_then(|FoundRow { schema, value }| {
                 decoder.push(&found.schemas[schema], &value)?;
                 Ok(value.len())
             });
