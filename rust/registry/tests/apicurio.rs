@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sluice_core::Code;
 use sluice_core::settings::Settings;
-use sluice_registry::{Fetched, Lookup, Registry, SchemaKey, SchemaType};
+use sluice_registry::{Fetched, Lookup, Registry, SchemaKey, SchemaType, Schemas};
 use sluice_testkit::{Components, FaultProxy, SchemaRegistry};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -206,7 +206,7 @@ mod tests {
             assert_eq!(all.iter().any(|entry| entry.sink == Sink::Iceberg), !beside);
             assert_eq!(
                 all.iter().filter(|entry| entry.sink == Sink::Other).count(),
-                if beside { 3 } else { 0 }
+                if beside { 5 } else { 0 }
             );
             for entry in &all {
                 assert!(all.contains(&Entry { sink: Sink::Noop, ..*entry }), "{entry:?}");

@@ -407,7 +407,7 @@ mod tests {
             ["2.50", "9.00", "1.50", "1.50", "8.0", "700", "300", "400", "7", "50.0", "4", "0.02", "3"]
         );
         assert_eq!(line("| JsonConverter: Sluice's own")[2..5], ["at most 0.200", "0.250", "missed"]);
-        assert!(text.contains("0.50 (2.00), 1.00 (2.00)"), "{text}");
+        assert!(text.contains("json 0.50 (2.00); json 1.00 (2.00)"), "{text}");
     }
 
     #[test]

@@ -479,7 +479,8 @@ fn what_is_given_again_at_every_level_is_bounded() {
         plain("by")(DataType::Map { key, value, value_contains_null: false })
     };
     let entry = |inner: &[u8]| bytes(2, &bytes(2, inner));
-    let again: [(DataType, &dyn Fn(Vec<u8>) -> Vec<u8>); 3] = [
+    type Level<'a> = &'a dyn Fn(Vec<u8>) -> Vec<u8>;
+    let again: [(DataType, Level<'_>); 3] = [
         (nest(55, &plain("m")), &|inner| [bytes(1, &inner), bytes(1, &[])].concat()),
         (nest(28, &map), &|inner| [entry(&inner), entry(&[])].concat()),
         (nest(55, &plain("b")), &|inner| [bytes(4, &inner), bytes(4, &[])].concat()),

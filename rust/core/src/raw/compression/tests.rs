@@ -6,8 +6,10 @@ use super::*;
 const SETTINGS: [Compression; 5] =
     [Compression::Auto, Compression::Gzip, Compression::Zstd, Compression::Snappy, Compression::Lz4];
 
+type Vector = (String, Compression, Vec<u8>);
+
 /// Made by `tests/vectors/compression/make.py` with the formats' own libraries.
-fn vectors() -> (Vec<u8>, Vec<(String, Compression, Vec<u8>)>) {
+fn vectors() -> (Vec<u8>, Vec<Vector>) {
     let text = include_str!("../../../../../tests/vectors/compression/vectors.json");
     let made: serde_json::Value = serde_json::from_str(text).unwrap();
     let hex = |text: &str| -> Vec<u8> {
