@@ -1,6 +1,12 @@
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
@@ -21,6 +27,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * Produce BOOTSTRAP TOPIC sequences COUNT PARTITIONS [RATE]
  *     {"id", "partition", "sequence", "text"}, the sequence counted from 0 in each partition; tried again for as long as it takes
  * Produce BOOTSTRAP TOPIC lines FILE [RATE]             the lines as they are; an empty line is a tombstone
+ * Produce BOOTSTRAP TOPIC framed FILE COUNT [RATE]      records of any bytes, each with its length before it in four, again and again
  * </pre>
  *
  * RATE is records per second. Prints {@code produced N} twice a second, N being acknowledged records, and {@code done N};
@@ -73,8 +80,23 @@ final class Produce {
                     });
                 }
             }
+            case "framed" -> {
+                List<byte[]> records = framed(args[3]);
+                long count = Long.parseLong(args[4]);
+                send(args[0], topic, rate(args, 5), i -> i < count ? records.get((int) (i % records.size())) : END);
+            }
             default -> throw new IllegalArgumentException("unknown mode " + args[2]);
         }
+    }
+
+    private static List<byte[]> framed(String file) throws IOException {
+        List<byte[]> records = new ArrayList<>();
+        try (var input = new DataInputStream(new BufferedInputStream(new FileInputStream(file)))) {
+            for (byte[] length = input.readNBytes(4); length.length == 4; length = input.readNBytes(4)) {
+                records.add(input.readNBytes(ByteBuffer.wrap(length).getInt()));
+            }
+        }
+        return records;
     }
 
     private static byte[] orEnd(byte[] line) {

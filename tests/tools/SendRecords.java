@@ -3,6 +3,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
@@ -21,7 +22,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  *
  * Each line of the file is a record: {@code {"topic": text, "partition": number, "timestamp": ms, "key": any, "value": any,
  * "headers": [[name, any]]}}, of which only the topic has to be there. A text is sent as its UTF-8, null and what is missing as
- * null, anything else as JSON. The partition is 0 when not given. Topics that are not there are created with the partitions that
+ * null, anything else as JSON; {@code "valueHex"} instead of a value are its bytes. The partition is 0 when not given. Topics that are not there are created with the partitions that
  * the records name.
  *
  * <p>A line {@code {"transaction": "begin"}} puts the records after it into a transaction, which ends with {@code "commit"} or
@@ -79,11 +80,15 @@ final class SendRecords {
     private static ProducerRecord<byte[], byte[]> record(JsonNode line) throws Exception {
         Long timestamp = line.has("timestamp") ? line.get("timestamp").asLong() : null;
         var record = new ProducerRecord<>(line.get("topic").asText(), line.path("partition").asInt(), timestamp,
-            bytes(line.path("key")), bytes(line.path("value")));
+            bytes(line.path("key")), line.has("valueHex") ? hex(line, "valueHex") : bytes(line.path("value")));
         for (JsonNode header : line.path("headers")) {
             record.headers().add(header.get(0).asText(), bytes(header.get(1)));
         }
         return record;
+    }
+
+    private static byte[] hex(JsonNode line, String name) {
+        return HexFormat.of().parseHex(line.get(name).asText());
     }
 
     private static byte[] bytes(JsonNode node) throws Exception {

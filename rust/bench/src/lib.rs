@@ -1,5 +1,7 @@
 //! What the benchmarks on one thread share: a store that keeps nothing, and CPU time.
 
+pub mod avro;
+pub mod protobuf;
 pub mod usage;
 
 use std::fs;

@@ -142,6 +142,25 @@ codes! {
     RecordNotJson "RECORD_NOT_JSON" Record
         "The record's value is not one JSON object in UTF-8."
         "Mend the producer; with a dead-letter queue (`errors.deadletterqueue.topic.name`) such records go there.";
+    RecordFraming "RECORD_FRAMING" Record
+        "The record's value does not begin with a schema's id as `delta.raw.framing` says."
+        "Set `delta.raw.framing` as the producer's serializer frames values, or mend the producer; see docs/raw.md.";
+    RecordAvro "RECORD_AVRO" Record
+        "The record's value is not what its Avro schema says."
+        "Mend the producer, or give Sluice the schema that the record was written with; see docs/avro.md.";
+    WriterSchema "WRITER_SCHEMA" Record
+        "The schema that the record was written with cannot be used."
+        "The message says why. Register a schema of the kind that `delta.raw.format` says, or mend it.";
+    RecordProtobuf "RECORD_PROTOBUF" Record
+        "The record's value is not a message of its Protobuf schema."
+        "Mend the producer, or name the message that it writes; the message of the error says what was found and where. See \
+         docs/protobuf.md.";
+    RecordCsv "RECORD_CSV" Record
+        "The record's value is not one row of delimiter-separated text with as many fields as there are columns."
+        "Mend the producer, or the settings of the format: the message says what was found and where; see docs/text.md.";
+    RecordCompression "RECORD_COMPRESSION" Record
+        "The record's value cannot be decompressed, or would become far larger than its bytes."
+        "Mend the producer, or the setting of the compression; see docs/text.md.";
     RecordType "RECORD_TYPE" Record
         "A field's JSON type does not fit its column."
         "Mend the producer or change the column's type; see docs/json.md for what each type takes.";
@@ -169,6 +188,10 @@ codes! {
     RecordUnrouted "RECORD_UNROUTED" Record
         "`delta.route.by` finds no table for the record."
         "Give `delta.route.map` an entry for the value in the message, or set `delta.route.unmatched`.";
+    RecordSchemaUnknown "RECORD_SCHEMA_UNKNOWN" Record
+        "The schema registry does not have the schema that the record names by its id, or has one that cannot be used."
+        "The message names the id. Mend the producer, or see that `delta.registry.url` is the registry that it uses; see \
+         docs/registry.md.";
     RecordNotStruct "RECORD_NOT_STRUCT" Record
         "A record's value has no fields: it is neither a struct nor a map."
         "Give it a field's name with the transform `org.apache.kafka.connect.transforms.HoistField$Value`.";
@@ -177,7 +200,7 @@ codes! {
         "Mend the converter or transform that made the record; the message says what the schema asks for.";
     RecordEncoding "RECORD_ENCODING" Record
         "A value cannot be handed over exactly: it has no type of Connect's, or is not what its type allows."
-        "Mend the converter or transform that made the record; the message says what is wrong with the value.";
+        "Mend what made the record (the producer, a converter or a transform); the message says what is wrong with the value.";
     ErrantReportFailed "ERRANT_REPORT_FAILED" Fatal
         "A bad record could not be handed to the errant-record reporter."
         "See the cause, mend the dead-letter queue, then restart the task; the record is read again.";
@@ -185,6 +208,9 @@ codes! {
         "A task's records came with more than 65,536 different Connect schemas, or under as many different topic names."
         "Mend what makes a new schema or topic name for ever more records (a converter or a transformation), then restart \
          the task.";
+    RegistryRefused "REGISTRY_REFUSED" Fatal
+        "The schema registry refused access, or what answers at `delta.registry.url` is not a schema registry."
+        "The message has what was answered. Correct the settings of the registry, then restart the task; see docs/registry.md.";
     Busy "BUSY" Retriable
         "The rows of all tasks of the worker hold as much memory as `delta.memory.budget.bytes` allows. Nothing of the batch was \
          taken."
@@ -192,6 +218,9 @@ codes! {
     TablePending "TABLE_PENDING" Retriable
         "A table that the batch needs is being opened, created or given new columns. Nothing of the batch was taken."
         "Nothing: Connect delivers the batch again. If it lasts, the store is slow.";
+    RegistryPending "REGISTRY_PENDING" Retriable
+        "A schema that the batch needs is being fetched from the schema registry. Nothing of the batch was taken."
+        "Nothing: Connect delivers the batch again. If it lasts, the registry does not answer; the worker's log says why.";
     NativeUnavailable "NATIVE_UNAVAILABLE" Fatal
         "The native library could not be loaded on this worker."
         "The message names operating system, architecture, libc and every place that was tried.";

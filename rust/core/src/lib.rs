@@ -7,6 +7,7 @@ pub mod crossing;
 pub mod decode;
 pub mod error;
 pub mod offsets;
+pub mod raw;
 pub mod schema;
 pub mod settings;
 pub mod table;

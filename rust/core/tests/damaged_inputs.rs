@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 
 #[path = "../../../tests/fuzz/src/lib.rs"]
 mod targets;
-use targets::{crossing, json, messages};
+use targets::{crossing, formats, json, messages, written};
 
 /// Runs the target on all seeds, then on damaged ones. Many have to pass, and many not: else nothing is tested.
 fn run(target: fn(&[u8]) -> bool, seeds: &[Vec<u8>], inputs: usize) {
@@ -81,4 +81,14 @@ fn damaged_requests_are_refused() {
 #[test]
 fn damaged_json_never_leaves_part_of_a_row() {
     run(json::run, &seeds("fuzz/seeds/json", |_| true), 100_000);
+}
+
+#[test]
+fn damaged_schemas_rows_and_compressed_values_are_refused_or_taken_whole() {
+    run(formats::run, &seeds("fuzz/seeds/formats", |_| true), 60_000);
+}
+
+#[test]
+fn damaged_schemas_and_their_records_make_whole_rows_or_none() {
+    run(written::run, &seeds("fuzz/seeds/written", |_| true), 60_000);
 }

@@ -14,6 +14,7 @@ use sluice_core::{Code, Error, Result, alter};
 use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
 use sluice_delta::{BLOCKING_THREADS, Hub, TaskTables};
+use sluice_registry::Registries;
 use tokio::runtime::Runtime;
 
 use crate::{logs, memory};
@@ -24,6 +25,7 @@ struct Process {
     /// Keeps the threads; never shut down, since the library is never unloaded.
     _runtime: Runtime,
     hub: Arc<Hub>,
+    registries: Registries,
     clock: Instant,
     tasks: Mutex<Tasks>,
 }
@@ -40,7 +42,8 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
     let budget = Budget::new(memory::default_budget());
     runtime.spawn(memory::give_back(budget.clone()));
     let hub = Hub::new(runtime.handle().clone(), cores, budget);
-    Ok(Process { _runtime: runtime, hub, clock: Instant::now(), tasks: Mutex::default() })
+    let registries = Registries::new(runtime.handle().clone());
+    Ok(Process { _runtime: runtime, hub, registries, clock: Instant::now(), tasks: Mutex::default() })
 });
 
 fn process() -> Result<&'static Process> {
@@ -133,8 +136,8 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let Start { has_reporter, settings } = read_start(request)?;
     let mut settings = Settings::parse(&settings).map_err(|errors| as_one_error(&errors))?;
     settings.read_schema_files(|path| {
-        std::fs::read_to_string(path).map_err(|e| {
-            Error::new(Code::ConfigInvalid, format!("cannot read delta.schema.file {}: {e}", path.display()))
+        std::fs::read(path).map_err(|e| {
+            Error::new(Code::ConfigInvalid, format!("cannot read the schema's file {}: {e}", path.display()))
         })
     })?;
     let process = process()?;
@@ -144,7 +147,12 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let tables = process.hub.tables_for(&settings);
     let context = format!("[{}|task-{}] ", settings.connector, settings.task);
     let (mode, needs) = (settings.input_mode as u8, settings.needs().bits());
-    let task = Mutex::new(Task::new(settings, has_reporter, tables));
+    let registry = settings.registry.as_ref().map(|registry| process.registries.of(registry)).transpose()?;
+    let mut task = Task::new(settings, has_reporter, tables);
+    if let Some(registry) = registry {
+        task = task.with_schemas(registry);
+    }
+    let task = Mutex::new(task);
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Reply::ok().i64(tasks.insert(Entry { context, task })).u8(mode).u8(needs))
 }

@@ -47,6 +47,16 @@ impl Components {
         self.folder.join("dynamodb/libs")
     }
 
+    /// Apicurio Registry.
+    pub fn registry(&self) -> PathBuf {
+        self.folder.join("apicurio")
+    }
+
+    /// A newer runtime than the JDK here may be, for what needs one.
+    pub fn new_java(&self) -> PathBuf {
+        self.folder.join("java/runtime/bin/java")
+    }
+
     /// `plugin.path` for the Apache Iceberg sink, which only `cargo xtask bench` fetches.
     pub fn iceberg_plugins(&self) -> PathBuf {
         self.folder.join("iceberg")

@@ -1,5 +1,5 @@
 //! Real components for tests and for `cargo xtask demo`: a Kafka broker, Connect workers, a producer, an independent Delta
-//! reader, object stores and DynamoDB, each a process of its own on 127.0.0.1 that cannot outlive whoever started it.
+//! reader, object stores, DynamoDB and a schema registry, each a process of its own on 127.0.0.1 that cannot outlive whoever started it.
 //!
 //! ```no_run
 //! # use sluice_testkit::{Broker, Components, Worker, WorkerOptions};
@@ -26,6 +26,7 @@ mod ports;
 mod produce;
 mod proxy;
 mod read;
+mod registry;
 mod s3_server;
 mod secured;
 mod serve;
@@ -46,6 +47,7 @@ pub use ports::free_ports;
 pub use produce::{Produce, Producer, Sent, write_events};
 pub use proxy::{Fault, FaultProxy, Kind, Reply, Request, Seen};
 pub use read::{Expected, SequencesRead, TableRead, read_rows, read_sequences, read_table};
+pub use registry::SchemaRegistry;
 pub use s3_server::{S3Options, S3Program, S3Server};
 pub use secured::Secured;
 pub use table_log::TableLog;

@@ -24,6 +24,8 @@ pub enum Produce {
     Numbered(PathBuf),
     /// The lines of a file as they are; an empty line is a tombstone.
     Lines(PathBuf),
+    /// So many records of a file, again and again: any bytes, with their length before them in four, big-endian.
+    Framed { file: PathBuf, count: u64 },
 }
 
 /// Writes the first `count` generated events into `folder/events.jsonl`, one a line.
@@ -84,6 +86,9 @@ impl Producer {
             }
             Produce::Lines(file) => {
                 java.arg("lines").arg(file);
+            }
+            Produce::Framed { file, count } => {
+                java.arg("framed").arg(file).arg(count.to_string());
             }
         }
         java.args(rate.map(|rate| rate.to_string()));

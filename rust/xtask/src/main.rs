@@ -28,8 +28,8 @@ use sluice_testkit::{Error, Result};
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  install [--all-stores]   fetch what building and testing needs: JDK 17, Gradle, jars of Kafka, Delta Kernel and DynamoDB, and an
-                           S3 server; with --all-stores also MinIO, Azurite and moto, for tests that are ignored by default
+  install [--all-stores]   fetch what building and testing needs: JDK 17, Gradle, jars of Kafka, Delta Kernel and DynamoDB, a schema
+                           registry and a Java for it, and an S3 server; with --all-stores also MinIO, Azurite and moto, for tests that are ignored by default
   package                  build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
   demo [OPTIONS]           run it: a broker, a Connect worker that is killed half way, a table that is checked row by row
       --records N          generated events to send (default 1000000)

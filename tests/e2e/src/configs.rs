@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::avro::{framed, registry};
 use crate::cluster::cluster;
 use crate::flow::{Flow, actions, column, dead_letters, header, row, schema, with_schema};
 use crate::scenario::{CLASS, Config, Scenario};
@@ -19,7 +20,8 @@ type Check = fn(&Flow, &Path);
 
 fn cases() -> BTreeMap<&'static str, (Vec<Value>, Check)> {
     BTreeMap::from([
-        ("connect-schema", (orders(), check_orders as Check)),
+        ("avro-registry", (bookings(), check_bookings as Check)),
+        ("connect-schema", (orders(), check_orders)),
         ("demo", (vec![to("demo", json!({"demo_id": 1, "id": 7, "price": 1.25}))], check_demo)),
         ("keys-and-tombstones", (customers(), check_customers)),
         ("local-json", (vec![to("events", json!({"id": 1, "message": "one"}))], check_events)),
@@ -84,6 +86,9 @@ fn placed(config: Config, scenario: &Scenario) -> (Config, PathBuf) {
     let mut config = config.set("delta.table.uri", replaced).set("delta.commit.interval.ms", 300);
     if config.get("errors.deadletterqueue.topic.name").is_some() {
         config = config.set("errors.deadletterqueue.topic.replication.factor", 1);
+    }
+    if config.get("delta.registry.url").is_some() {
+        config = config.set("delta.registry.url", registry().confluent_url());
     }
     if uri.starts_with("s3") {
         let provided = config.get("delta.s3.access.key.id").is_some();
@@ -223,6 +228,25 @@ fn check_app_log(flow: &Flow, folder: &Path) {
     let dead = dead_letters("app-log-dead", 1);
     assert_eq!(header(&dead[0], "offset"), "2");
     assert!(header(&dead[0], "exception.message").starts_with("RECORD_UNROUTED"), "{dead:?}");
+}
+
+fn bookings() -> Vec<Value> {
+    let old = r#"{"type":"record","name":"Booking","fields":[{"name":"id","type":"long"}]}"#;
+    let new = r#"{"type":"record","name":"Booking","fields":[{"name":"id","type":"long"},{"name":"room","type":["null","string"]}]}"#;
+    let [old, new] =
+        [old, new].map(|text| registry().register("bookings-value", &json!({"schema": text})).unwrap());
+    let booking = |value: Vec<u8>| {
+        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({"topic": "bookings", "valueHex": hex})
+    };
+    vec![booking(framed(old, vec![2])), booking(framed(new, vec![4, 2, 4, b'1', b'2'])), booking(vec![1])]
+}
+
+fn check_bookings(flow: &Flow, folder: &Path) {
+    let expected = [row(&[("id", "1")]), row(&[("id", "2"), ("room", "12")])];
+    assert_eq!(flow.rows_of("bookings", &folder.join("bookings"), "id"), expected);
+    let dead = dead_letters("bookings-dead", 1);
+    assert!(header(&dead[0], "exception.message").starts_with("RECORD_FRAMING"), "{dead:?}");
 }
 
 fn clicks() -> Vec<Value> {

@@ -50,6 +50,12 @@ impl Flow {
         json!({"topic": self.scenario.name, "value": value})
     }
 
+    /// The same of bytes.
+    pub fn record_of(&self, value: &[u8]) -> Value {
+        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({"topic": self.scenario.name, "valueHex": hex})
+    }
+
     pub fn send(&self, records: &[Value]) {
         let file = self.scenario.folder.join("records");
         fs::write(&file, records.iter().map(|record| format!("{record}\n")).collect::<String>()).unwrap();

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+mod avro;
 mod cluster;
 mod columns;
 mod configs;
@@ -13,6 +14,7 @@ mod crashes;
 mod evolution;
 mod flow;
 mod forgetting;
+mod formats;
 mod gaps;
 mod kafka_delta_ingest;
 mod memory;

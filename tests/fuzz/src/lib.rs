@@ -2,7 +2,9 @@
 //! `rust/core/tests/damaged_inputs.rs`.
 
 pub mod crossing;
+pub mod formats;
 pub mod golden;
 pub mod json;
 pub mod messages;
 pub mod table;
+pub mod written;

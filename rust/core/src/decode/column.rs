@@ -32,6 +32,8 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
+    /// Text that something else than the columns explains: JSON with a schema, CSV.
+    Text,
     /// Values that have their own types.
     Connect,
 }
@@ -98,8 +100,8 @@ impl Ends {
         self.0.len() - 1
     }
 
-    /// Where `row` starts.
-    fn start(&self, row: usize) -> usize {
+    /// Where `row` starts, which may be the one after the last.
+    pub fn start(&self, row: usize) -> usize {
         self.0[row] as usize
     }
 
@@ -381,6 +383,7 @@ fn takes(data_type: &DataType, format: Format) -> String {
         DataType::TimestampNtz => "timestamp_ntz (\"YYYY-MM-DDThh:mm:ss.ffffff\")".into(),
         DataType::Struct(_) => "struct (an object)".into(),
         DataType::Array { .. } => "array".into(),
+        DataType::Map { key, .. } if **key != DataType::String => "map (an array of {key, value})".into(),
         DataType::Map { .. } => "map (an object)".into(),
         primitive => primitive.to_string(),
     }

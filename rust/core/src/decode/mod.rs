@@ -1,13 +1,19 @@
 //! From a record's value to a row of Arrow columns.
 
 pub mod any;
+pub mod avro;
 mod column;
 pub mod connect;
+pub mod csv;
 pub mod json;
+pub mod json_schema;
 mod object;
+pub mod protobuf;
 mod rows;
+pub mod single;
 mod text;
 mod value;
+pub mod written;
 
 use std::collections::BTreeMap;
 
@@ -121,7 +127,7 @@ impl Budget {
 }
 
 /// The start of `text`, in one line.
-fn excerpt(text: &[u8]) -> String {
+pub(crate) fn excerpt(text: &[u8]) -> String {
     let start = String::from_utf8_lossy(&text[..text.len().min(4 * EXCERPT_CHARS + 4)]);
     let cut = start.chars().count() > EXCERPT_CHARS;
     let mut short: String =

@@ -32,6 +32,21 @@ pub(super) struct Member {
     pub column: Column,
 }
 
+impl Member {
+    /// Appends the null of a field that the record does not have.
+    pub fn fill_missing(&mut self) -> Parse {
+        if !self.column.nullable() {
+            let error = RowError::boxed(
+                Code::RecordNull,
+                "column is not nullable, record does not have the field".into(),
+            );
+            return Err(error.in_field(&self.name));
+        }
+        self.column.append_null();
+        Ok(())
+    }
+}
+
 impl Object {
     pub fn new(fields: &[Field], path: &str, depth: usize, format: Format) -> Result<Self> {
         if depth > MAX_DEPTH {
@@ -86,17 +101,8 @@ impl Object {
     }
 
     pub fn fill_missing(&mut self, rows: usize) -> Parse {
-        for member in self.members.iter_mut().filter(|member| member.column.rows() == rows) {
-            if !member.column.nullable() {
-                let error = RowError::boxed(
-                    Code::RecordNull,
-                    "column is not nullable, record does not have the field".into(),
-                );
-                return Err(error.in_field(&member.name));
-            }
-            member.column.append_null();
-        }
-        Ok(())
+        let mut missing = self.members.iter_mut().filter(|member| member.column.rows() == rows);
+        missing.try_for_each(Member::fill_missing)
     }
 
     /// A null in every column, for an object that is null itself.

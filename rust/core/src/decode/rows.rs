@@ -27,6 +27,11 @@ impl Rows {
         })
     }
 
+    /// The columns, for a plan of how they are filled.
+    pub fn root(&self) -> &Object {
+        &self.root
+    }
+
     /// Appends one row of a record of so many bytes. `read` is told how many rows there are, and tells what
     /// [`super::Budget`] was spent. After an error nothing of the record is in any column.
     ///

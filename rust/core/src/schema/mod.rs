@@ -11,7 +11,7 @@ mod text;
 mod widen;
 
 #[cfg(test)]
-mod build;
+pub(crate) mod build;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The values of settings that take one of a few words.
 
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
+pub use crate::raw::compression::Compression as RawCompression;
 pub use crate::schema::Evolution;
 
 /// The form in which records reach the connector, with its number in the `start` reply.
@@ -48,6 +49,26 @@ pub enum OtherConnectors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RawFormat {
     Json,
+    JsonSchema,
+    Avro,
+    Protobuf,
+    Csv,
+    String,
+    Bytes,
+}
+
+/// Where a raw record says which schema it was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RawFraming {
+    /// As Confluent's serializers where there is a registry, else nowhere.
+    Auto,
+    None,
+    Confluent,
+    ConfluentHeader,
+    Apicurio,
+    ApicurioContent,
+    AvroSingleObject,
+    AvroContainer,
 }
 
 /// The codec of Parquet's pages.
@@ -101,6 +122,14 @@ pub enum BillingMode {
     Provisioned,
 }
 
+/// What a schema registry is asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RegistryApi {
+    Confluent,
+    /// Apicurio's own, not the one that it has for Confluent's clients.
+    Apicurio,
+}
+
 /// A type whose values are words in the settings.
 pub trait Choice: Sized + Copy + 'static {
     const WORDS: &'static [&'static str];
@@ -127,12 +156,24 @@ words! {
     NullValues { Ignore = "ignore", Fail = "fail", Dlq = "dlq" }
     KeyMode { Ignore = "ignore", Columns = "columns" }
     Unmatched { Fail = "fail", Skip = "skip", Dlq = "dlq" }
-    RawFormat { Json = "json" }
+    RawFormat {
+        Json = "json", JsonSchema = "json-schema", Avro = "avro", Protobuf = "protobuf", Csv = "csv", String = "string",
+        Bytes = "bytes"
+    }
+    RawCompression {
+        None = "none", Auto = "auto", Gzip = "gzip", Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4"
+    }
+    RawFraming {
+        Auto = "auto", None = "none", Confluent = "confluent", ConfluentHeader = "confluent-header",
+        Apicurio = "apicurio", ApicurioContent = "apicurio-content", AvroSingleObject = "avro-single-object",
+        AvroContainer = "avro-container"
+    }
     CommitLock { Store = "store", DynamoDb = "dynamodb" }
     PathStyle { Auto = "auto", Always = "true", Never = "false" }
     ServerSideEncryption { None = "none", Aes256 = "AES256", Kms = "aws:kms", KmsTwice = "aws:kms:dsse" }
     PathScheme { Auto = "auto", S3 = "s3", S3a = "s3a" }
     BillingMode { PayPerRequest = "PAY_PER_REQUEST", Provisioned = "PROVISIONED" }
+    RegistryApi { Confluent = "confluent", Apicurio = "apicurio" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
     Evolution { None = "none", Add = "add", Widen = "widen" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }

@@ -3,7 +3,8 @@
 
 use super::choices::{
     BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
+    ServerSideEncryption, UnknownFields, Unmatched,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -158,6 +159,16 @@ pub const SCHEMA_FILE: &str = "delta.schema.file";
 pub const SCHEMA_UNKNOWN_FIELDS: &str = "delta.schema.unknown.fields";
 pub const INPUT_MODE: &str = "delta.input.mode";
 pub const RAW_FORMAT: &str = "delta.raw.format";
+pub const RAW_FRAMING: &str = "delta.raw.framing";
+pub const RAW_SCHEMA: &str = "delta.raw.schema";
+pub const RAW_SCHEMA_FILE: &str = "delta.raw.schema.file";
+pub const RAW_MESSAGE: &str = "delta.raw.message";
+pub const RAW_VALUE_COMPRESSION: &str = "delta.raw.value.compression";
+pub const RAW_CSV_COLUMNS: &str = "delta.raw.csv.columns";
+pub const RAW_CSV_DELIMITER: &str = "delta.raw.csv.delimiter";
+pub const RAW_CSV_QUOTE: &str = "delta.raw.csv.quote";
+pub const RAW_CSV_NULL: &str = "delta.raw.csv.null";
+pub const RAW_VALUE_COLUMN: &str = "delta.raw.value.column";
 pub const RAW_JSON_STRINGS: &str = "delta.raw.json.strings";
 pub const OFFSETS_FROM_CONNECTOR: &str = "delta.offsets.from.connector";
 pub const OFFSETS_OTHER_CONNECTORS: &str = "delta.offsets.other.connectors";
@@ -210,6 +221,19 @@ pub const AZURE_ENDPOINT: &str = "delta.azure.endpoint";
 pub const GCS_SERVICE_ACCOUNT_FILE: &str = "delta.gcs.service.account.file";
 pub const GCS_SERVICE_ACCOUNT_KEY: &str = "delta.gcs.service.account.key";
 pub const GCS_ENDPOINT: &str = "delta.gcs.endpoint";
+pub const REGISTRY_URL: &str = "delta.registry.url";
+pub const REGISTRY_API: &str = "delta.registry.api";
+pub const REGISTRY_USERNAME: &str = "delta.registry.username";
+pub const REGISTRY_PASSWORD: &str = "delta.registry.password";
+pub const REGISTRY_BEARER_TOKEN: &str = "delta.registry.bearer.token";
+pub const REGISTRY_OAUTH_TOKEN_URL: &str = "delta.registry.oauth.token.url";
+pub const REGISTRY_OAUTH_CLIENT_ID: &str = "delta.registry.oauth.client.id";
+pub const REGISTRY_OAUTH_CLIENT_SECRET: &str = "delta.registry.oauth.client.secret";
+pub const REGISTRY_OAUTH_SCOPE: &str = "delta.registry.oauth.scope";
+pub const REGISTRY_CA_FILE: &str = "delta.registry.ca.file";
+pub const REGISTRY_TLS_CERT_FILE: &str = "delta.registry.tls.cert.file";
+pub const REGISTRY_TLS_KEY_FILE: &str = "delta.registry.tls.key.file";
+pub const REGISTRY_REQUEST_TIMEOUT_MS: &str = "delta.registry.request.timeout.ms";
 
 /// In the order of the documentation; the settings of a group stand together.
 pub const SETTINGS: &[Setting] = &[
@@ -393,8 +417,114 @@ pub const SETTINGS: &[Setting] = &[
         importance: Importance::Medium,
         title: "Raw format",
         doc: "How a raw value is decoded. `json`: each value is one JSON object in UTF-8, whose fields are the \
-              columns; docs/json.md says what each column type takes. A record without a value (a tombstone) \
-              makes no row.",
+              columns; docs/json.md says what each column type takes. `avro`: each value is one record in Avro's \
+              binary encoding, written with the schema that it names (`delta.raw.framing`) or with that of \
+              `delta.raw.schema`; docs/avro.md says what each type becomes. `protobuf` and `json-schema` likewise: \
+              docs/protobuf.md, docs/json-schema.md. `csv`: each value is one row of text with delimiters; `string` and \
+              `bytes`: the value is one column as it is; docs/text.md. A record without a value (a tombstone) makes no row.",
+    },
+    Setting {
+        name: RAW_FRAMING,
+        kind: Kind::OneOf(RawFraming::WORDS),
+        default: Default::Value("auto"),
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Framing",
+        doc: "Where a record names the schema that it was written with. `confluent`: a zero byte and the schema's id in \
+              four bytes stand before the value, as Confluent's serializers do. `confluent-header`: the header \
+              `__value_schema_id` holds the schema's GUID, and a record without it is taken as `confluent`. `apicurio`: \
+              a zero byte and Apicurio's global id in eight bytes; `apicurio-content`: its content id. `none`: nowhere, \
+              all records have the schema of `delta.raw.schema`. `avro-single-object`: Avro's marker and the fingerprint of the \
+              schema, which is `delta.raw.schema` or, where that is a union, one of its types. `avro-container`: each value is \
+              a whole container file with its schema and one record. `auto` is `confluent` where `delta.registry.url` is \
+              given, else `none`. docs/raw.md has more.",
+    },
+    Setting {
+        name: RAW_SCHEMA,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Schema of raw records",
+        doc: "The schema that all records were written with, where they do not name it themselves: an Avro schema as JSON, \
+              the text of a `.proto` file, or a JSON Schema. Not together with `delta.raw.schema.file`.",
+    },
+    Setting {
+        name: RAW_SCHEMA_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "File of that schema",
+        doc: "The absolute path of a file that holds what `delta.raw.schema` would hold; for Protobuf it may be a descriptor \
+              set, as `protoc --include_imports --descriptor_set_out` writes it. A task reads it when it starts, \
+              so it must be on every worker that may run a task. Not together with `delta.raw.schema`.",
+    },
+    Setting {
+        name: RAW_MESSAGE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "Protobuf message",
+        doc: "The full name of the Protobuf message that all records are, such as `shop.Order`, where records do not say it \
+              themselves (`delta.raw.framing=none`). Without it, the first message of the schema.",
+    },
+    Setting {
+        name: RAW_VALUE_COMPRESSION,
+        kind: Kind::OneOf(RawCompression::WORDS),
+        default: Default::Value("none"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "Compression of values",
+        doc: "How the producer compressed each value, below whatever Kafka itself compresses. `auto` goes by the first bytes \
+              of each value and leaves others as they are. docs/text.md has the layouts and the limits.",
+    },
+    Setting {
+        name: RAW_CSV_COLUMNS,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Medium,
+        title: "CSV columns",
+        doc: "What the fields of a row are, in their order: names with commas between. Without it they are the table's columns. A table that Sluice \
+              creates without `delta.schema.json` gets these columns, as strings.",
+    },
+    Setting {
+        name: RAW_CSV_DELIMITER,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("comma"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV delimiter",
+        doc: "What stands between two fields: one ASCII character, or one of the words `comma`, `tab`, `space`.",
+    },
+    Setting {
+        name: RAW_CSV_QUOTE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("double"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV quote",
+        doc: "What stands around a field that has delimiters in it: `double` (`\"`), another ASCII character, or `none`.",
+    },
+    Setting {
+        name: RAW_CSV_NULL,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Input",
+        importance: Importance::Low,
+        title: "CSV null",
+        doc: "The text of a field that is null, such as `NULL`, where it is not quoted. Without it, the empty field.",
+    },
+    Setting {
+        name: RAW_VALUE_COLUMN,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::Value("value"),
+        group: "Input",
+        importance: Importance::Low,
+        title: "Value column",
+        doc: "The column that the whole value goes to with `delta.raw.format=string` or `bytes`.",
     },
     Setting {
         name: RAW_JSON_STRINGS,
@@ -406,6 +536,140 @@ pub const SETTINGS: &[Setting] = &[
         doc: "What a string column takes. `strict` takes JSON strings only; anything else makes the record an \
               errant record with the code `RECORD_TYPE`. `lenient` also takes numbers, booleans, objects and \
               arrays, as their JSON text, the way Spark's `from_json` does.",
+    },
+    Setting {
+        name: REGISTRY_URL,
+        kind: Kind::Text(TextRule::Notation("`http://host:port` or `https://host`, several with commas")),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::High,
+        title: "Registry",
+        doc: "Where the schema registry is, such as `http://registry:8081`. Where the first of several does \
+              not answer, the next one is asked. A path is kept: `http://apicurio:8080/apis/ccompat/v7` is the \
+              API that Apicurio has for Confluent's clients. `http://user:password@host` is taken as \
+              `delta.registry.username` and `delta.registry.password`, but Connect itself may print it. \
+              docs/registry.md says what is asked, kept and tried again.",
+    },
+    Setting {
+        name: REGISTRY_API,
+        kind: Kind::OneOf(RegistryApi::WORDS),
+        default: Default::Value("confluent"),
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "Registry API",
+        doc: "What the registry is asked with. `confluent`: the API of Confluent's registry, which Apicurio, \
+              Karapace and others have too. `apicurio`: Apicurio's own, for records whose ids are Apicurio's; \
+              version 3, or 2 where `delta.registry.url` ends in `/apis/registry/v2`.",
+    },
+    Setting {
+        name: REGISTRY_USERNAME,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "User",
+        doc: "The user that the registry is told (HTTP basic authentication), with `delta.registry.password`. \
+              In Confluent Cloud it is the API key.",
+    },
+    Setting {
+        name: REGISTRY_PASSWORD,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Medium,
+        title: "Password",
+        doc: "The password that belongs to `delta.registry.username`. Give it by one of Connect's config \
+              providers rather than in clear.",
+    },
+    Setting {
+        name: REGISTRY_BEARER_TOKEN,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Bearer token",
+        doc: "A fixed token that the registry is told (`Authorization: Bearer`). Nothing renews it.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_TOKEN_URL,
+        kind: Kind::Text(TextRule::Notation("`https://host/path`")),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth token URL",
+        doc: "Where tokens for the registry are fetched by OAuth's client credentials grant, with \
+              `delta.registry.oauth.client.id` and `delta.registry.oauth.client.secret`. A token is renewed \
+              before it expires, and once when the registry refuses it.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_CLIENT_ID,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth client id",
+        doc: "The client that `delta.registry.oauth.token.url` gives tokens to.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_CLIENT_SECRET,
+        kind: Kind::Password,
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth client secret",
+        doc: "The secret that the client `delta.registry.oauth.client.id` authenticates with.",
+    },
+    Setting {
+        name: REGISTRY_OAUTH_SCOPE,
+        kind: Kind::Text(TextRule::Any),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "OAuth scope",
+        doc: "The scopes that the token is asked for, with spaces between, where the identity provider wants \
+              any.",
+    },
+    Setting {
+        name: REGISTRY_CA_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Certificate authorities",
+        doc: "The absolute path of a PEM file with certificates that are trusted besides the system's, for the \
+              registry and for `delta.registry.oauth.token.url`. It must be on every worker that may run a \
+              task.",
+    },
+    Setting {
+        name: REGISTRY_TLS_CERT_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Client certificate",
+        doc: "The absolute path of a PEM file with the certificate, and those up to its authority, that the \
+              registry knows the worker by (mutual TLS). It is read again when a connection is refused, so \
+              that a renewed one is found.",
+    },
+    Setting {
+        name: REGISTRY_TLS_KEY_FILE,
+        kind: Kind::Text(TextRule::AbsolutePath),
+        default: Default::None,
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Client key",
+        doc: "The absolute path of a PEM file with the private key of `delta.registry.tls.cert.file`, without \
+              a password. It may be the same file.",
+    },
+    Setting {
+        name: REGISTRY_REQUEST_TIMEOUT_MS,
+        kind: Kind::Long(Number { min: 100, unit: Unit::Milliseconds }),
+        default: Default::Value("10000"),
+        group: "Schema registry",
+        importance: Importance::Low,
+        title: "Request time-out",
+        doc: "How long, in milliseconds, one request to the registry may take before the next URL is asked, or \
+              the same one again later.",
     },
     Setting {
         name: METADATA_COLUMNS,
@@ -990,6 +1254,7 @@ pub const SETTINGS: &[Setting] = &[
 
 pub const RULES: &[Rule] = &[
     Rule::NotBoth(SCHEMA_JSON, SCHEMA_FILE),
+    Rule::NotBoth(RAW_SCHEMA, RAW_SCHEMA_FILE),
     Rule::NotBoth(TOPIC2TABLE_MAP, ROUTE_BY),
     Rule::NotBoth(OFFSETS_FROM_CONNECTOR, KAFKA_DELTA_INGEST_APP_ID),
     Rule::OnlyWith(ROUTE_MAP, ROUTE_BY),
@@ -1007,6 +1272,23 @@ pub const RULES: &[Rule] = &[
     Rule::OnlyWith(AZURE_CLIENT_SECRET, AZURE_CLIENT_ID),
     Rule::NotBoth(AZURE_ACCOUNT_KEY, AZURE_SAS_TOKEN),
     Rule::NotBoth(GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY),
+    Rule::OnlyWith(REGISTRY_USERNAME, REGISTRY_PASSWORD),
+    Rule::OnlyWith(REGISTRY_PASSWORD, REGISTRY_USERNAME),
+    Rule::OnlyWith(REGISTRY_USERNAME, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_BEARER_TOKEN, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_TOKEN_URL, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_TOKEN_URL, REGISTRY_OAUTH_CLIENT_ID),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_ID, REGISTRY_OAUTH_CLIENT_SECRET),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_ID, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::OnlyWith(REGISTRY_OAUTH_CLIENT_SECRET, REGISTRY_OAUTH_CLIENT_ID),
+    Rule::OnlyWith(REGISTRY_OAUTH_SCOPE, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::NotBoth(REGISTRY_USERNAME, REGISTRY_BEARER_TOKEN),
+    Rule::NotBoth(REGISTRY_USERNAME, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::NotBoth(REGISTRY_BEARER_TOKEN, REGISTRY_OAUTH_TOKEN_URL),
+    Rule::OnlyWith(REGISTRY_CA_FILE, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_URL),
+    Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_TLS_KEY_FILE),
+    Rule::OnlyWith(REGISTRY_TLS_KEY_FILE, REGISTRY_TLS_CERT_FILE),
 ];
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ mod aliases;
 pub mod choices;
 pub mod declare;
 pub mod generate;
+mod raw;
 mod reader;
+pub mod registry;
 mod routes;
 mod secret;
 pub mod store;
@@ -14,9 +16,11 @@ mod table_uri;
 
 pub use choices::{
     BillingMode, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawFormat, ServerSideEncryption, UnknownFields, Unmatched,
+    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
+    ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use reader::SettingError;
+pub use registry::RegistrySettings;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
 pub use secret::Secret;
 pub use store::StoreSettings;
@@ -25,6 +29,7 @@ pub use table_uri::TableUriTemplate;
 
 use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
+use crate::raw::{Framing, RawSettings};
 use reader::{Reader, of_a_table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
@@ -53,8 +58,7 @@ pub struct Settings {
     pub null_values: NullValues,
     pub other_connectors: OtherConnectors,
     pub input_mode: InputMode,
-    pub raw_format: RawFormat,
-    pub json_strings: JsonStrings,
+    pub raw: Arc<RawSettings>,
     pub commit_interval: Duration,
     /// Bytes of record values, for each table.
     pub commit_max_bytes: Option<NonZeroU64>,
@@ -67,6 +71,7 @@ pub struct Settings {
     pub store: StoreSettings,
     /// How long a task bears a store that fails.
     pub store_retry_timeout: Duration,
+    pub registry: Option<RegistrySettings>,
 }
 
 impl Settings {
@@ -85,8 +90,14 @@ impl Settings {
         let null_values = read.choice(declare::NULL_VALUES);
         let other_connectors = read.choice(declare::OFFSETS_OTHER_CONNECTORS);
         let input_mode = read.choice(declare::INPUT_MODE);
-        let raw_format = read.choice(declare::RAW_FORMAT);
-        let json_strings = read.choice(declare::RAW_JSON_STRINGS);
+        let raw = raw::settings(&mut read);
+        if let (Some(raw), Some(Routes { by: Some(RouteBy::Field(_)), .. })) = (&raw, &routes)
+            && (raw.format != RawFormat::Json || raw.compression != RawCompression::None)
+            && input_mode != Some(InputMode::Connect)
+        {
+            let why = "of raw records, only JSON that is not compressed is looked into: route by header(name) or topic";
+            read.invalid(declare::ROUTE_BY, why);
+        }
         let commit_interval = Duration::from_millis(read.long(declare::COMMIT_INTERVAL_MS));
         let commit_max_bytes = NonZeroU64::new(read.long(declare::COMMIT_MAX_BYTES));
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
@@ -95,6 +106,7 @@ impl Settings {
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
         let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
+        let registry = RegistrySettings::read(&mut read);
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
@@ -114,8 +126,7 @@ impl Settings {
                 null_values: null_values?,
                 other_connectors: other_connectors?,
                 input_mode: input_mode?,
-                raw_format: raw_format?,
-                json_strings: json_strings?,
+                raw: Arc::new(raw?),
                 commit_interval,
                 commit_max_bytes,
                 commit_max_records,
@@ -124,6 +135,7 @@ impl Settings {
                 compression: compression?,
                 store: store?,
                 store_retry_timeout,
+                registry,
             })
         };
         match errors.is_empty().then(settings).flatten() {
@@ -137,7 +149,8 @@ impl Settings {
     }
 
     /// Reads the files that schemas are in.
-    pub fn read_schema_files(&mut self, read: impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+    pub fn read_schema_files(&mut self, read: impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
+        Arc::make_mut(&mut self.raw).read_schema_file(&read)?;
         let all = std::iter::once(&mut self.of_any_table).chain(self.of_tables.values_mut());
         for table in all {
             Arc::make_mut(table).read_schema_file(&read)?;
@@ -154,6 +167,7 @@ impl Settings {
             Some(RouteBy::Header(_)) => needs.headers = true,
             _ => {}
         }
+        needs.headers |= self.raw.framing == Framing::ConfluentHeader;
         needs
     }
 }

@@ -212,11 +212,11 @@ fn dynamodb(read: &mut Reader) -> Option<DynamoDbSettings> {
     })
 }
 
-fn text(read: &Reader, key: &str) -> Option<String> {
+pub(super) fn text(read: &Reader, key: &str) -> Option<String> {
     read.any_text(key).map(str::to_owned)
 }
 
-fn secret(read: &Reader, key: &str) -> Option<Secret> {
+pub(super) fn secret(read: &Reader, key: &str) -> Option<Secret> {
     read.any_text(key).map(Secret::new)
 }
 

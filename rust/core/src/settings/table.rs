@@ -8,7 +8,7 @@ use super::declare;
 use super::reader::Reader;
 use super::table_properties;
 use crate::computed::{Computed, ComputedSettings};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::offsets::{Predecessor, TopicPartition};
 use crate::schema::Schema;
 use crate::table::TableInfo;
@@ -96,9 +96,12 @@ impl TableSettings {
     }
 
     /// Reads the schema's file, if there is one.
-    pub(super) fn read_schema_file(&mut self, read: &impl Fn(&PathBuf) -> Result<String>) -> Result<()> {
+    pub(super) fn read_schema_file(&mut self, read: &impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
         if let SchemaSource::File(path) = &self.schema {
-            self.schema = SchemaSource::Given(Schema::parse(&read(path)?)?);
+            let text = String::from_utf8(read(path)?);
+            let text = text
+                .map_err(|_| Error::new(Code::ConfigInvalid, format!("{} is not UTF-8", path.display())))?;
+            self.schema = SchemaSource::Given(Schema::parse(&text)?);
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::computed::{Computed, ComputedSettings};
+use crate::decode::csv::CsvOptions;
 use crate::offsets::TopicPartition;
+use crate::raw::Given;
 use crate::schema::Schema;
 use declare::{Default, Kind, SETTINGS};
 
@@ -53,8 +55,16 @@ fn defaults_are_the_documented_ones() {
             null_values: NullValues::Ignore,
             other_connectors: OtherConnectors::Fail,
             input_mode: InputMode::Auto,
-            raw_format: RawFormat::Json,
-            json_strings: JsonStrings::Strict,
+            raw: Arc::new(RawSettings {
+                format: RawFormat::Json,
+                framing: Framing::Bare,
+                json_strings: JsonStrings::Strict,
+                compression: RawCompression::None,
+                message: None,
+                csv: CsvOptions::default(),
+                value_column: "value".into(),
+                given: Given::None,
+            }),
             commit_interval: Duration::from_secs(60),
             commit_max_bytes: None,
             commit_max_records: None,
@@ -63,6 +73,7 @@ fn defaults_are_the_documented_ones() {
             compression: Compression::Zstd,
             store: StoreSettings::default(),
             store_retry_timeout: Duration::from_secs(3600),
+            registry: None,
         }
     );
 }
@@ -99,6 +110,9 @@ fn every_value_arrives_trimmed_at_its_field() {
         ("delta.target.file.bytes", "+1048577"),
         ("delta.memory.budget.bytes", "268435456"),
         ("delta.parquet.compression", "lz4"),
+        ("delta.registry.url", " https://registry "),
+        ("delta.registry.api", "apicurio"),
+        ("delta.registry.request.timeout.ms", "1500"),
     ]))
     .unwrap();
     assert_eq!(settings.task, "3");
@@ -113,13 +127,16 @@ fn every_value_arrives_trimmed_at_its_field() {
     assert_eq!(of_table.evolution, Evolution::Widen);
     assert_eq!(of_table.unknown_fields, UnknownFields::Fail);
     assert_eq!((settings.input_mode, settings.null_values), (InputMode::Connect, NullValues::Dlq));
-    assert_eq!(settings.json_strings, JsonStrings::Lenient);
+    assert_eq!(settings.raw.json_strings, JsonStrings::Lenient);
     assert_eq!(settings.commit_interval, Duration::from_millis(100));
     assert_eq!(settings.commit_max_bytes, NonZeroU64::new(1 << 20));
     assert_eq!(settings.commit_max_records, NonZeroU64::new(7));
     assert_eq!(settings.target_file_bytes, (1 << 20) + 1);
     assert_eq!(settings.memory_budget.map(NonZeroU64::get), Some(256 << 20));
     assert_eq!(settings.compression, Compression::Lz4);
+    let registry = settings.registry.unwrap();
+    assert_eq!((registry.urls[0].url.as_str(), registry.api), ("https://registry", RegistryApi::Apicurio));
+    assert_eq!(registry.request_timeout, Duration::from_millis(1500));
 }
 
 #[test]
@@ -200,8 +217,16 @@ fn every_declared_setting_is_read() {
             Kind::Text(_) => "relative {",
             _ => "?",
         };
-        let with = [(declare::ROUTE_BY, "topic"), (declare::S3_ROLE_ARN, "arn")];
-        let errors = errors(&[&[(setting.name, wrong)][..], &with].concat());
+        let with = [
+            (declare::ROUTE_BY, "topic"),
+            (declare::S3_ROLE_ARN, "arn"),
+            (declare::REGISTRY_URL, "http://registry"),
+            (declare::REGISTRY_OAUTH_CLIENT_ID, "sluice"),
+            (declare::REGISTRY_OAUTH_CLIENT_SECRET, "secret"),
+            (declare::REGISTRY_TLS_CERT_FILE, "/cert.pem"),
+            (declare::REGISTRY_TLS_KEY_FILE, "/key.pem"),
+        ];
+        let errors = errors(&[&with[..], &[(setting.name, wrong)]].concat());
         let errors: Vec<_> = errors.iter().filter(|error| error.key == setting.name).collect();
         assert_eq!(errors.len(), 1, "{}: {errors:?}", setting.name);
         assert_eq!(errors[0].key, setting.name);

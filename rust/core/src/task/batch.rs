@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use tracing::warn;
 
 use super::partition::{Admission, Feed};
-use super::rows::{Made, Outcome, wanted_by};
+use super::rows::{Made, Outcome};
 use super::{Actions, BadRow, Memory, Table, Tables, Task, assigned, route};
 use crate::crossing::Segment;
 use crate::decode::{RowError, UnknownFieldCounts};
@@ -318,7 +318,7 @@ impl<T: Tables> Task<T> {
                         }
                         Outcome::Wants(wanted) => wanted,
                     },
-                    None => wanted_by(&slot.settings, self.settings.json_strings, &batch[s], rows)?,
+                    None => slot.wanted_by(&batch[s], rows)?,
                 };
                 slot.evolving = true;
                 slot.table.evolve(wanted);

@@ -10,8 +10,8 @@ use crate::offsets::TopicPartition;
 
 /// How long `open` waits for a table's offsets, in ms. After that it goes on, and the partitions stay paused.
 const OPEN_WAIT: u64 = 1_000;
-/// How long `put` waits for a table that records name first, or that has to be created or to grow first. After that
-/// Connect delivers the batch again.
+/// How long `put` waits for a table that records name first, or that has to be created or to grow first, and for the schemas
+/// that records name. After that Connect delivers the batch again.
 const PUT_WAIT: u64 = 1_000;
 /// How long `close` waits for the rows of partitions that go away. Connect gives a worker 5 s to stop.
 const CLOSE_WAIT: u64 = 3_000;
@@ -73,10 +73,14 @@ impl Call for Put<'_> {
     fn step<T: Tables>(&mut self, task: &mut Task<T>, now: u64) -> Poll<Self::Reply> {
         let until = *self.until.get_or_insert(now + PUT_WAIT);
         match task.put(now, self.batch) {
-            Err(error) if error.code == Code::TablePending && now < until => Poll::Pending,
+            Err(error) if is_passing(error.code) && now < until => Poll::Pending,
             taken => Poll::Ready(taken),
         }
     }
+}
+
+fn is_passing(code: Code) -> bool {
+    matches!(code, Code::TablePending | Code::RegistryPending)
 }
 
 /// Closes partitions, their rows in the table where that does not take too long.

@@ -32,6 +32,7 @@ use crate::connect::Registry;
 use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
 use crate::offsets::{TakenOver, TopicPartition};
+use crate::raw::Schemas;
 use crate::settings::{Settings, TableRef};
 use crate::table::{TXN_RETENTION, TableInfo};
 use partition::{Feed, Partition};
@@ -56,6 +57,8 @@ pub struct Task<T: Tables> {
     /// Bad rows can be reported one by one; without a reporter the first one fails the batch.
     has_reporter: bool,
     tables: T,
+    /// Where raw records name their schemas.
+    schemas: Option<Arc<dyn Schemas>>,
     slots: Vec<Slot<T::Table>>,
     /// The tables that a topic's values of `delta.route.by` stand for.
     routed: HashMap<Arc<str>, HashMap<String, Arc<[usize]>>>,
@@ -113,6 +116,7 @@ impl<T: Tables> Task<T> {
             registry: Registry::default(),
             has_reporter,
             tables,
+            schemas: None,
             slots: Vec::new(),
             routed: HashMap::new(),
             partitions: Vec::new(),
@@ -121,6 +125,11 @@ impl<T: Tables> Task<T> {
             offsets_moved: false,
             counters: Counters::default(),
         }
+    }
+
+    /// Where the schemas come from that raw records name.
+    pub fn with_schemas(self, schemas: Arc<dyn Schemas>) -> Self {
+        Task { schemas: Some(schemas), ..self }
     }
 
     /// Partitions that are newly assigned. Their rows are taken once the table's offsets are there.
@@ -153,7 +162,8 @@ impl<T: Tables> Task<T> {
         self.slots.iter().position(|slot| slot.uri == table.uri).unwrap_or_else(|| {
             let settings = self.settings.of_table(&table.name).clone();
             let handle = self.tables.open(&table.uri, &settings);
-            self.slots.push(Slot::new(handle, table.uri, settings, &self.settings));
+            let schemas = self.schemas.clone();
+            self.slots.push(Slot::new(handle, table.uri, settings, &self.settings, schemas));
             self.slots.len() - 1
         })
     }

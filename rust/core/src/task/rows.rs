@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch, UInt32Array};
+use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 
 use super::keys::{self, KeyDecoder, key_type};
@@ -13,12 +13,17 @@ use crate::connect::{ConnectSchema, Payload};
 use crate::crossing::Segment;
 use crate::decode::any::AnyDecoder;
 use crate::decode::connect;
+use crate::decode::csv::{CsvDecoder, CsvOptions};
 use crate::decode::json::{JsonDecoder, JsonOptions};
-use crate::decode::{RowError, UnknownFieldCounts};
+use crate::decode::single::{Single, SingleDecoder};
+use crate::decode::written::{Written, WrittenDecoder};
+use crate::decode::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
+use crate::raw::compression::Decompressor;
+use crate::raw::{Found, FoundRow, RawSettings, Schemas, Writers};
 use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
-use crate::settings::{JsonStrings, TableSettings};
+use crate::settings::{RawFormat, TableSettings};
 use crate::table::TableInfo;
 
 /// Schemas whose plans are kept; beyond that they are made anew.
@@ -27,14 +32,20 @@ const MAX_PLANS: usize = 256;
 pub struct Rows {
     table: Arc<TableInfo>,
     settings: Arc<TableSettings>,
-    strings: JsonStrings,
+    raw: Arc<RawSettings>,
+    writers: Writers,
     plan: computed::Plan,
-    json: Option<JsonDecoder>,
+    /// Of raw values without a schema.
+    plain: Option<Plain>,
+    decompressor: Decompressor,
+    written: Option<WrittenDecoder>,
     any: Option<AnyDecoder>,
     typed: Vec<(Arc<ConnectSchema>, connect::Plan)>,
     keys: KeyDecoder,
     /// Schemas of values and keys that the table has grown to.
     grown: Vec<(Arc<ConnectSchema>, Option<Arc<ConnectSchema>>)>,
+    /// The same, of raw values that have one.
+    grown_to: Vec<Written>,
 }
 
 #[derive(Default)]
@@ -60,18 +71,27 @@ struct Decoded {
 }
 
 impl Rows {
-    pub fn new(table: Arc<TableInfo>, settings: &Arc<TableSettings>, strings: JsonStrings) -> Result<Self> {
+    pub fn new(
+        table: Arc<TableInfo>,
+        settings: &Arc<TableSettings>,
+        raw: &Arc<RawSettings>,
+        schemas: &Option<Arc<dyn Schemas>>,
+    ) -> Result<Self> {
         let plan = settings.computed.plan(&table.schema)?;
         Ok(Rows {
             keys: KeyDecoder::new(&plan),
             table,
             settings: settings.clone(),
-            strings,
+            raw: raw.clone(),
+            writers: Writers::new(raw, schemas),
             plan,
-            json: None,
+            plain: None,
+            decompressor: Decompressor::new(raw.compression),
+            written: None,
             any: None,
             typed: Vec::new(),
             grown: Vec::new(),
+            grown_to: Vec::new(),
         })
     }
 
@@ -90,14 +110,26 @@ impl Rows {
         }
         let decoded = match &segment.value {
             Payload::Absent => Decoded::default(),
+            Payload::Raw(values) if self.raw.format.has_schemas() => {
+                let found = self.writers.of(segment, values, rows)?;
+                if let Some(wanted) = self.wanted_by_writers(segment, &found.schemas)? {
+                    return Ok(Outcome::Wants(wanted));
+                }
+                self.decode_written(found)?
+            }
             Payload::Raw(values) => {
-                let options =
-                    JsonOptions { unknown_fields: self.settings.unknown_fields, strings: self.strings };
-                let json = match &mut self.json {
-                    Some(json) => json,
-                    None => self.json.insert(JsonDecoder::new(self.plan.decode_schema(), options)?),
+                let plain = match &mut self.plain {
+                    Some(plain) => plain,
+                    None => {
+                        let unknown_fields = self.settings.unknown_fields;
+                        self.plain.insert(Plain::new(self.plan.decode_schema(), &self.raw, unknown_fields)?)
+                    }
                 };
-                one_by_one(rows, |row| values.value(row), json)
+                match plain {
+                    Plain::Json(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                    Plain::Csv(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                    Plain::Single(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                }
             }
             Payload::Any(values) => {
                 let unknown = self.settings.unknown_fields;
@@ -181,6 +213,52 @@ impl Rows {
         Ok(Decoded { batches, bad, unknown: converted.unknown })
     }
 
+    fn decode_written(&mut self, found: Found<'_>) -> Result<Decoded> {
+        let unknown = self.settings.unknown_fields;
+        let decoder = match &mut self.written {
+            Some(decoder) => decoder,
+            None => {
+                let options = JsonOptions { unknown_fields: unknown, strings: self.raw.json_strings };
+                let schema = self.plan.decode_schema();
+                self.written.insert(match self.raw.format {
+                    RawFormat::JsonSchema => WrittenDecoder::of_text(schema, options)?,
+                    _ => WrittenDecoder::new(schema, options)?,
+                })
+            }
+        };
+        let mut collected = Collected::default();
+        for (row, value) in found.rows {
+            let pushed = value.and_then(|FoundRow { schema, value }| {
+                decoder.push(&found.schemas[schema], &value)?;
+                Ok(value.len())
+            });
+            collected.add(row, pushed, decoder);
+        }
+        Ok(collected.finish(decoder))
+    }
+
+    /// What the schemas that raw records were written with ask of the table.
+    fn wanted_by_writers(&mut self, segment: &Segment, schemas: &[Written]) -> Result<Option<Schema>> {
+        if self.settings.evolution == Evolution::None {
+            return Ok(None);
+        }
+        for schema in schemas {
+            if self.grown_to.iter().any(|known| known.is(schema)) {
+                continue;
+            }
+            let value = from_connect(&schema.connect()?)?;
+            let wanted = wanted(&self.settings, value, segment, Some(&self.table.schema))?;
+            if self.changes_table(&wanted)? {
+                return Ok(Some(wanted));
+            }
+            if self.grown_to.len() == MAX_PLANS {
+                self.grown_to.clear();
+            }
+            self.grown_to.push(schema.clone());
+        }
+        Ok(None)
+    }
+
     /// What the schema that records carry asks of the table.
     fn wanted_by_schema(&mut self, segment: &Segment) -> Result<Option<Schema>> {
         let Payload::Typed { schema, .. } = &segment.value else { return Ok(None) };
@@ -218,6 +296,7 @@ impl Rows {
         decoded: &Decoded,
     ) -> Result<Option<Schema>> {
         let grows = match self.settings.evolution {
+            _ if self.raw.format != RawFormat::Json && matches!(segment.value, Payload::Raw(_)) => false,
             Evolution::None => false,
             Evolution::Add => decoded.unknown.total > 0,
             Evolution::Widen => {
@@ -227,7 +306,7 @@ impl Rows {
         if !grows {
             return Ok(None);
         }
-        let Some(inferred) = infer(self.strings, Some(&self.table.schema), segment, rows)? else {
+        let Some(inferred) = infer(&self.raw, Some(&self.table.schema), segment, rows)? else {
             return Ok(None);
         };
         Ok(self.changes_table(&inferred)?.then_some(inferred))
@@ -242,13 +321,26 @@ impl Rows {
 /// The columns of a table that is not there yet, by the first rows that go to it.
 pub fn wanted_by(
     settings: &TableSettings,
-    strings: JsonStrings,
+    writers: &mut Writers,
     segment: &Segment,
     rows: &[usize],
 ) -> Result<Schema> {
+    let raw = writers.settings().clone();
     let value = match &segment.value {
         Payload::Typed { schema, .. } => from_connect(schema)?,
-        _ => infer(strings, None, segment, rows)?
+        Payload::Raw(values) if raw.format.has_schemas() => {
+            let found = writers.of(segment, values, rows)?;
+            let schema = found.schemas.first().ok_or_else(|| {
+                let message = "none of the first records has a schema that can be used, and there is no table yet: give \
+                               delta.schema.json or delta.schema.file, or mend the producer";
+                Error::new(Code::SchemaUnclear, message)
+            })?;
+            from_connect(&schema.connect()?)?
+        }
+        Payload::Raw(_) if raw.format == RawFormat::Csv => raw.csv.new_columns()?,
+        Payload::Raw(_) if raw.format == RawFormat::String => vec![Single::String.field(&raw.value_column)],
+        Payload::Raw(_) if raw.format == RawFormat::Bytes => vec![Single::Bytes.field(&raw.value_column)],
+        _ => infer(&raw, None, segment, rows)?
             .ok_or_else(|| {
                 let message =
                     "no field of the first records has a type: give delta.schema.json or delta.schema.file";
@@ -293,15 +385,22 @@ fn wanted(
 }
 
 fn infer(
-    strings: JsonStrings,
+    raw: &RawSettings,
     table: Option<&Schema>,
     segment: &Segment,
     rows: &[usize],
 ) -> Result<Option<Schema>> {
-    let mut inference = Inference::new(strings, table);
+    let mut inference = Inference::new(raw.json_strings, table);
+    let mut decompressor = Decompressor::new(raw.compression);
     for row in rows {
         match &segment.value {
-            Payload::Raw(values) => inference.add_json(values.value(*row)),
+            // What cannot be decompressed says nothing.
+            Payload::Raw(values) => {
+                decompressor
+                    .decompress(values.value(*row))
+                    .into_iter()
+                    .for_each(|value| inference.add_json(value));
+            }
             Payload::Any(values) => inference.add_any(values.value(*row)),
             Payload::Absent | Payload::Typed { .. } => {}
         }
@@ -336,20 +435,57 @@ fn pick(batch: &RecordBatch, at: Vec<u32>) -> RecordBatch {
     take_record_batch(batch, &UInt32Array::from(at)).expect("every position is in the batch")
 }
 
-/// A decoder that takes one record after the other.
 trait RowDecoder {
-    fn push(&mut self, value: &[u8]) -> Result<(), RowError>;
     fn rows(&self) -> usize;
     fn finish(&mut self) -> RecordBatch;
     fn take_unknown_fields(&mut self) -> UnknownFieldCounts;
 }
 
-macro_rules! row_decoder {
+/// Of raw values that were written without a schema.
+enum Plain {
+    Json(JsonDecoder),
+    Csv(CsvDecoder),
+    Single(SingleDecoder),
+}
+
+impl Plain {
+    fn new(schema: &Schema, raw: &RawSettings, unknown_fields: UnknownFields) -> Result<Self> {
+        Ok(match raw.format {
+            RawFormat::Csv => {
+                let options = CsvOptions { unknown_fields, ..raw.csv.clone() };
+                Plain::Csv(CsvDecoder::new(schema, options)?)
+            }
+            RawFormat::String | RawFormat::Bytes => {
+                Plain::Single(SingleDecoder::new(schema, &raw.value_column)?)
+            }
+            _ => {
+                let options = JsonOptions { unknown_fields, strings: raw.json_strings };
+                Plain::Json(JsonDecoder::new(schema, options)?)
+            }
+        })
+    }
+}
+
+/// A decoder of records that say by themselves what they are.
+trait OneByOne: RowDecoder {
+    fn push(&mut self, value: &[u8]) -> Result<(), RowError>;
+}
+
+macro_rules! one_by_one {
     ($decoder:ty) => {
-        impl RowDecoder for $decoder {
+        row_decoder!($decoder);
+
+        impl OneByOne for $decoder {
             fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
                 self.push(value)
             }
+        }
+    };
+}
+
+macro_rules! row_decoder {
+    ($decoder:ty) => {
+        impl RowDecoder for $decoder {
             fn rows(&self) -> usize {
                 self.rows()
             }
@@ -363,33 +499,70 @@ macro_rules! row_decoder {
     };
 }
 
-row_decoder!(JsonDecoder);
-row_decoder!(AnyDecoder);
+one_by_one!(JsonDecoder);
+one_by_one!(AnyDecoder);
+one_by_one!(CsvDecoder);
+one_by_one!(SingleDecoder);
+row_decoder!(WrittenDecoder);
 
-fn one_by_one<'v>(
-    rows: &[usize],
-    value: impl Fn(usize) -> &'v [u8],
-    decoder: &mut impl RowDecoder,
-) -> Decoded {
-    let mut decoded = Decoded::default();
-    let (mut kept, mut bytes) = (Vec::with_capacity(rows.len()), 0);
+fn one_by_one<'v>(rows: &[usize], value: impl Fn(usize) -> &'v [u8], decoder: &mut impl OneByOne) -> Decoded {
+    let mut collected = Collected::default();
     for row in rows {
         let value = value(*row);
-        match decoder.push(value) {
-            Ok(()) => {
-                kept.push(*row);
-                bytes += value.len();
+        let pushed = decoder.push(value).map(|()| value.len());
+        collected.add(*row, pushed, decoder);
+    }
+    collected.finish(decoder)
+}
+
+fn unpacked(
+    rows: &[usize],
+    values: &BinaryArray,
+    decompressor: &mut Decompressor,
+    decoder: &mut impl OneByOne,
+) -> Decoded {
+    let mut collected = Collected::default();
+    for row in rows {
+        let value = decompressor.decompress(values.value(*row));
+        let pushed = value.and_then(|value| decoder.push(value).map(|()| value.len()));
+        collected.add(*row, pushed, decoder);
+    }
+    collected.finish(decoder)
+}
+
+/// What comes of rows that are decoded one after the other.
+#[derive(Default)]
+struct Collected {
+    decoded: Decoded,
+    kept: Vec<usize>,
+    bytes: usize,
+}
+
+impl Collected {
+    /// `pushed`: the bytes of the row's value.
+    fn add(&mut self, row: usize, pushed: Result<usize, RowError>, decoder: &mut impl RowDecoder) {
+        match pushed {
+            Ok(bytes) => {
+                self.kept.push(row);
+                self.bytes += bytes;
             }
-            Err(error) => decoded.bad.push((*row, error)),
+            Err(error) => self.decoded.bad.push((row, error)),
         }
-        if decoder.rows() >= HAND_OVER_ROWS || bytes >= HAND_OVER_BYTES {
-            decoded.batches.push((decoder.finish(), std::mem::take(&mut kept)));
-            bytes = 0;
+        if decoder.rows() >= HAND_OVER_ROWS || self.bytes >= HAND_OVER_BYTES {
+            self.hand_over(decoder);
         }
     }
-    if decoder.rows() > 0 {
-        decoded.batches.push((decoder.finish(), kept));
+
+    fn hand_over(&mut self, decoder: &mut impl RowDecoder) {
+        self.decoded.batches.push((decoder.finish(), std::mem::take(&mut self.kept)));
+        self.bytes = 0;
     }
-    decoded.unknown = decoder.take_unknown_fields();
-    decoded
+
+    fn finish(mut self, decoder: &mut impl RowDecoder) -> Decoded {
+        if decoder.rows() > 0 {
+            self.hand_over(decoder);
+        }
+        self.decoded.unknown = decoder.take_unknown_fields();
+        self.decoded
+    }
 }

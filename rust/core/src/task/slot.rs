@@ -6,17 +6,21 @@ use std::time::Duration;
 use arrow_array::RecordBatch;
 
 use super::port::{Memory, Table};
-use super::rows::Rows;
+use super::rows::{Rows, wanted_by};
+use crate::crossing::Segment;
 use crate::error::{Code, Error, Result};
 use crate::offsets::Interval;
-use crate::settings::{JsonStrings, Settings, TableSettings};
+use crate::raw::{RawSettings, Schemas, Writers};
+use crate::schema::Schema;
+use crate::settings::{Settings, TableSettings};
 use crate::table::{TXN_RETENTION, TableInfo};
 
 pub struct Slot<T> {
     pub uri: String,
     pub table: T,
     pub settings: Arc<TableSettings>,
-    json_strings: JsonStrings,
+    raw: Arc<RawSettings>,
+    schemas: Option<Arc<dyn Schemas>>,
     commit_interval: Duration,
     /// How much later than the multiples of that interval its units are due, in ms.
     phase: u64,
@@ -41,13 +45,20 @@ pub struct Slot<T> {
 }
 
 impl<T: Table> Slot<T> {
-    pub fn new(table: T, uri: String, settings: Arc<TableSettings>, of_all: &Settings) -> Self {
+    pub fn new(
+        table: T,
+        uri: String,
+        settings: Arc<TableSettings>,
+        of_all: &Settings,
+        schemas: Option<Arc<dyn Schemas>>,
+    ) -> Self {
         Slot {
             phase: phase(&uri, of_all.commit_interval.as_millis() as u64),
             uri,
             table,
             settings,
-            json_strings: of_all.json_strings,
+            raw: of_all.raw.clone(),
+            schemas,
             commit_interval: of_all.commit_interval,
             rows: None,
             in_flight: None,
@@ -75,8 +86,13 @@ impl<T: Table> Slot<T> {
             self.table.evolve(wanted);
             return Ok(());
         }
-        self.rows = Some(Rows::new(table, &self.settings, self.json_strings)?);
+        self.rows = Some(Rows::new(table, &self.settings, &self.raw, &self.schemas)?);
         Ok(())
+    }
+
+    /// The columns of the table, which is not there yet, by the first rows that go to it. None: they say nothing.
+    pub fn wanted_by(&self, segment: &Segment, rows: &[usize]) -> Result<Schema> {
+        wanted_by(&self.settings, &mut Writers::new(&self.raw, &self.schemas), segment, rows)
     }
 
     /// Half of the time that the table keeps an offset. It has to keep one for two commit intervals: partitions that rows
@@ -155,7 +171,6 @@ fn phase(uri: &str, interval: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::Schema;
     use crate::task::Event;
 
     struct NoTable;
@@ -193,7 +208,7 @@ mod tests {
         ];
         let given = given.map(|(key, value)| (key.to_owned(), value)).into();
         let settings = Settings::parse(&given).unwrap();
-        let mut slot = Slot::new(NoTable, uri.into(), settings.of_table("t").clone(), &settings);
+        let mut slot = Slot::new(NoTable, uri.into(), settings.of_table("t").clone(), &settings, None);
         slot.hand_over(since, 1, 1, vec![]);
         let due = slot.due_at().unwrap();
         assert!(!slot.is_due(due - 1, &settings) && slot.is_due(due, &settings));

@@ -5,6 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sluice_testkit::{Context, Result};
 
+/// The events as JSON.
+pub const TOPIC: &str = "bench";
+
 const JSON_CONVERTER: &str = "org.apache.kafka.connect.json.JsonConverter";
 
 /// What a sink is given for each record.
@@ -16,6 +19,10 @@ pub enum Input {
     Json,
     /// Structs by a converter that reads nothing but the record's number.
     Structs,
+    /// Avro records, by ByteArrayConverter.
+    Avro,
+    /// Protobuf messages, likewise.
+    Protobuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +46,28 @@ impl Input {
             Input::Bytes => "bytes",
             Input::Json => "JsonConverter",
             Input::Structs => "structs",
+            Input::Avro => "Avro",
+            Input::Protobuf => "Protobuf",
+        }
+    }
+}
+
+impl Input {
+    pub fn topic(self) -> &'static str {
+        match self {
+            Input::Bytes | Input::Json | Input::Structs => TOPIC,
+            Input::Avro => "bench-avro",
+            Input::Protobuf => "bench-protobuf",
+        }
+    }
+
+    /// Of records that Sluice decodes itself.
+    pub fn raw_format(self) -> Option<&'static str> {
+        match self {
+            Input::Bytes => Some("json"),
+            Input::Avro => Some("avro"),
+            Input::Protobuf => Some("protobuf"),
+            Input::Json | Input::Structs => None,
         }
     }
 }
@@ -58,11 +87,11 @@ impl Entry {
     /// In the order of one round. Another build of Sluice takes the place of the Iceberg sink.
     pub fn all(beside: bool) -> Vec<Entry> {
         let mut all = Vec::new();
-        for input in [Input::Bytes, Input::Json, Input::Structs] {
+        for input in [Input::Bytes, Input::Json, Input::Structs, Input::Avro, Input::Protobuf] {
             let rival = match input {
                 _ if beside => Some(Sink::Other),
                 Input::Json => Some(Sink::Iceberg),
-                Input::Bytes | Input::Structs => None,
+                _ => None,
             };
             let sinks = [Some(Sink::Noop), rival, Some(Sink::Sluice)];
             all.extend(sinks.into_iter().flatten().map(|sink| Entry { input, sink }));
@@ -86,7 +115,7 @@ impl Entry {
             }
         }
         for (key, value) in match self.input {
-            Input::Bytes => vec![],
+            Input::Bytes | Input::Avro | Input::Protobuf => vec![],
             Input::Json => {
                 vec![("value.converter", JSON_CONVERTER), ("value.converter.schemas.enable", "false")]
             }
@@ -109,8 +138,9 @@ impl Entry {
             Sink::Other | Sink::Sluice => {
                 settings["delta.table.uri"] = format!("{output}/table").into();
                 settings["delta.parquet.compression"] = "zstd".into();
-                if self.input != Input::Bytes {
-                    settings["delta.input.mode"] = "connect".into();
+                match self.input.raw_format() {
+                    Some(format) => settings["delta.raw.format"] = format.into(),
+                    None => settings["delta.input.mode"] = "connect".into(),
                 }
                 if self.input == Input::Json {
                     settings["delta.schema.json"] = as_json_says(demo)?.into();
@@ -176,7 +206,7 @@ mod tests {
             assert_eq!(all.iter().any(|entry| entry.sink == Sink::Iceberg), !beside);
             assert_eq!(
                 all.iter().filter(|entry| entry.sink == Sink::Other).count(),
-                if beside { 3 } else { 0 }
+                if beside { 5 } else { 0 }
             );
             for entry in &all {
                 assert!(all.contains(&Entry { sink: Sink::Noop, ..*entry }), "{entry:?}");

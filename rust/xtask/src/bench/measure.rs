@@ -14,7 +14,7 @@ use sluice_testkit::{
 
 use super::entry::{Entry, Sink};
 use super::progress::{Progress, Written};
-use super::{Bench, TOPIC, machine};
+use super::{Bench, machine};
 use crate::checkout::empty;
 
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -104,7 +104,13 @@ impl Bench {
         let load = machine::load()?;
         let folder = self.folder.join("workers").join(&name);
         let worker = Worker::start(&self.components, &self.broker.bootstrap(), &folder, &options)?;
-        worker.connect().put_connector(&name, &entry.settings(&self.demo, TOPIC, &output)?)?;
+        let mut settings = entry.settings(&self.demo, entry.input.topic(), &output)?;
+        let schema =
+            self.encoded().join(entry.input.raw_format().unwrap_or_default()).with_extension("schema");
+        if entry.sink != Sink::Noop && schema.exists() {
+            settings["delta.raw.schema.file"] = schema.display().to_string().into();
+        }
+        worker.connect().put_connector(&name, &settings)?;
         Watch::new(name, worker, Progress::of(entry.sink, &output))?.follow(self.records, &output, load)
     }
 }

@@ -25,10 +25,9 @@ use sluice_testkit::{
 use crate::args::Args;
 use crate::checkout::{Checkout, empty, shown};
 use crate::{install, package, servers, step};
-use entry::{CONTROL_TOPIC, Entry};
-use report::{BareLoop, Report, Standing};
+use entry::{CONTROL_TOPIC, Entry, Input, TOPIC};
+use report::{BareLoop, Report, Speed, Standing};
 
-const TOPIC: &str = "bench";
 const PARTITIONS: u32 = 4;
 const PATIENCE: Duration = Duration::from_secs(900);
 const LOOP_EVENTS: u64 = 400_000;
@@ -141,6 +140,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     }
     let bare_loop = build_bare_loop(checkout, &connector, &folder)?;
     let bench = Bench::start(checkout, options, folder, &connector)?;
+    bench.send_encoded(checkout, &connector)?;
 
     let mut standings: Vec<_> = Entry::all(options.beside.is_some())
         .into_iter()
@@ -184,6 +184,32 @@ impl Bench {
         Ok(Bench { folder, components, demo, records, noop_plugins, iceberg_plugins, other_plugins, broker })
     }
 
+    /// The events in other formats, each in a topic of its own.
+    fn send_encoded(&self, checkout: &Checkout, connector: &Path) -> Result<()> {
+        let folder = self.encoded();
+        empty(&folder)?;
+        let mut encode = bare_loop(checkout, connector, &self.folder.join("events/events.jsonl"));
+        encode.arg(&folder);
+        let why = "the same events in other formats; a few seconds";
+        step::run("encoding the events", why, &encode, &checkout.log("encode"), step::nothing)?;
+        for input in [Input::Avro, Input::Protobuf] {
+            let topic = input.topic();
+            self.broker.create_topic(topic, PARTITIONS, &[])?;
+            println!("==> sending {} events in {}", self.records, input.name());
+            let file = folder.join(input.raw_format().unwrap_or_default()).with_extension("records");
+            let what = Produce::Framed { file, count: self.records };
+            let log = self.folder.join("producer");
+            Producer::start(&self.components, &self.broker.bootstrap(), &log, topic, &what, None)?
+                .wait(PATIENCE)?;
+        }
+        Ok(())
+    }
+
+    /// Where records and schemas of other formats are.
+    fn encoded(&self) -> PathBuf {
+        self.folder.join("encoded")
+    }
+
     /// Who takes part beside Sluice.
     fn rival(&self) -> Result<String> {
         match &self.other_plugins {
@@ -222,9 +248,13 @@ fn noop_plugins(checkout: &Checkout, components: &Components, folder: &Path) -> 
 fn build_bare_loop(checkout: &Checkout, connector: &Path, folder: &Path) -> Result<std::process::Command> {
     build_programs(checkout)?;
     let events = write_events(&checkout.components(), &folder.join("events"), LOOP_EVENTS)?;
+    Ok(bare_loop(checkout, connector, &events))
+}
+
+fn bare_loop(checkout: &Checkout, connector: &Path, events: &Path) -> std::process::Command {
     let mut run = checkout.command(checkout.cargo_target.join("release/bare-loop"), &[]);
-    run.arg(connector).arg(&events);
-    Ok(run)
+    run.arg(connector).arg(events);
+    run
 }
 
 /// Those of `rust/bench`.
@@ -241,8 +271,11 @@ impl BareLoop {
     fn run(program: &std::process::Command, log: &Path) -> Result<Self> {
         let output = step::run("running the bare loop", "a few seconds", program, log, step::nothing)?;
         let said: Value = serde_json::from_str(&output).context(|| format!("the bare loop said {output}"))?;
-        let number = |name: &str| said[name].as_f64().unwrap_or(f64::NAN);
-        Ok(BareLoop { decode: number("decode"), both: number("both") })
+        let speed = |(format, speed): (&String, &Value)| {
+            let number = |name: &str| speed[name].as_f64().unwrap_or(f64::NAN);
+            (format.clone(), Speed { decode: number("decode"), both: number("both") })
+        };
+        Ok(BareLoop(said.as_object().into_iter().flatten().map(speed).collect()))
     }
 }
 

@@ -10,11 +10,12 @@ use sluice_testkit::{
     Context, Error, Kind, Result, S3Options, S3Server, Seen, Worker, WorkerOptions, wait_for,
 };
 
+use super::entry::TOPIC;
 use super::entry::{Entry, Input, Sink};
 use super::machine::{self, Facts, listed};
 use super::progress::{Progress, Written, sorted};
 use super::report::{table, write_all};
-use super::{Bench, PATIENCE, TOPIC};
+use super::{Bench, PATIENCE};
 use crate::chaos::stores::{Lock, Locks, Stores};
 use crate::checkout::{Checkout, shown};
 

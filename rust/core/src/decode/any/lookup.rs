@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::reader::Reader;
-use crate::connect::tagged::{KEYED_MAP, LIST, MAP, NULL};
+use crate::connect::tagged::{BYTES, KEYED_MAP, LIST, MAP, NULL, STRING};
 use crate::decode::value::Value;
 use crate::decode::{Parse, UnknownFields};
 
@@ -31,6 +31,27 @@ pub fn text_at<'a>(tagged: &'a [u8], path: &[String]) -> Option<Cow<'a, str>> {
 
 /// The last header of a name, as text.
 pub fn header_text<'a>(tagged: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
+    last_header(tagged, name, |reader| find(reader, &[]))
+}
+
+/// The last header of a name, where it is bytes or text.
+pub fn header_bytes<'a>(tagged: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    last_header(tagged, name, |reader| {
+        let tag = reader.tag()?;
+        match tag {
+            STRING => reader.text().map(|text| Some(text.as_bytes())),
+            BYTES => reader.bytes().map(Some),
+            _ => Ok(None),
+        }
+    })
+}
+
+/// `read` reads one value, or leaves it to be passed over.
+fn last_header<'a, V>(
+    tagged: &'a [u8],
+    name: &str,
+    read: impl Fn(&mut Reader<'a>) -> Parse<Option<V>>,
+) -> Option<V> {
     let mut reader = Reader::new(tagged, UnknownFields::Ignore).ok()?;
     let mut last = None;
     if reader.tag().ok()? != LIST {
@@ -43,7 +64,10 @@ pub fn header_text<'a>(tagged: &'a [u8], name: &str) -> Option<Cow<'a, str>> {
         }
         let tag = reader.tag().ok()?;
         match reader.scalar(tag).ok()? {
-            Value::Text(found) if found == name => last = find(&mut reader, &[]).ok()?,
+            Value::Text(found) if found == name => {
+                last = read(&mut reader.clone()).ok()?;
+                reader.skip().ok()?;
+            }
             _ => reader.skip().ok()?,
         }
     }

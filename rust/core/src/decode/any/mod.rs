@@ -6,7 +6,7 @@ mod read;
 mod reader;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use arrow_array::RecordBatch;
 
@@ -16,7 +16,7 @@ use super::{RowError, UnknownFieldCounts, UnknownFields};
 use crate::connect::tagged;
 use crate::schema::Schema;
 use crate::{Code, Result};
-pub use lookup::{EMPTY_MAP, header_text, is_map, named, text_at};
+pub use lookup::{EMPTY_MAP, header_bytes, header_text, is_map, named, text_at};
 pub(super) use reader::Reader;
 
 pub struct AnyDecoder {

@@ -26,7 +26,7 @@ use crate::connect::{ConnectSchema, Kind};
 use crate::schema::{DataType, Field, child_path};
 use crate::{Code, Error, Result};
 use nested::{loose_list, loose_struct, place, referenced, relabel};
-use source::Source;
+pub(super) use source::Source;
 
 /// What the rows of an array became.
 #[derive(Debug)]
@@ -378,7 +378,7 @@ fn key_name(keys: &ArrayRef, entry: usize) -> String {
     }
 }
 
-fn no_scale() -> Box<RowError> {
+pub(super) fn no_scale() -> Box<RowError> {
     let message = "the Decimal's schema has no parameter scale that is a number: mend the producer";
     RowError::boxed(Code::RecordType, message.into())
 }

@@ -12,7 +12,7 @@ use crate::schema::DataType;
 
 /// Values that are neither nested nor without a schema.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Source {
+pub(in crate::decode) enum Source {
     Plain,
     /// None: the schema has no parameter `scale` that is a number.
     Decimal(Option<i32>),
@@ -27,7 +27,7 @@ pub(super) enum Source {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Unit {
+pub(in crate::decode) enum Unit {
     Millis,
     Micros,
     Nanos,
@@ -60,6 +60,15 @@ impl Source {
             (Kind::String, "io.debezium.time.ZonedTimestamp") => Source::ZonedTimestamp,
             _ => Source::Plain,
         })
+    }
+
+    /// What an integer stands for.
+    pub fn integer(self, value: i64) -> Value<'static> {
+        match (self, i32::try_from(value)) {
+            (Source::Date, Ok(days)) => Value::Date(days),
+            (Source::Timestamp { unit, zoned }, _) => Value::Timestamp { micros: unit.micros(value), zoned },
+            _ => Value::Integer(value),
+        }
     }
 
     /// Whether the values are in the column already.

@@ -1,8 +1,8 @@
 //! One JSON object per record, straight into columns, directed by the table's schema. What each column type takes is in
 //! `docs/json.md`.
 
-mod number;
-mod read;
+pub(super) mod number;
+pub(super) mod read;
 pub(crate) mod reader;
 mod scalar;
 
@@ -14,13 +14,13 @@ mod rules;
 use arrow_array::RecordBatch;
 
 use super::column::Format;
-use super::object::Object;
 use super::rows::Rows;
 pub use super::{
     MAX_DEPTH, MAX_RECORD_BYTES, MAX_UNKNOWN_NAMES, RowError, UnknownFieldCounts, UnknownFields,
 };
 use crate::Result;
 use crate::schema::Schema;
+use read::ByColumn;
 use reader::{Parse, Reader};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,7 +56,7 @@ impl JsonDecoder {
         let (options, scratch) = (self.options, &mut self.scratch);
         self.rows.push(value.len(), |root, rows| {
             let mut reader = Reader::new(value, options, std::mem::take(scratch));
-            let outcome = read(&mut reader, root, rows);
+            let outcome = read_record(&mut reader, |reader| root.read_json(reader, rows, ByColumn));
             let spent = reader.spent();
             *scratch = reader.into_scratch();
             outcome.map(|()| spent)
@@ -84,13 +84,15 @@ impl JsonDecoder {
     }
 }
 
-fn read(reader: &mut Reader<'_>, root: &mut Object, rows: usize) -> Parse {
+/// Reads the one object that a record is; `read` is called where it opens.
+#[inline(always)]
+pub(super) fn read_record(reader: &mut Reader<'_>, read: impl FnOnce(&mut Reader<'_>) -> Parse) -> Parse {
     reader.check_encoding()?;
     reader.whitespace();
     if reader.byte() != b'{' {
         return Err(reader.expected("a JSON object"));
     }
-    root.read_json(reader, rows)?;
+    read(reader)?;
     reader.whitespace();
     if reader.at_end() { Ok(()) } else { Err(reader.expected("nothing after the object")) }
 }

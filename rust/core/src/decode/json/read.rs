@@ -6,9 +6,26 @@ use crate::Code;
 use crate::decode::column::{Column, Values};
 use crate::decode::object::{Object, given_twice};
 
+/// Who reads the value of an object's member.
+pub(in crate::decode) trait Guide: Copy {
+    /// Appends the value that comes next to `column`, the member at `position`.
+    fn read(self, position: usize, column: &mut Column, reader: &mut Reader<'_>) -> Parse;
+}
+
+/// Nothing but the columns says what the values are.
+#[derive(Clone, Copy)]
+pub(in crate::decode) struct ByColumn;
+
+impl Guide for ByColumn {
+    #[inline(always)]
+    fn read(self, _: usize, column: &mut Column, reader: &mut Reader<'_>) -> Parse {
+        column.read_json(reader)
+    }
+}
+
 impl Column {
     /// Appends the value that comes next. After an error the column may hold parts of it: cut it with `truncate`.
-    pub(super) fn read_json(&mut self, reader: &mut Reader<'_>) -> Parse {
+    pub(in crate::decode) fn read_json(&mut self, reader: &mut Reader<'_>) -> Parse {
         if reader.byte() == b'n' {
             return self.read_json_null(reader);
         }
@@ -36,17 +53,20 @@ impl Column {
             Values::Timestamp { values, zoned } => values.push(scalar::timestamp(reader, takes, *zoned)?),
             Values::Struct(object) => {
                 expect_bracket(reader, b'{', takes)?;
-                object.read_json(reader, self.valid.len())?;
+                object.read_json(reader, self.valid.len(), ByColumn)?;
             }
             Values::List { ends, element } => {
                 expect_bracket(reader, b'[', takes)?;
-                read_list(reader, element)?;
+                read_list(reader, element, Column::read_json)?;
                 ends.push(element.rows());
             }
             Values::Map { ends, key, value, order } => {
+                if !matches!(key.values, Values::String { .. }) {
+                    return Err(reader.misfit(reader.position(), Code::RecordType, takes, ""));
+                }
                 expect_bracket(reader, b'{', takes)?;
                 let first = value.rows();
-                read_map(reader, key, value)?;
+                read_map(reader, key, value, Column::read_json)?;
                 key.refuse_duplicates(first, order)?;
                 ends.push(value.rows());
             }
@@ -55,7 +75,7 @@ impl Column {
         Ok(())
     }
 
-    fn read_json_null(&mut self, reader: &mut Reader<'_>) -> Parse {
+    pub(in crate::decode) fn read_json_null(&mut self, reader: &mut Reader<'_>) -> Parse {
         reader.literal("null")?;
         self.put_null()
     }
@@ -63,7 +83,12 @@ impl Column {
 
 impl Object {
     /// Appends one object, whose bracket comes next, to columns that have `rows` rows.
-    pub(super) fn read_json(&mut self, reader: &mut Reader<'_>, rows: usize) -> Parse {
+    pub(in crate::decode) fn read_json(
+        &mut self,
+        reader: &mut Reader<'_>,
+        rows: usize,
+        guide: impl Guide,
+    ) -> Parse {
         let mut given = 0;
         if !reader.open(b'}')? {
             let mut last = self.members.len();
@@ -76,7 +101,8 @@ impl Object {
                     if member.column.rows() > rows {
                         return Err(given_twice(&member.name));
                     }
-                    member.column.read_json(reader).map_err(|error| error.in_field(&member.name))?;
+                    let read = guide.read(index, &mut member.column, reader);
+                    read.map_err(|error| error.in_field(&member.name))?;
                 }
                 if !reader.more(b'}')? {
                     break;
@@ -115,14 +141,18 @@ impl Object {
 }
 
 #[inline(always)]
-fn expect_bracket(reader: &mut Reader<'_>, bracket: u8, takes: &str) -> Parse {
+pub(in crate::decode) fn expect_bracket(reader: &mut Reader<'_>, bracket: u8, takes: &str) -> Parse {
     if reader.byte() == bracket {
         return Ok(());
     }
     Err(reader.misfit(reader.position(), Code::RecordType, takes, ""))
 }
 
-fn read_list(reader: &mut Reader<'_>, element: &mut Column) -> Parse {
+pub(in crate::decode) fn read_list(
+    reader: &mut Reader<'_>,
+    element: &mut Column,
+    read: impl Fn(&mut Column, &mut Reader<'_>) -> Parse,
+) -> Parse {
     let first = element.rows();
     let width = element.width;
     if reader.open(b']')? {
@@ -131,14 +161,20 @@ fn read_list(reader: &mut Reader<'_>, element: &mut Column) -> Parse {
     loop {
         reader.spend(width)?;
         let index = element.rows() - first;
-        element.read_json(reader).map_err(|error| error.in_element(index))?;
+        read(element, reader).map_err(|error| error.in_element(index))?;
         if !reader.more(b']')? {
             return Ok(());
         }
     }
 }
 
-fn read_map(reader: &mut Reader<'_>, key: &mut Column, value: &mut Column) -> Parse {
+/// `key` is a column of strings.
+pub(in crate::decode) fn read_map(
+    reader: &mut Reader<'_>,
+    key: &mut Column,
+    value: &mut Column,
+    read: impl Fn(&mut Column, &mut Reader<'_>) -> Parse,
+) -> Parse {
     let width = value.width + 4;
     if reader.open(b'}')? {
         return Ok(());
@@ -148,7 +184,7 @@ fn read_map(reader: &mut Reader<'_>, key: &mut Column, value: &mut Column) -> Pa
         let entry = key.rows();
         key.append_text(reader.key()?);
         reader.colon()?;
-        value.read_json(reader).map_err(|error| error.in_field(&key.key_name(entry)))?;
+        read(value, reader).map_err(|error| error.in_field(&key.key_name(entry)))?;
         if !reader.more(b'}')? {
             return Ok(());
         }

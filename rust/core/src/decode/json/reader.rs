@@ -57,6 +57,11 @@ impl<'a> Reader<'a> {
         self.position
     }
 
+    /// Back to the start of a value that was read or passed over whole.
+    pub fn rewind(&mut self, start: usize) {
+        self.position = start;
+    }
+
     pub fn text_from(&self, start: usize) -> &'a [u8] {
         &self.input[start..self.position]
     }

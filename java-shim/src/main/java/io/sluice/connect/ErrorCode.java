@@ -157,6 +157,42 @@ public enum ErrorCode {
       "Mend the producer; with a dead-letter queue (errors.deadletterqueue.topic.name) such "
           + "records go there."),
 
+  RECORD_FRAMING(
+      ErrorClass.RECORD,
+      "The record's value does not begin with a schema's id as delta.raw.framing says.",
+      "Set delta.raw.framing as the producer's serializer frames values, or mend the producer; "
+          + "see docs/raw.md."),
+
+  RECORD_AVRO(
+      ErrorClass.RECORD,
+      "The record's value is not what its Avro schema says.",
+      "Mend the producer, or give Sluice the schema that the record was written with; see "
+          + "docs/avro.md."),
+
+  WRITER_SCHEMA(
+      ErrorClass.RECORD,
+      "The schema that the record was written with cannot be used.",
+      "The message says why. Register a schema of the kind that delta.raw.format says, or mend "
+          + "it."),
+
+  RECORD_PROTOBUF(
+      ErrorClass.RECORD,
+      "The record's value is not a message of its Protobuf schema.",
+      "Mend the producer, or name the message that it writes; the message of the error says what "
+          + "was found and where. See docs/protobuf.md."),
+
+  RECORD_CSV(
+      ErrorClass.RECORD,
+      "The record's value is not one row of delimiter-separated text with as many fields as "
+          + "there are columns.",
+      "Mend the producer, or the settings of the format: the message says what was found and "
+          + "where; see docs/text.md."),
+
+  RECORD_COMPRESSION(
+      ErrorClass.RECORD,
+      "The record's value cannot be decompressed, or would become far larger than its bytes.",
+      "Mend the producer, or the setting of the compression; see docs/text.md."),
+
   RECORD_TYPE(
       ErrorClass.RECORD,
       "A field's JSON type does not fit its column.",
@@ -204,6 +240,13 @@ public enum ErrorCode {
       "delta.route.by finds no table for the record.",
       "Give delta.route.map an entry for the value in the message, or set delta.route.unmatched."),
 
+  RECORD_SCHEMA_UNKNOWN(
+      ErrorClass.RECORD,
+      "The schema registry does not have the schema that the record names by its id, or has one "
+          + "that cannot be used.",
+      "The message names the id. Mend the producer, or see that delta.registry.url is the "
+          + "registry that it uses; see docs/registry.md."),
+
   RECORD_NOT_STRUCT(
       ErrorClass.RECORD,
       "A record's value has no fields: it is neither a struct nor a map.",
@@ -220,8 +263,8 @@ public enum ErrorCode {
       ErrorClass.RECORD,
       "A value cannot be handed over exactly: it has no type of Connect's, or is not what its "
           + "type allows.",
-      "Mend the converter or transform that made the record; the message says what is wrong with "
-          + "the value."),
+      "Mend what made the record (the producer, a converter or a transform); the message says "
+          + "what is wrong with the value."),
 
   ERRANT_REPORT_FAILED(
       ErrorClass.FATAL,
@@ -236,6 +279,13 @@ public enum ErrorCode {
       "Mend what makes a new schema or topic name for ever more records (a converter or a "
           + "transformation), then restart the task."),
 
+  REGISTRY_REFUSED(
+      ErrorClass.FATAL,
+      "The schema registry refused access, or what answers at delta.registry.url is not a schema "
+          + "registry.",
+      "The message has what was answered. Correct the settings of the registry, then restart the "
+          + "task; see docs/registry.md."),
+
   BUSY(
       ErrorClass.RETRIABLE,
       "The rows of all tasks of the worker hold as much memory as delta.memory.budget.bytes "
@@ -248,6 +298,13 @@ public enum ErrorCode {
       "A table that the batch needs is being opened, created or given new columns. Nothing of "
           + "the batch was taken.",
       "Nothing: Connect delivers the batch again. If it lasts, the store is slow."),
+
+  REGISTRY_PENDING(
+      ErrorClass.RETRIABLE,
+      "A schema that the batch needs is being fetched from the schema registry. Nothing of the "
+          + "batch was taken.",
+      "Nothing: Connect delivers the batch again. If it lasts, the registry does not answer; the "
+          + "worker's log says why."),
 
   NATIVE_UNAVAILABLE(
       ErrorClass.FATAL,

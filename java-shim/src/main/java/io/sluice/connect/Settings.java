@@ -45,7 +45,30 @@ public final class Settings {
   public static final String INPUT_MODE = "delta.input.mode";
   public static final String BEHAVIOR_ON_NULL_VALUES = "behavior.on.null.values";
   public static final String RAW_FORMAT = "delta.raw.format";
+  public static final String RAW_FRAMING = "delta.raw.framing";
+  public static final String RAW_SCHEMA = "delta.raw.schema";
+  public static final String RAW_SCHEMA_FILE = "delta.raw.schema.file";
+  public static final String RAW_MESSAGE = "delta.raw.message";
+  public static final String RAW_VALUE_COMPRESSION = "delta.raw.value.compression";
+  public static final String RAW_CSV_COLUMNS = "delta.raw.csv.columns";
+  public static final String RAW_CSV_DELIMITER = "delta.raw.csv.delimiter";
+  public static final String RAW_CSV_QUOTE = "delta.raw.csv.quote";
+  public static final String RAW_CSV_NULL = "delta.raw.csv.null";
+  public static final String RAW_VALUE_COLUMN = "delta.raw.value.column";
   public static final String RAW_JSON_STRINGS = "delta.raw.json.strings";
+  public static final String REGISTRY_URL = "delta.registry.url";
+  public static final String REGISTRY_API = "delta.registry.api";
+  public static final String REGISTRY_USERNAME = "delta.registry.username";
+  public static final String REGISTRY_PASSWORD = "delta.registry.password";
+  public static final String REGISTRY_BEARER_TOKEN = "delta.registry.bearer.token";
+  public static final String REGISTRY_OAUTH_TOKEN_URL = "delta.registry.oauth.token.url";
+  public static final String REGISTRY_OAUTH_CLIENT_ID = "delta.registry.oauth.client.id";
+  public static final String REGISTRY_OAUTH_CLIENT_SECRET = "delta.registry.oauth.client.secret";
+  public static final String REGISTRY_OAUTH_SCOPE = "delta.registry.oauth.scope";
+  public static final String REGISTRY_CA_FILE = "delta.registry.ca.file";
+  public static final String REGISTRY_TLS_CERT_FILE = "delta.registry.tls.cert.file";
+  public static final String REGISTRY_TLS_KEY_FILE = "delta.registry.tls.key.file";
+  public static final String REGISTRY_REQUEST_TIMEOUT_MS = "delta.registry.request.timeout.ms";
   public static final String METADATA_COLUMNS = "delta.metadata.columns";
   public static final String METADATA_PREFIX = "delta.metadata.prefix";
   public static final String METADATA_STRUCT = "delta.metadata.struct";
@@ -121,7 +144,30 @@ public final class Settings {
       INPUT_MODE,
       BEHAVIOR_ON_NULL_VALUES,
       RAW_FORMAT,
+      RAW_FRAMING,
+      RAW_SCHEMA,
+      RAW_SCHEMA_FILE,
+      RAW_MESSAGE,
+      RAW_VALUE_COMPRESSION,
+      RAW_CSV_COLUMNS,
+      RAW_CSV_DELIMITER,
+      RAW_CSV_QUOTE,
+      RAW_CSV_NULL,
+      RAW_VALUE_COLUMN,
       RAW_JSON_STRINGS,
+      REGISTRY_URL,
+      REGISTRY_API,
+      REGISTRY_USERNAME,
+      REGISTRY_PASSWORD,
+      REGISTRY_BEARER_TOKEN,
+      REGISTRY_OAUTH_TOKEN_URL,
+      REGISTRY_OAUTH_CLIENT_ID,
+      REGISTRY_OAUTH_CLIENT_SECRET,
+      REGISTRY_OAUTH_SCOPE,
+      REGISTRY_CA_FILE,
+      REGISTRY_TLS_CERT_FILE,
+      REGISTRY_TLS_KEY_FILE,
+      REGISTRY_REQUEST_TIMEOUT_MS,
       METADATA_COLUMNS,
       METADATA_PREFIX,
       METADATA_STRUCT,
@@ -423,15 +469,151 @@ public final class Settings {
         RAW_FORMAT,
         Type.STRING,
         "json",
-        ValidString.in("json"),
+        ValidString.in("json", "json-schema", "avro", "protobuf", "csv", "string", "bytes"),
         Importance.MEDIUM,
         "How a raw value is decoded. json: each value is one JSON object in UTF-8, whose fields "
-            + "are the columns; docs/json.md says what each column type takes. A record without a value "
-            + "(a tombstone) makes no row.",
+            + "are the columns; docs/json.md says what each column type takes. avro: each value is one "
+            + "record in Avro's binary encoding, written with the schema that it names "
+            + "(delta.raw.framing) or with that of delta.raw.schema; docs/avro.md says what each type "
+            + "becomes. protobuf and json-schema likewise: docs/protobuf.md, docs/json-schema.md. csv: "
+            + "each value is one row of text with delimiters; string and bytes: the value is one column "
+            + "as it is; docs/text.md. A record without a value (a tombstone) makes no row.",
         "Input",
         3,
         Width.SHORT,
         "Raw format");
+    definitions.define(
+        RAW_FRAMING,
+        Type.STRING,
+        "auto",
+        ValidString.in("auto", "none", "confluent", "confluent-header", "apicurio", "apicurio-content", "avro-single-object", "avro-container"),
+        Importance.MEDIUM,
+        "Where a record names the schema that it was written with. confluent: a zero byte and the "
+            + "schema's id in four bytes stand before the value, as Confluent's serializers do. "
+            + "confluent-header: the header __value_schema_id holds the schema's GUID, and a record "
+            + "without it is taken as confluent. apicurio: a zero byte and Apicurio's global id in eight "
+            + "bytes; apicurio-content: its content id. none: nowhere, all records have the schema of "
+            + "delta.raw.schema. avro-single-object: Avro's marker and the fingerprint of the schema, "
+            + "which is delta.raw.schema or, where that is a union, one of its types. avro-container: "
+            + "each value is a whole container file with its schema and one record. auto is confluent "
+            + "where delta.registry.url is given, else none. docs/raw.md has more.",
+        "Input",
+        4,
+        Width.SHORT,
+        "Framing");
+    definitions.define(
+        RAW_SCHEMA,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The schema that all records were written with, where they do not name it themselves: an "
+            + "Avro schema as JSON, the text of a .proto file, or a JSON Schema. Not together with "
+            + "delta.raw.schema.file.",
+        "Input",
+        5,
+        Width.LONG,
+        "Schema of raw records");
+    definitions.define(
+        RAW_SCHEMA_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.MEDIUM,
+        "The absolute path of a file that holds what delta.raw.schema would hold; for Protobuf it "
+            + "may be a descriptor set, as protoc --include_imports --descriptor_set_out writes it. A "
+            + "task reads it when it starts, so it must be on every worker that may run a task. Not "
+            + "together with delta.raw.schema.",
+        "Input",
+        6,
+        Width.LONG,
+        "File of that schema");
+    definitions.define(
+        RAW_MESSAGE,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The full name of the Protobuf message that all records are, such as shop.Order, where "
+            + "records do not say it themselves (delta.raw.framing=none). Without it, the first message "
+            + "of the schema.",
+        "Input",
+        7,
+        Width.LONG,
+        "Protobuf message");
+    definitions.define(
+        RAW_VALUE_COMPRESSION,
+        Type.STRING,
+        "none",
+        ValidString.in("none", "auto", "gzip", "zstd", "snappy", "lz4"),
+        Importance.LOW,
+        "How the producer compressed each value, below whatever Kafka itself compresses. auto goes "
+            + "by the first bytes of each value and leaves others as they are. docs/text.md has the "
+            + "layouts and the limits.",
+        "Input",
+        8,
+        Width.SHORT,
+        "Compression of values");
+    definitions.define(
+        RAW_CSV_COLUMNS,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "What the fields of a row are, in their order: names with commas between. Without it they "
+            + "are the table's columns. A table that Sluice creates without delta.schema.json gets these "
+            + "columns, as strings.",
+        "Input",
+        9,
+        Width.LONG,
+        "CSV columns");
+    definitions.define(
+        RAW_CSV_DELIMITER,
+        Type.STRING,
+        "comma",
+        null,
+        Importance.LOW,
+        "What stands between two fields: one ASCII character, or one of the words comma, tab, "
+            + "space.",
+        "Input",
+        10,
+        Width.LONG,
+        "CSV delimiter");
+    definitions.define(
+        RAW_CSV_QUOTE,
+        Type.STRING,
+        "double",
+        null,
+        Importance.LOW,
+        "What stands around a field that has delimiters in it: double (\"), another ASCII "
+            + "character, or none.",
+        "Input",
+        11,
+        Width.LONG,
+        "CSV quote");
+    definitions.define(
+        RAW_CSV_NULL,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The text of a field that is null, such as NULL, where it is not quoted. Without it, the "
+            + "empty field.",
+        "Input",
+        12,
+        Width.LONG,
+        "CSV null");
+    definitions.define(
+        RAW_VALUE_COLUMN,
+        Type.STRING,
+        "value",
+        null,
+        Importance.LOW,
+        "The column that the whole value goes to with delta.raw.format=string or bytes.",
+        "Input",
+        13,
+        Width.LONG,
+        "Value column");
     definitions.define(
         RAW_JSON_STRINGS,
         Type.STRING,
@@ -442,9 +624,170 @@ public final class Settings {
             + "record an errant record with the code RECORD_TYPE. lenient also takes numbers, booleans, "
             + "objects and arrays, as their JSON text, the way Spark's from_json does.",
         "Input",
-        4,
+        14,
         Width.SHORT,
         "JSON strings");
+    definitions.define(
+        REGISTRY_URL,
+        Type.STRING,
+        null,
+        null,
+        Importance.HIGH,
+        "Where the schema registry is, such as http://registry:8081. Where the first of several "
+            + "does not answer, the next one is asked. A path is kept: "
+            + "http://apicurio:8080/apis/ccompat/v7 is the API that Apicurio has for Confluent's "
+            + "clients. http://user:password@host is taken as delta.registry.username and "
+            + "delta.registry.password, but Connect itself may print it. docs/registry.md says what is "
+            + "asked, kept and tried again.",
+        "Schema registry",
+        1,
+        Width.LONG,
+        "Registry");
+    definitions.define(
+        REGISTRY_API,
+        Type.STRING,
+        "confluent",
+        ValidString.in("confluent", "apicurio"),
+        Importance.MEDIUM,
+        "What the registry is asked with. confluent: the API of Confluent's registry, which "
+            + "Apicurio, Karapace and others have too. apicurio: Apicurio's own, for records whose ids "
+            + "are Apicurio's; version 3, or 2 where delta.registry.url ends in /apis/registry/v2.",
+        "Schema registry",
+        2,
+        Width.SHORT,
+        "Registry API");
+    definitions.define(
+        REGISTRY_USERNAME,
+        Type.STRING,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The user that the registry is told (HTTP basic authentication), with "
+            + "delta.registry.password. In Confluent Cloud it is the API key.",
+        "Schema registry",
+        3,
+        Width.LONG,
+        "User");
+    definitions.define(
+        REGISTRY_PASSWORD,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.MEDIUM,
+        "The password that belongs to delta.registry.username. Give it by one of Connect's config "
+            + "providers rather than in clear.",
+        "Schema registry",
+        4,
+        Width.MEDIUM,
+        "Password");
+    definitions.define(
+        REGISTRY_BEARER_TOKEN,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "A fixed token that the registry is told (Authorization: Bearer). Nothing renews it.",
+        "Schema registry",
+        5,
+        Width.MEDIUM,
+        "Bearer token");
+    definitions.define(
+        REGISTRY_OAUTH_TOKEN_URL,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Where tokens for the registry are fetched by OAuth's client credentials grant, with "
+            + "delta.registry.oauth.client.id and delta.registry.oauth.client.secret. A token is renewed "
+            + "before it expires, and once when the registry refuses it.",
+        "Schema registry",
+        6,
+        Width.LONG,
+        "OAuth token URL");
+    definitions.define(
+        REGISTRY_OAUTH_CLIENT_ID,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The client that delta.registry.oauth.token.url gives tokens to.",
+        "Schema registry",
+        7,
+        Width.LONG,
+        "OAuth client id");
+    definitions.define(
+        REGISTRY_OAUTH_CLIENT_SECRET,
+        Type.PASSWORD,
+        null,
+        null,
+        Importance.LOW,
+        "The secret that the client delta.registry.oauth.client.id authenticates with.",
+        "Schema registry",
+        8,
+        Width.MEDIUM,
+        "OAuth client secret");
+    definitions.define(
+        REGISTRY_OAUTH_SCOPE,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "The scopes that the token is asked for, with spaces between, where the identity provider "
+            + "wants any.",
+        "Schema registry",
+        9,
+        Width.LONG,
+        "OAuth scope");
+    definitions.define(
+        REGISTRY_CA_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of a PEM file with certificates that are trusted besides the system's, "
+            + "for the registry and for delta.registry.oauth.token.url. It must be on every worker that "
+            + "may run a task.",
+        "Schema registry",
+        10,
+        Width.LONG,
+        "Certificate authorities");
+    definitions.define(
+        REGISTRY_TLS_CERT_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of a PEM file with the certificate, and those up to its authority, that "
+            + "the registry knows the worker by (mutual TLS). It is read again when a connection is "
+            + "refused, so that a renewed one is found.",
+        "Schema registry",
+        11,
+        Width.LONG,
+        "Client certificate");
+    definitions.define(
+        REGISTRY_TLS_KEY_FILE,
+        Type.STRING,
+        null,
+        ABSOLUTE_PATH_RULE,
+        Importance.LOW,
+        "The absolute path of a PEM file with the private key of delta.registry.tls.cert.file, "
+            + "without a password. It may be the same file.",
+        "Schema registry",
+        12,
+        Width.LONG,
+        "Client key");
+    definitions.define(
+        REGISTRY_REQUEST_TIMEOUT_MS,
+        Type.LONG,
+        10000L,
+        Range.atLeast(100L),
+        Importance.LOW,
+        "How long, in milliseconds, one request to the registry may take before the next URL is "
+            + "asked, or the same one again later.",
+        "Schema registry",
+        13,
+        Width.MEDIUM,
+        "Request time-out");
     definitions.define(
         METADATA_COLUMNS,
         Type.STRING,
@@ -1164,6 +1507,9 @@ public final class Settings {
     if (isGiven(settings, SCHEMA_JSON) && isGiven(settings, SCHEMA_FILE)) {
       refuse(values, SCHEMA_FILE, "cannot be given together with delta.schema.json; give one of the two");
     }
+    if (isGiven(settings, RAW_SCHEMA) && isGiven(settings, RAW_SCHEMA_FILE)) {
+      refuse(values, RAW_SCHEMA_FILE, "cannot be given together with delta.raw.schema; give one of the two");
+    }
     if (isGiven(settings, TOPIC2TABLE_MAP) && isGiven(settings, ROUTE_BY)) {
       refuse(values, ROUTE_BY, "cannot be given together with delta.topic2table.map; give one of the two");
     }
@@ -1214,6 +1560,57 @@ public final class Settings {
     }
     if (isGiven(settings, GCS_SERVICE_ACCOUNT_FILE) && isGiven(settings, GCS_SERVICE_ACCOUNT_KEY)) {
       refuse(values, GCS_SERVICE_ACCOUNT_KEY, "cannot be given together with delta.gcs.service.account.file; give one of the two");
+    }
+    if (isGiven(settings, REGISTRY_USERNAME) && !isGiven(settings, REGISTRY_PASSWORD)) {
+      refuse(values, REGISTRY_USERNAME, "means nothing without delta.registry.password; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_PASSWORD) && !isGiven(settings, REGISTRY_USERNAME)) {
+      refuse(values, REGISTRY_PASSWORD, "means nothing without delta.registry.username; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_USERNAME) && !isGiven(settings, REGISTRY_URL)) {
+      refuse(values, REGISTRY_USERNAME, "means nothing without delta.registry.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_BEARER_TOKEN) && !isGiven(settings, REGISTRY_URL)) {
+      refuse(values, REGISTRY_BEARER_TOKEN, "means nothing without delta.registry.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_TOKEN_URL) && !isGiven(settings, REGISTRY_URL)) {
+      refuse(values, REGISTRY_OAUTH_TOKEN_URL, "means nothing without delta.registry.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_TOKEN_URL) && !isGiven(settings, REGISTRY_OAUTH_CLIENT_ID)) {
+      refuse(values, REGISTRY_OAUTH_TOKEN_URL, "means nothing without delta.registry.oauth.client.id; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_CLIENT_ID) && !isGiven(settings, REGISTRY_OAUTH_CLIENT_SECRET)) {
+      refuse(values, REGISTRY_OAUTH_CLIENT_ID, "means nothing without delta.registry.oauth.client.secret; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_CLIENT_ID) && !isGiven(settings, REGISTRY_OAUTH_TOKEN_URL)) {
+      refuse(values, REGISTRY_OAUTH_CLIENT_ID, "means nothing without delta.registry.oauth.token.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_CLIENT_SECRET) && !isGiven(settings, REGISTRY_OAUTH_CLIENT_ID)) {
+      refuse(values, REGISTRY_OAUTH_CLIENT_SECRET, "means nothing without delta.registry.oauth.client.id; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_OAUTH_SCOPE) && !isGiven(settings, REGISTRY_OAUTH_TOKEN_URL)) {
+      refuse(values, REGISTRY_OAUTH_SCOPE, "means nothing without delta.registry.oauth.token.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_USERNAME) && isGiven(settings, REGISTRY_BEARER_TOKEN)) {
+      refuse(values, REGISTRY_BEARER_TOKEN, "cannot be given together with delta.registry.username; give one of the two");
+    }
+    if (isGiven(settings, REGISTRY_USERNAME) && isGiven(settings, REGISTRY_OAUTH_TOKEN_URL)) {
+      refuse(values, REGISTRY_OAUTH_TOKEN_URL, "cannot be given together with delta.registry.username; give one of the two");
+    }
+    if (isGiven(settings, REGISTRY_BEARER_TOKEN) && isGiven(settings, REGISTRY_OAUTH_TOKEN_URL)) {
+      refuse(values, REGISTRY_OAUTH_TOKEN_URL, "cannot be given together with delta.registry.bearer.token; give one of the two");
+    }
+    if (isGiven(settings, REGISTRY_CA_FILE) && !isGiven(settings, REGISTRY_URL)) {
+      refuse(values, REGISTRY_CA_FILE, "means nothing without delta.registry.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_TLS_CERT_FILE) && !isGiven(settings, REGISTRY_URL)) {
+      refuse(values, REGISTRY_TLS_CERT_FILE, "means nothing without delta.registry.url; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_TLS_CERT_FILE) && !isGiven(settings, REGISTRY_TLS_KEY_FILE)) {
+      refuse(values, REGISTRY_TLS_CERT_FILE, "means nothing without delta.registry.tls.key.file; give both, or none");
+    }
+    if (isGiven(settings, REGISTRY_TLS_KEY_FILE) && !isGiven(settings, REGISTRY_TLS_CERT_FILE)) {
+      refuse(values, REGISTRY_TLS_KEY_FILE, "means nothing without delta.registry.tls.cert.file; give both, or none");
     }
     for (String name : settings.keySet()) {
       if (name.startsWith(PREFIX) && !NAMES.contains(name) && !isOfATable(name)) {
