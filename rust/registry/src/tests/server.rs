@@ -119,6 +119,11 @@ async fn serve(
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
         }
+        if !bytes[0].is_ascii_uppercase() {
+            // As any server of HTTP answers to TLS.
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await.ok()?;
+            return None;
+        }
     };
     let head = String::from_utf8(bytes[..end].to_vec()).ok()?;
     let mut lines = head.lines();
