@@ -22,8 +22,8 @@ const ORDER: &str = r#"{"type":"record","name":"Order","namespace":"shop","field
 const MONEY: &str = "syntax = \"proto3\";\npackage shop;\nmessage Money { int64 cents = 1; }\n";
 const BILL: &str =
     "syntax = \"proto3\";\npackage shop;\nimport \"shop/money.proto\";\nmessage Bill { Money sum = 1; }\n";
-const COLOUR: &str = r#"{"$id":"http://shop/colour.json","type":"string","enum":["red","green"]}"#;
-const CAR: &str = r#"{"$id":"http://shop/car.json","type":"object","properties":{"paint":{"$ref":"http://shop/colour.json"}}}"#;
+const COLOUR: &str = r#"{"$schema":"http://json-schema.org/draft-07/schema#","$id":"http://shop/colour.json","type":"string","enum":["red","green"]}"#;
+const CAR: &str = r#"{"$schema":"http://json-schema.org/draft-07/schema#","$id":"http://shop/car.json","type":"object","properties":{"paint":{"$ref":"http://shop/colour.json"}}}"#;
 
 struct Kit {
     runtime: Runtime,
@@ -184,7 +184,7 @@ fn a_registry_that_is_stopped_is_waited_for() {
     let id = kit.server.register("address", &json!({"schema": ADDRESS})).unwrap();
     let client = kit.client(&kit.server.confluent_url(), "confluent");
     let key = SchemaKey::Id(id);
-    kit.server.process().kill().unwrap();
+    kit.server.process().stop(Duration::from_secs(20)).unwrap();
     let start = Instant::now();
     while client.pending_reason(&key).is_none() || start.elapsed() < Duration::from_secs(3) {
         assert!(matches!(client.get(&key), Lookup::Pending));
