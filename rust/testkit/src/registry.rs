@@ -31,7 +31,9 @@ impl SchemaRegistry {
         for (name, port) in [("http", port), ("management", management)] {
             java.args([format!("-Dquarkus.{name}.host=127.0.0.1"), format!("-Dquarkus.{name}.port={port}")]);
         }
-        java.arg(format!("-Dapicurio.datasource.url=jdbc:h2:file:{}/registry", folder.display()));
+        // Written at once: what was registered outlives a kill too.
+        let database = format!("jdbc:h2:file:{}/registry;WRITE_DELAY=0", folder.display());
+        java.arg(format!("-Dapicurio.datasource.url={database}"));
         java.args(["-Dapicurio.datasource.jdbc.initial-size=2", "-Dapicurio.datasource.jdbc.min-size=2"]);
         java.arg("-jar").arg(program).current_dir(folder);
         let log = folder.join("registry.log");

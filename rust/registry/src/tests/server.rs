@@ -34,6 +34,9 @@ pub struct Server {
     accepting: JoinHandle<()>,
 }
 
+/// How a client of TLS begins; a server of plain HTTP takes it for a request of no sense.
+const TLS_HANDSHAKE: u8 = 22;
+
 type Answer = Arc<dyn Fn(&Request) -> Reply + Send + Sync>;
 
 impl Request {
@@ -115,6 +118,10 @@ async fn serve(
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             break end + 4;
+        }
+        if bytes.first() == Some(&TLS_HANDSHAKE) {
+            stream.write_all(b"HTTP/1.1 400 X\r\nContent-Length: 0\r\n\r\n").await.ok()?;
+            return None;
         }
         if stream.read_buf(&mut bytes).await.ok()? == 0 {
             return None;
