@@ -258,6 +258,12 @@ mod tests {
                     .to_owned(),
                 "f:map<integer,string>",
             ),
+            (
+                r#"{"type":"array","items":{"type":"record","name":"Own","connect.internal.type":"MapEntry",
+                    "fields":[{"name":"key","type":"long"},{"name":"value","type":"int"}]}}"#
+                    .to_owned(),
+                "f:map<long,integer>",
+            ),
             (r#"["null","int"]"#.to_owned(), "f?:integer"),
             (r#"["int","null"]"#.to_owned(), "f?:integer"),
             (r#"["int","string"]"#.to_owned(), "f:struct<int:integer,string:string>"),

@@ -9,8 +9,10 @@ use crate::{Code, Error, Result};
 /// Types that a schema may have. A registry's schemas are far smaller; this one bounds what one costs.
 const MAX_NODES: usize = 100_000;
 const PRIMITIVES: [&str; 8] = ["null", "boolean", "int", "long", "float", "double", "bytes", "string"];
-/// Maps whose keys are no strings, as Confluent's converter writes them: arrays of such records.
+/// Maps whose keys are no strings, as Confluent's converter writes them: arrays of such records. Those of a map that has a name
+/// are called by it, and say by a property what they are.
 const MAP_ENTRY: &str = "io.confluent.connect.avro.MapEntry";
+const MAP_ENTRY_PROPERTY: (&str, &str) = ("connect.internal.type", "MapEntry");
 
 /// The schema that records were written with.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +98,8 @@ pub struct Connect {
     pub name: Option<Box<str>>,
     pub doc: Option<Box<str>>,
     pub parameters: Vec<(Box<str>, Box<str>)>,
+    /// The record is an entry of a map.
+    pub entry: bool,
 }
 
 impl Schema {
@@ -273,7 +277,7 @@ impl Parser {
     fn entries(&self, items: Id) -> Option<Shape> {
         let node = &self.nodes[items.0 as usize];
         match &node.shape {
-            Shape::Record(fields) if &*node.name == MAP_ENTRY => match &fields[..] {
+            Shape::Record(fields) if &*node.name == MAP_ENTRY || node.connect.entry => match &fields[..] {
                 [key, value] if &*key.name == "key" && &*value.name == "value" => {
                     Some(Shape::Entries { items, key: key.node, value: value.node })
                 }
@@ -378,6 +382,7 @@ fn connect(properties: &Map<String, Json>) -> Connect {
         name: text("connect.name"),
         doc: text("connect.doc"),
         parameters: parameters.into_iter().flatten().filter_map(parameter).collect(),
+        entry: properties.get(MAP_ENTRY_PROPERTY.0).and_then(Json::as_str) == Some(MAP_ENTRY_PROPERTY.1),
     }
 }
 
