@@ -9,6 +9,7 @@ use sluice_testkit::{Fault, FaultProxy, Reply, Request, S3Options, S3Server};
 use sluice_testkit::{free_ports, jmx_arguments, read_mbeans};
 
 use crate::cluster::cluster;
+use crate::flow::Flow;
 use crate::scenario::{CLASS, Config, PATIENCE, Scenario};
 use crate::stores::stores;
 
@@ -122,6 +123,16 @@ fn a_secret_is_nowhere_but_in_the_settings_that_were_given() {
     let client = azure.clone().set("delta.azure.tenant.id", "tenant").set("delta.azure.client.id", "client");
     let unreachable = azure.clone().set("delta.azure.endpoint", "http://127.0.0.1:1/account");
     let gcs = at("gs://lake/secrets").set("delta.gcs.endpoint", denier.endpoint());
+    // Of a record that names a schema, which the denier does not give.
+    let framed = Flow::of(Scenario::without_topic(worker.connect(), "secrets-framed"));
+    framed.send(&[framed.record_of(&[0, 0, 0, 0, 1, 2])]);
+    let registry =
+        framed.raw_config().set("delta.raw.format", "avro").set("delta.registry.url", denier.endpoint());
+    let user = registry.clone().set("delta.registry.username", "user");
+    let oauth = registry
+        .clone()
+        .set("delta.registry.oauth.token.url", format!("{}/token", denier.endpoint()))
+        .set("delta.registry.oauth.client.id", "client");
     let failing = [
         ("s3", plant(&s3, &S3)),
         ("s3-nobody", plant(&nobody, &S3)),
@@ -143,6 +154,9 @@ fn a_secret_is_nowhere_but_in_the_settings_that_were_given() {
         ("gcs", plant(&gcs, &["delta.gcs.service.account.key"])),
         ("gcs-no-json", gcs.clone().set("delta.gcs.service.account.key", planted("no JSON"))),
         ("gcs-alias", plant(&gcs, &["GOOGLE_SERVICE_ACCOUNT_KEY"])),
+        ("registry-user", plant(&user, &["delta.registry.password"])),
+        ("registry-bearer", plant(&registry, &["delta.registry.bearer.token"])),
+        ("registry-oauth", plant(&oauth, &["delta.registry.oauth.client.secret"])),
     ];
     let covered: BTreeSet<&str> = secrets
         .iter()
