@@ -22,11 +22,13 @@ const MAX_SCHEMAS: usize = 4096;
 pub struct Writers {
     settings: Arc<RawSettings>,
     schemas: Option<Arc<dyn Schemas>>,
-    decompressor: Decompressor,
+    pub decompressor: Decompressor,
     /// What became of those that there are.
     parsed: HashMap<Name, Result<Parsed, RowError>>,
     /// The texts of schemas that records bring along, each with its number.
     embedded: HashMap<Vec<u8>, u32>,
+    /// The next number. None is given twice: a batch may hold schemas that were forgotten since.
+    next_embedded: u32,
 }
 
 /// What records were written with.
@@ -57,6 +59,7 @@ impl Writers {
             schemas: schemas.clone(),
             parsed: HashMap::new(),
             embedded: HashMap::new(),
+            next_embedded: 0,
         }
     }
 
@@ -130,7 +133,8 @@ impl Writers {
                     self.embedded.clear();
                     self.parsed.clear();
                 }
-                let number = self.embedded.len() as u32;
+                let number = self.next_embedded;
+                self.next_embedded = number.wrapping_add(1);
                 let schema = std::str::from_utf8(container.schema).map_err(|_| "it is not UTF-8".to_owned());
                 let schema =
                     schema.and_then(|text| avro::Schema::parse(text, &[]).map_err(|error| error.message));
@@ -252,6 +256,54 @@ fn parse(format: RawFormat, fetched: &Fetched) -> Result<Parsed> {
         (_, found) => {
             let message = format!("it is of the type {found:?}, and delta.raw.format says otherwise");
             Err(Error::new(Code::WriterSchema, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::Payload;
+    use crate::crossing::Extras;
+    use crate::settings::Settings;
+
+    fn container(schema: &str) -> Vec<u8> {
+        let long = |value: usize| [((2 * value) & 0x7f) as u8 | 0x80, ((2 * value) >> 7) as u8];
+        let text = |text: &str| [&long(text.len())[..], text.as_bytes()].concat();
+        let entry = [text("avro.schema"), text(schema)].concat();
+        [b"Obj\x01\x02", &entry[..], &[0], &[7; 16], &[2, 0], &[7; 16]].concat()
+    }
+
+    #[test]
+    fn schemas_that_records_bring_along_are_never_taken_for_one_another() {
+        let given = [
+            ("name", "k"),
+            ("delta.table.uri", "/t"),
+            ("delta.raw.format", "avro"),
+            ("delta.raw.framing", "avro-container"),
+        ];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let settings = Settings::parse(&given).unwrap();
+        let name = |number: usize| format!("R{number}");
+        let record =
+            |number| container(&format!(r#"{{"type":"record","name":"{}","fields":[]}}"#, name(number)));
+        let rows: Vec<usize> = (0..MAX_SCHEMAS + 10).collect();
+        let values = BinaryArray::from_iter_values(rows.iter().map(|row| record(*row)));
+        let segment = Segment {
+            seq: rows.iter().map(|row| *row as i32).collect(),
+            partitions: vec![0; rows.len()],
+            offsets: rows.iter().map(|row| *row as i64).collect(),
+            refused: false,
+            extras: Extras::default(),
+            key: Payload::Absent,
+            value: Payload::Absent,
+        };
+        let found = Writers::new(&settings.raw, &None).of(&segment, &values, &rows).unwrap();
+        for (row, of_row) in found.rows {
+            let Written::Avro(schema) = &found.schemas[of_row.unwrap().schema] else {
+                panic!("a schema of Avro's")
+            };
+            assert_eq!(*schema.node(schema.root()).name, *name(row));
         }
     }
 }
