@@ -3,14 +3,12 @@
 
 use std::ops::Range;
 
-use arrow_array::RecordBatch;
-
 use super::column::{Column, Format, Values};
 use super::json::number::Number;
 use super::object::Object;
 use super::rows::Rows;
 use super::text::{self, NotATime};
-use super::{MAX_RECORD_BYTES, Parse, RowError, UnknownFieldCounts, UnknownFields, excerpt};
+use super::{MAX_RECORD_BYTES, Parse, RowError, UnknownFields, excerpt};
 use crate::schema::{DataType, Field, Schema};
 use crate::{Code, Error, Result};
 
@@ -96,26 +94,9 @@ impl CsvDecoder {
             Ok(0)
         })
     }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// What was counted since the last call: values of fields that have no column.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
 }
+
+super::rows::hands_out_rows!(CsvDecoder);
 
 pub(crate) fn check(options: &CsvOptions) -> Result<()> {
     let refuse = |why: String| Err(Error::new(Code::ConfigInvalid, format!("CSV: {why}")));

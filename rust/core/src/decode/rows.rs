@@ -82,3 +82,32 @@ impl Rows {
         counts
     }
 }
+
+/// What every decoder with a field `rows` has.
+macro_rules! hands_out_rows {
+    ($decoder:ty) => {
+        impl $decoder {
+            pub fn rows(&self) -> usize {
+                self.rows.rows()
+            }
+
+            /// Bytes that the rows take in the columns (a boolean counts as one). Walks the columns, so ask once per batch of
+            /// records, not per record.
+            pub fn bytes(&self) -> usize {
+                self.rows.bytes()
+            }
+
+            /// Takes the rows; the decoder is empty afterwards and can be used again.
+            pub fn finish(&mut self) -> arrow_array::RecordBatch {
+                self.rows.finish()
+            }
+
+            /// What was counted since the last call: fields that have no column.
+            pub fn take_unknown_fields(&mut self) -> $crate::decode::UnknownFieldCounts {
+                self.rows.take_unknown_fields()
+            }
+        }
+    };
+}
+
+pub(super) use hands_out_rows;

@@ -1,12 +1,10 @@
 //! Values that are one column as they are: text or bytes.
 
-use arrow_array::RecordBatch;
-
 use super::column::{Format, Values};
 use super::object::Object;
 use super::rows::Rows;
 use super::value::Value;
-use super::{MAX_RECORD_BYTES, Parse, RowError, UnknownFieldCounts};
+use super::{MAX_RECORD_BYTES, Parse, RowError};
 use crate::schema::{DataType, Field, Schema};
 use crate::{Code, Error, Result};
 
@@ -64,26 +62,9 @@ impl SingleDecoder {
             Ok(0)
         })
     }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// A value as it is has no fields that could be unknown.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
 }
+
+super::rows::hands_out_rows!(SingleDecoder);
 
 fn read(root: &mut Object, rows: usize, column: usize, value: &[u8]) -> Parse {
     if value.len() > MAX_RECORD_BYTES {

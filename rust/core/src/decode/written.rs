@@ -3,12 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-
 use super::column::Format;
 use super::json::JsonOptions;
 use super::rows::Rows;
-use super::{RowError, UnknownFieldCounts, avro, json_schema, protobuf};
+use super::{RowError, avro, json_schema, protobuf};
 use crate::Result;
 use crate::connect::ConnectSchema;
 use crate::schema::Schema;
@@ -114,23 +112,6 @@ impl WrittenDecoder {
     pub(super) fn plan_of_json(&self, schema: &json_schema::Schema) -> json_schema::Plan {
         json_schema::Plan::new(schema, self.rows.root())
     }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// What was counted since the last call.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
 }
+
+super::rows::hands_out_rows!(WrittenDecoder);

@@ -143,7 +143,8 @@ fn holds_map(data_type: &DataType) -> bool {
     }
 }
 
-fn unusable(path: &str, why: &str) -> Error {
+/// A field that no column can be made of; none: the value as a whole.
+pub(crate) fn unusable(path: &str, why: &str) -> Error {
     let place = if path.is_empty() { "the value".to_owned() } else { format!("field {path}") };
     Error::new(Code::SchemaUnclear, format!("{place}: {why}"))
 }

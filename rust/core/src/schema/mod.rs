@@ -20,6 +20,7 @@ use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields, Schema as
 
 pub use fits::check_fits;
 pub use from_connect::from_connect;
+pub(crate) use from_connect::unusable;
 pub use infer::Inference;
 pub use merge::{Evolution, merge};
 pub use names::check_names;

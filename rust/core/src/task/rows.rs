@@ -37,7 +37,6 @@ pub struct Rows {
     plan: computed::Plan,
     /// Of raw values without a schema.
     plain: Option<Plain>,
-    decompressor: Decompressor,
     written: Option<WrittenDecoder>,
     any: Option<AnyDecoder>,
     typed: Vec<(Arc<ConnectSchema>, connect::Plan)>,
@@ -86,7 +85,6 @@ impl Rows {
             writers: Writers::new(raw, schemas),
             plan,
             plain: None,
-            decompressor: Decompressor::new(raw.compression),
             written: None,
             any: None,
             typed: Vec::new(),
@@ -126,9 +124,9 @@ impl Rows {
                     }
                 };
                 match plain {
-                    Plain::Json(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
-                    Plain::Csv(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
-                    Plain::Single(decoder) => unpacked(rows, values, &mut self.decompressor, decoder),
+                    Plain::Json(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
+                    Plain::Csv(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
+                    Plain::Single(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
                 }
             }
             Payload::Any(values) => {

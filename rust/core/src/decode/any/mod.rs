@@ -8,11 +8,9 @@ mod reader;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use arrow_array::RecordBatch;
-
 use super::column::Format;
 use super::rows::Rows;
-use super::{RowError, UnknownFieldCounts, UnknownFields};
+use super::{RowError, UnknownFields};
 use crate::connect::tagged;
 use crate::schema::Schema;
 use crate::{Code, Result};
@@ -48,23 +46,6 @@ impl AnyDecoder {
             Ok(reader.budget.spent)
         })
     }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns. Walks the columns, so ask once per batch of records.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// What was counted since the last call.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
 }
+
+super::rows::hands_out_rows!(AnyDecoder);

@@ -3,10 +3,10 @@
 //! though Avro says more of it (microseconds, local times, big decimals) keeps its meaning here.
 
 use super::schema::{Id, Meaning, Node, Schema, Shape, Unit};
+use crate::Result;
 use crate::connect::{ConnectSchema, Kind};
 use crate::decode::MAX_DEPTH;
-use crate::schema::child_path;
-use crate::{Code, Error, Result};
+use crate::schema::{child_path, unusable};
 
 /// Columns at every level that a record may ask for.
 const MAX_TYPES: usize = 10_000;
@@ -186,11 +186,6 @@ impl Mapping<'_> {
         self.within.push(id);
         Ok(())
     }
-}
-
-fn unusable(path: &str, why: &str) -> Error {
-    let place = if path.is_empty() { "the value".to_owned() } else { format!("field {path}") };
-    Error::new(Code::SchemaUnclear, format!("{place}: {why}"))
 }
 
 #[cfg(test)]

@@ -11,8 +11,6 @@ mod differential;
 #[cfg(test)]
 mod rules;
 
-use arrow_array::RecordBatch;
-
 use super::column::Format;
 use super::rows::Rows;
 pub use super::{
@@ -62,27 +60,9 @@ impl JsonDecoder {
             outcome.map(|()| spent)
         })
     }
-
-    pub fn rows(&self) -> usize {
-        self.rows.rows()
-    }
-
-    /// Bytes that the rows take in the columns (a boolean counts as one). Walks the columns, so ask once per batch of
-    /// records, not per record.
-    pub fn bytes(&self) -> usize {
-        self.rows.bytes()
-    }
-
-    /// Takes the rows; the decoder is empty afterwards and can be used again.
-    pub fn finish(&mut self) -> RecordBatch {
-        self.rows.finish()
-    }
-
-    /// What was counted since the last call.
-    pub fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-        self.rows.take_unknown_fields()
-    }
 }
+
+super::rows::hands_out_rows!(JsonDecoder);
 
 /// Reads the one object that a record is; `read` is called where it opens.
 #[inline(always)]

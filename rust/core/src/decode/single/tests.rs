@@ -3,6 +3,7 @@ use arrow_array::cast::AsArray;
 
 use super::*;
 use crate::Code::*;
+use crate::decode::UnknownFieldCounts;
 use crate::schema::build::{field, schema};
 
 #[test]
