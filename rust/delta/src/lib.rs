@@ -18,6 +18,7 @@ mod kernel;
 mod known;
 mod log;
 mod mapping;
+mod open_file;
 mod outage;
 mod partition;
 mod physical;
