@@ -185,8 +185,9 @@ impl UnitWriter {
 
     fn finish_open(&mut self) -> Result<()> {
         self.held = 0;
-        let mut open = std::mem::take(&mut self.open).into_iter();
-        open.try_for_each(|(partition, file)| self.finish_file(partition, file))
+        let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
+        open.sort_by_key(|(_, file)| file.last_write);
+        open.into_iter().try_for_each(|(partition, file)| self.finish_file(partition, file))
     }
 
     /// All files, durable.
