@@ -52,6 +52,11 @@ impl Components {
         self.folder.join("apicurio")
     }
 
+    /// `plugin.path` for Confluent's converter for Avro, as Apicurio has it.
+    pub fn converters(&self) -> PathBuf {
+        self.folder.join("converters")
+    }
+
     /// A newer runtime than the JDK here may be, for what needs one.
     pub fn new_java(&self) -> PathBuf {
         self.folder.join("java/runtime/bin/java")

@@ -90,7 +90,7 @@ pub fn components(checkout: &Checkout) -> Result<()> {
     Ok(())
 }
 
-/// Apicurio Registry and the Java that it needs, and `openssl`, by which its client's tests make certificates.
+/// Apicurio Registry, the Java that it needs and a converter for Avro, and `openssl`, by which its client's tests make certificates.
 pub fn registry(checkout: &Checkout) -> Result<()> {
     if !on_path("openssl") {
         println!("    no openssl here; it makes certificates for tests");
@@ -98,8 +98,10 @@ pub fn registry(checkout: &Checkout) -> Result<()> {
     }
     let components = checkout.components();
     let _lock = lock(&components)?;
-    let why = "a schema registry for real tests, 160 MB; a minute, once";
-    jars(checkout, "apicurio", "Apicurio Registry", why, &["apicurioRegistry"], &[components.registry()])?;
+    let why = "a schema registry and a converter for real tests, 170 MB; a minute, once";
+    let tasks = ["apicurioRegistry", "avroConverter"];
+    let folders = [components.registry(), components.converters()];
+    jars(checkout, "apicurio", "Apicurio Registry", why, &tasks, &folders)?;
     let folder = components.folder.join("java");
     let why = "runs the schema registry, 35 MB; seconds";
     let programs = python::programs(checkout, &folder, "tests/components/java.txt", why)?;

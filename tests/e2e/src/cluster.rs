@@ -16,7 +16,8 @@ pub struct Cluster {
     pub components: Components,
     pub folder: PathBuf,
     pub broker: Broker,
-    /// Has two copies of the plugin; a connector that names no version gets the newer, unchanged one.
+    /// Has two copies of the plugin; a connector that names no version gets the newer, unchanged one. Has a converter for
+    /// Avro too.
     pub worker: Worker,
     _lock: File,
 }
@@ -48,7 +49,8 @@ impl Cluster {
         set_version(&second.join("sluice"), SECOND_VERSION);
 
         let broker = Broker::start_secured(&components, &folder.join("broker")).unwrap();
-        let plugin_path = format!("{},{}", components.plugins.display(), second.display());
+        let converters = components.converters();
+        let plugin_path = [&components.plugins, &second, &converters].map(|path| path.display().to_string()).join(",");
         let mut settings = file_provider();
         settings.push(("plugin.path".into(), plugin_path));
         let options = WorkerOptions { settings, ..WorkerOptions::default() };

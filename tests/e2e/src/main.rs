@@ -21,6 +21,7 @@ mod memory;
 mod mounts;
 mod offsets;
 mod operators;
+mod parity;
 mod plugin;
 mod reader;
 mod records;
