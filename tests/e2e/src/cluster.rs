@@ -50,7 +50,8 @@ impl Cluster {
 
         let broker = Broker::start_secured(&components, &folder.join("broker")).unwrap();
         let converters = components.converters();
-        let plugin_path = [&components.plugins, &second, &converters].map(|path| path.display().to_string()).join(",");
+        let plugin_path =
+            [&components.plugins, &second, &converters].map(|path| path.display().to_string()).join(",");
         let mut settings = file_provider();
         settings.push(("plugin.path".into(), plugin_path));
         let options = WorkerOptions { settings, ..WorkerOptions::default() };
