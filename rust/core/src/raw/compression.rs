@@ -121,7 +121,7 @@ impl Decompressor {
             Layout::SnappyXerial => xerial_blocks(payload, &mut output),
             Layout::SnappyBlock => snappy_block(payload, &mut output),
             Layout::Lz4 => lz4_frames(payload, &mut output),
-            Layout::Deflate => output.read(flate2::bufread::DeflateDecoder::new(payload)),
+            Layout::Deflate => deflate_stream(payload, &mut output),
             Layout::SnappyChecked => checked_snappy_block(payload, &mut output),
         };
         match outcome {
@@ -236,6 +236,15 @@ fn lz4_frame_bytes(payload: &[u8]) -> Option<usize> {
         }
         // The highest bit says that the block is not compressed; a checksum may follow it.
         at = at.checked_add((size & 0x7fff_ffff) as usize)?.checked_add(4 * flag(4))?;
+    }
+}
+
+fn deflate_stream(payload: &[u8], output: &mut Output<'_>) -> Unpack {
+    let mut decoder = flate2::bufread::DeflateDecoder::new(payload);
+    output.read(&mut decoder)?;
+    match decoder.into_inner().len() {
+        0 => Ok(()),
+        more => Err(damaged(format!("{more} bytes after its end"))),
     }
 }
 

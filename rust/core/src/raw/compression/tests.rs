@@ -2,19 +2,21 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::decode::avro::Container;
 
 const SETTINGS: [Compression; 5] =
     [Compression::Auto, Compression::Gzip, Compression::Zstd, Compression::Snappy, Compression::Lz4];
 
 type Vector = (String, Compression, Vec<u8>);
 
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
 /// Made by `tests/vectors/compression/make.py` with the formats' own libraries.
 fn vectors() -> (Vec<u8>, Vec<Vector>) {
     let text = include_str!("../../../../../tests/vectors/compression/vectors.json");
     let made: serde_json::Value = serde_json::from_str(text).unwrap();
-    let hex = |text: &str| -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-    };
     let vector = |vector: &serde_json::Value| {
         let setting = match vector["setting"].as_str().unwrap() {
             "auto" => Compression::Auto,
@@ -91,6 +93,25 @@ fn what_follows_the_value_is_refused() {
         let mut longer = payload.clone();
         longer.push(b'x');
         assert!(Decompressor::new(*setting).decompress(&longer).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn the_data_of_a_container_is_neither_shorter_nor_longer_than_it_says() {
+    let text = include_str!("../../../../../tests/vectors/avro/containers.json");
+    let made: serde_json::Value = serde_json::from_str(text).unwrap();
+    let containers = made["containers"].as_object().unwrap();
+    let record = |container: &[u8]| Container::open(container).unwrap().data.to_vec();
+    let plain = record(&hex(containers["null"].as_str().unwrap()));
+    let mut decompressor = Decompressor::new(Compression::None);
+    for codec in ["deflate", "snappy", "zstandard"] {
+        let data = record(&hex(containers[codec].as_str().unwrap()));
+        let mut read = |data: &[u8]| decompressor.decompress_avro(codec.as_bytes(), data).map(<[u8]>::to_vec);
+        assert_eq!(read(&data).unwrap(), plain, "{codec}");
+        let shorter = data[..data.len() - 1].to_vec();
+        for other in [shorter, [&data[..], &[0]].concat(), [&data[..], &data[..4]].concat()] {
+            assert_eq!(read(&other).unwrap_err().code, Code::RecordCompression, "{codec}");
+        }
     }
 }
 
