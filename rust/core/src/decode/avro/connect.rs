@@ -2,7 +2,7 @@
 //! table gets the same columns from the converter and from Avro itself. What that converter takes for plain numbers and bytes
 //! though Avro says more of it (microseconds, local times, big decimals) keeps its meaning here.
 
-use super::schema::{Id, Meaning, Node, Schema, Shape, Unit};
+use super::schema::{Id, Meaning, NO_PRECISION, Node, Schema, Shape, Unit};
 use crate::Result;
 use crate::connect::{ConnectSchema, Kind};
 use crate::decode::MAX_DEPTH;
@@ -10,8 +10,6 @@ use crate::schema::{child_path, unusable};
 
 /// Columns at every level that a record may ask for.
 const MAX_TYPES: usize = 10_000;
-/// What the converter takes as not given.
-const DEFAULT_PRECISION: u32 = 64;
 const DATA: &str = "org.apache.kafka.connect.data";
 
 impl Schema {
@@ -45,7 +43,7 @@ impl Schema {
         schema.name = match node.meaning {
             Meaning::Decimal { precision, scale } => {
                 parameter("scale", scale.to_string());
-                if precision != DEFAULT_PRECISION {
+                if precision != NO_PRECISION {
                     parameter("connect.decimal.precision", precision.to_string());
                 }
                 Some(format!("{DATA}.Decimal").into())
@@ -234,6 +232,8 @@ mod tests {
                 r#"{"type":"fixed","name":"F","size":5,"logicalType":"decimal","precision":9,"scale":0}"#.to_owned(),
                 "f:decimal(9,0)",
             ),
+            (r#"{"type":"bytes","logicalType":"decimal","scale":2}"#.to_owned(), "f:decimal(38,2)"),
+            (r#"{"type":"bytes","logicalType":"decimal","precision":64,"scale":2}"#.to_owned(), "f:decimal(38,2)"),
             (logical("bytes", "big-decimal"), "f:binary"),
             (logical("int", "date"), "f:date"),
             (logical("int", "time-millis"), "f:integer"),

@@ -65,6 +65,9 @@ pub struct Field {
     pub doc: Option<Box<str>>,
 }
 
+/// The precision of a decimal that gives none, as Confluent's converter has it.
+pub const NO_PRECISION: u32 = 64;
+
 /// What a logical type says. One that its base type cannot have says nothing, as Avro wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
@@ -347,18 +350,20 @@ fn full_name(name: &str, namespace: &str) -> String {
 }
 
 fn meaning(shape: &Shape, properties: &Map<String, Json>) -> Meaning {
-    let number = |key: &str| match properties.get(key) {
-        None => Some(0),
+    let number = |key: &str, absent: u32| match properties.get(key) {
+        None => Some(absent),
         Some(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
     };
     let timestamp = |unit, zoned| Meaning::Timestamp { unit, zoned };
     match (properties.get("logicalType").and_then(Json::as_str), shape) {
-        (Some("decimal"), Shape::Bytes | Shape::Fixed(_)) => match (number("precision"), number("scale")) {
-            (Some(precision), Some(scale)) if 0 < precision && scale <= precision => {
-                Meaning::Decimal { precision, scale }
+        (Some("decimal"), Shape::Bytes | Shape::Fixed(_)) => {
+            match (number("precision", NO_PRECISION), number("scale", 0)) {
+                (Some(precision), Some(scale)) if 0 < precision && scale <= precision => {
+                    Meaning::Decimal { precision, scale }
+                }
+                _ => Meaning::Plain,
             }
-            _ => Meaning::Plain,
-        },
+        }
         (Some("big-decimal"), Shape::Bytes) => Meaning::BigDecimal,
         (Some("uuid"), Shape::String | Shape::Fixed(16)) => Meaning::Uuid,
         (Some("date"), Shape::Int) => Meaning::Date,
@@ -443,7 +448,13 @@ mod tests {
                 Meaning::Decimal { precision: 4, scale: 2 },
             ),
             (r#"{"type":"bytes","logicalType":"decimal","precision":2,"scale":4}"#, Meaning::Plain),
-            (r#"{"type":"bytes","logicalType":"decimal"}"#, Meaning::Plain),
+            (
+                r#"{"type":"bytes","logicalType":"decimal"}"#,
+                Meaning::Decimal { precision: NO_PRECISION, scale: 0 },
+            ),
+            (r#"{"type":"bytes","logicalType":"decimal","precision":"9"}"#, Meaning::Plain),
+            (r#"{"type":"bytes","logicalType":"decimal","scale":"2"}"#, Meaning::Plain),
+            (r#"{"type":"bytes","logicalType":"decimal","precision":0}"#, Meaning::Plain),
             (r#"{"type":"int","logicalType":"timestamp-millis"}"#, Meaning::Plain),
             (
                 r#"{"type":"long","logicalType":"local-timestamp-nanos"}"#,
