@@ -349,13 +349,15 @@ fn full_name(name: &str, namespace: &str) -> String {
     if namespace.is_empty() || name.contains('.') { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
+/// Names count in any case, as Confluent's converter takes them.
 fn meaning(shape: &Shape, properties: &Map<String, Json>) -> Meaning {
     let number = |key: &str, absent: u32| match properties.get(key) {
         None => Some(absent),
         Some(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
     };
     let timestamp = |unit, zoned| Meaning::Timestamp { unit, zoned };
-    match (properties.get("logicalType").and_then(Json::as_str), shape) {
+    let name = logical_type(properties).map(str::to_ascii_lowercase);
+    match (name.as_deref(), shape) {
         (Some("decimal"), Shape::Bytes | Shape::Fixed(_)) => {
             match (number("precision", NO_PRECISION), number("scale", 0)) {
                 (Some(precision), Some(scale)) if 0 < precision && scale <= precision => {
@@ -378,12 +380,17 @@ fn meaning(shape: &Shape, properties: &Map<String, Json>) -> Meaning {
     }
 }
 
+fn logical_type(properties: &Map<String, Json>) -> Option<&str> {
+    properties.get("logicalType").and_then(Json::as_str)
+}
+
 fn connect(properties: &Map<String, Json>) -> Connect {
     let text = |key: &str| properties.get(key).and_then(Json::as_str).map(Box::from);
     let parameters = properties.get("connect.parameters").and_then(Json::as_object);
     let parameter = |(key, value): (&String, &Json)| Some((key.as_str().into(), value.as_str()?.into()));
     Connect {
-        r#type: text("connect.type"),
+        // The converter asks for it only then.
+        r#type: text("connect.type").filter(|_| logical_type(properties).is_none()),
         name: text("connect.name"),
         doc: text("connect.doc"),
         parameters: parameters.into_iter().flatten().filter_map(parameter).collect(),
@@ -461,6 +468,15 @@ mod tests {
                 Meaning::Timestamp { unit: Unit::Nanos, zoned: false },
             ),
             (r#"{"type":{"type":"int","logicalType":"date"}}"#, Meaning::Date),
+            (
+                r#"{"type":"bytes","logicalType":"Decimal","precision":4,"scale":2}"#,
+                Meaning::Decimal { precision: 4, scale: 2 },
+            ),
+            (r#"{"type":"int","logicalType":"Time-Millis"}"#, Meaning::TimeMillis),
+            (
+                r#"{"type":"long","logicalType":"TIMESTAMP-MICROS"}"#,
+                Meaning::Timestamp { unit: Unit::Micros, zoned: true },
+            ),
         ] {
             let schema = parse(text);
             assert_eq!(schema.node(schema.root()).meaning, expected, "{text}");
