@@ -418,8 +418,8 @@ impl<'a> Run<'a> {
         let reader = &mut self.reader;
         let value = match &leaf.wire {
             Wire::Boolean => Value::Boolean(reader.boolean()?),
-            Wire::Int => leaf.source.integer(reader.int()?.into()),
-            Wire::Long => leaf.source.integer(reader.long()?),
+            Wire::Int => leaf.source.integer(reader.int()?.into())?,
+            Wire::Long => leaf.source.integer(reader.long()?)?,
             Wire::Float => Value::Float(f32::from_le_bytes(reader.array()?).into()),
             Wire::Double => Value::Float(f64::from_le_bytes(reader.array()?)),
             Wire::Bytes | Wire::Fixed(_) => {

@@ -170,6 +170,10 @@ fn of_one_field(avro: &str, column: &str, unknown: UnknownFields) -> (Written, W
     (written(&writer), decoder)
 }
 
+fn column(data_type: &str) -> String {
+    format!(r#",{{"name":"f","type":"{data_type}","nullable":true,"metadata":{{}}}}"#)
+}
+
 fn list_column(element: &str) -> String {
     let list = format!(r#"{{"type":"array","elementType":"{element}","containsNull":true}}"#);
     format!(r#",{{"name":"f","type":{list},"nullable":true,"metadata":{{}}}}"#)
@@ -193,6 +197,43 @@ fn errors_say_where() {
     let RowError { code, path, message } = error(&[2, 2, 2, 0, 9]);
     assert_eq!((code, path.as_str()), (Code::RecordAvro, ""));
     assert!(message.contains("1 bytes after its end"), "{message}");
+}
+
+fn encoded(value: i64) -> Vec<u8> {
+    let (mut rest, mut bytes) = ((value << 1 ^ value >> 63) as u64, Vec::new());
+    while rest > 0x7f {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+#[test]
+fn a_time_of_the_day_is_within_the_day() {
+    let by_name = r#"{"type":"int","connect.name":"org.apache.kafka.connect.data.Time"}"#;
+    for avro in [r#"{"type":"int","logicalType":"time-millis"}"#, by_name, &format!(r#"["null",{by_name}]"#)]
+    {
+        for data_type in ["integer", "long", "double", "decimal(9,0)"] {
+            let (written, mut decoder) = of_one_field(avro, &column(data_type), UnknownFields::Ignore);
+            let mut push = |millis| {
+                let branch: &[u8] = if avro.starts_with('[') { &[2] } else { &[] };
+                decoder.push(&written, &[branch, &encoded(millis)].concat())
+            };
+            [0, 86_399_999].into_iter().for_each(|millis| push(millis).unwrap());
+            for millis in [-1, 86_400_000, i64::from(i32::MIN)] {
+                let RowError { code, path, message } = push(millis).unwrap_err();
+                assert_eq!((code, path.as_str()), (Code::RecordRange, "f"));
+                assert!(message.ends_with(&format!("to 86399999 milliseconds, and this one {millis}")));
+            }
+            assert_eq!(decoder.rows(), 2);
+        }
+    }
+    // The converter takes it for a number.
+    let micros = r#"{"type":"long","logicalType":"time-micros"}"#;
+    let (written, mut decoder) = of_one_field(micros, &column("long"), UnknownFields::Ignore);
+    decoder.push(&written, &encoded(-1)).unwrap();
+    assert_eq!(Json::Array(rows(&mut decoder)), serde_json::json!([{"f": -1}]));
 }
 
 #[test]

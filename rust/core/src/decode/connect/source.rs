@@ -5,10 +5,14 @@ use arrow_array::types::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Typ
 use arrow_array::{Array, ArrayAccessor, ArrayRef};
 
 use super::Errors;
+use crate::Code;
 use crate::connect::{ConnectSchema, Kind};
 use crate::decode::column::Column;
 use crate::decode::value::Value;
+use crate::decode::{Parse, RowError};
 use crate::schema::DataType;
+
+const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
 /// Values that are neither nested nor without a schema.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,6 +21,8 @@ pub(in crate::decode) enum Source {
     /// None: the schema has no parameter `scale` that is a number.
     Decimal(Option<i32>),
     Date,
+    /// Milliseconds of the day, which stay a number.
+    TimeOfDay,
     Timestamp {
         unit: Unit,
         zoned: bool,
@@ -51,6 +57,7 @@ impl Source {
                 Source::Decimal(schema.parameters.get("scale").and_then(|scale| scale.parse().ok()))
             }
             (Kind::Int32, "org.apache.kafka.connect.data.Date" | "io.debezium.time.Date") => Source::Date,
+            (Kind::Int32, "org.apache.kafka.connect.data.Time") => Source::TimeOfDay,
             (Kind::Int64, "org.apache.kafka.connect.data.Timestamp") => timestamp(Unit::Millis, true),
             (Kind::Int64, "io.debezium.time.Timestamp") => timestamp(Unit::Millis, false),
             (Kind::Int64, "io.debezium.time.MicroTimestamp") => timestamp(Unit::Micros, false),
@@ -63,17 +70,22 @@ impl Source {
     }
 
     /// What an integer stands for.
-    pub fn integer(self, value: i64) -> Value<'static> {
-        match (self, i32::try_from(value)) {
+    pub fn integer(self, value: i64) -> Parse<Value<'static>> {
+        Ok(match (self, i32::try_from(value)) {
             (Source::Date, Ok(days)) => Value::Date(days),
+            (Source::TimeOfDay, _) if !(0..DAY_MILLIS).contains(&value) => {
+                let last = DAY_MILLIS - 1;
+                let message = format!("a time of the day is 0 to {last} milliseconds, and this one {value}");
+                return Err(RowError::boxed(Code::RecordRange, message));
+            }
             (Source::Timestamp { unit, zoned }, _) => Value::Timestamp { micros: unit.micros(value), zoned },
             _ => Value::Integer(value),
-        }
+        })
     }
 
     /// Whether the values are in the column already.
     pub fn is_same(self, schema: &ConnectSchema, target: &DataType) -> bool {
-        let plain = matches!(self, Source::Plain | Source::ZonedTimestamp);
+        let plain = matches!(self, Source::Plain | Source::TimeOfDay | Source::ZonedTimestamp);
         plain && schema.arrow() == target.arrow()
     }
 
@@ -96,7 +108,8 @@ impl Source {
                 fill(array.as_string::<i32>(), column, errors, |text| Some(Value::ZonedText(text)))
             }
             (Source::VariableScaleDecimal, _) => fill_variable(array, column, errors),
-            (Source::Plain, data_type) => {
+            // A time of the day comes from a `java.util.Date`, and was looked at there.
+            (Source::Plain | Source::TimeOfDay, data_type) => {
                 use arrow_schema::DataType as Arrow;
                 match data_type {
                     Arrow::Int8 => {

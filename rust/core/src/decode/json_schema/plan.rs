@@ -177,6 +177,7 @@ fn says_more(source: Source, column: &Values) -> bool {
         Source::Plain | Source::ZonedTimestamp => false,
         Source::Decimal(_) | Source::VariableScaleDecimal => whole(),
         Source::Date => matches!(column, Values::Date(_)),
+        Source::TimeOfDay => whole() || matches!(column, Values::Float(_) | Values::Double(_)),
         Source::Timestamp { .. } => matches!(column, Values::Timestamp { .. }),
     }
 }

@@ -104,9 +104,9 @@ impl Column {
                 }
                 self.put(&Value::decimal(&unscaled, scale.ok_or_else(no_scale)?))
             }
-            Source::Date | Source::Timestamp { .. } if reader.at_number() => {
+            Source::Date | Source::TimeOfDay | Source::Timestamp { .. } if reader.at_number() => {
                 let value = integer(reader, &self.takes)?;
-                self.put(&source.integer(value))
+                self.put(&source.integer(value)?)
             }
             Source::VariableScaleDecimal if reader.byte() == b'{' => {
                 let (scale, unscaled) = variable(reader, &self.takes)?;

@@ -123,6 +123,8 @@ fn dates_and_times_are_numbers_or_text() {
         (r#"{"d":2932897}"#, RecordRange),
         (r#"{"d":4294967296}"#, RecordType),
         (r#"{"d":true}"#, RecordType),
+        (r#"{"t":-1}"#, RecordRange),
+        (r#"{"t":86400000}"#, RecordRange),
         (r#"{"ts":9223372036854775807}"#, RecordRange),
         (r#"{"ntz":1}"#, RecordRange),
     ] {
@@ -137,6 +139,10 @@ fn dates_and_times_are_numbers_or_text() {
         ]
     );
     assert_eq!(value(&mut one(&date, DataType::Integer), "19723"), "19723");
+    for column in [DataType::Long, DataType::Decimal { precision: 9, scale: 0 }] {
+        assert_eq!(value(&mut one(&time, column.clone()), "86399999"), "86399999");
+        assert_eq!(code(&mut one(&time, column), "86400000"), RecordRange);
+    }
     assert_eq!(value(&mut one(&timestamp, DataType::Long), "5"), "5");
     // A point in time has no time without a zone.
     assert_eq!(code(&mut one(&timestamp, DataType::TimestampNtz), "5"), RecordType);
