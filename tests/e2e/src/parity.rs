@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::avro::{framed, registry};
 use crate::cluster::cluster;
-use crate::flow::{Flow, Row, schema};
+use crate::flow::{Flow, Row, dead_letters, header, schema, with_dead_letters};
 use crate::scenario::Scenario;
 
 /// Confluent's converter, as Apicurio has it.
@@ -52,29 +52,35 @@ fn avro_becomes_the_table_that_its_converter_makes() {
 
     let converted = Flow::new("parity-avro");
     let raw = Flow::of(Scenario::without_topic(cluster().connect(), "parity-avro-raw"));
-    let records: Vec<String> = serde_json::from_value(made["records"].clone()).unwrap();
-    converted
-        .send(&records.iter().map(|hex| converted.record_of(&framed(id, bytes(hex)))).collect::<Vec<_>>());
+    let texts = |what: &str| -> Vec<String> { serde_json::from_value(made[what].clone()).unwrap() };
+    let (refused, taken) = (texts("refused"), texts("records"));
+    // The sink hears nothing of what a converter refuses, so the last records are others.
+    let records = refused.iter().chain(&taken).map(|hex| converted.record_of(&framed(id, bytes(hex))));
+    converted.send(&records.collect::<Vec<_>>());
     let of_converter = |key: &str| format!("value.converter.apicurio.registry.{key}");
-    converted.scenario.put(
-        &converted
-            .raw_config()
-            .set("delta.input.mode", "connect")
-            .set("value.converter", AVRO_CONVERTER)
-            .set(&of_converter("url"), registry().url())
-            .set(&of_converter("as-confluent"), true)
-            .set(&of_converter("use-id"), "contentId"),
-    );
-    raw.scenario.put(
-        &raw.raw_config()
-            .set("topics", "parity-avro")
-            .set("delta.input.mode", "raw")
-            .set("delta.raw.format", "avro")
-            .set("delta.registry.url", registry().confluent_url()),
-    );
+    let by_converter = converted
+        .raw_config()
+        .set("delta.input.mode", "connect")
+        .set("value.converter", AVRO_CONVERTER)
+        .set(&of_converter("url"), registry().url())
+        .set(&of_converter("as-confluent"), true)
+        .set(&of_converter("use-id"), "contentId");
+    converted.scenario.put(&with_dead_letters(by_converter, "parity-avro-dead"));
+    let by_raw = raw
+        .raw_config()
+        .set("topics", "parity-avro")
+        .set("delta.input.mode", "raw")
+        .set("delta.raw.format", "avro")
+        .set("delta.registry.url", registry().confluent_url());
+    raw.scenario.put(&with_dead_letters(by_raw, "parity-avro-raw-dead"));
     let by_converter = converted.rows();
     raw.scenario.topic_reaches_the_end("parity-avro", &raw.scenario.table);
     let by_raw = raw.read(&raw.scenario.table, "id");
+    for topic in ["parity-avro-dead", "parity-avro-raw-dead"] {
+        let dead = dead_letters(topic, refused.len());
+        let offsets: Vec<&str> = dead.iter().map(|record| header(record, "offset")).collect();
+        assert_eq!(offsets, ["0", "1", "2", "3"], "{topic}");
+    }
 
     let (converters, raws) = (schema(&converted.scenario.table), schema(&raw.scenario.table));
     let expected: Vec<Value> = fields(&converters).iter().map(kept).collect();

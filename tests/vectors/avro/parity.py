@@ -1,6 +1,7 @@
 """Makes parity.json: records of all types that a converter makes columns of, written by Apache Avro's own library for Python
 (pip install avro==1.12.2), with the rows that a table has to get from `delta.raw.format=avro`, and from the converter and
-`delta.input.mode=connect`. Values are texts as `tests/tools/TableText.java` writes them; what is null is left out."""
+`delta.input.mode=connect`, and records that neither takes. Values are texts as `tests/tools/TableText.java` writes them; what is
+null is left out."""
 
 import io
 import json
@@ -87,13 +88,17 @@ field("decimal_by_name", named("bytes", CONNECT + "Decimal",
       (unscaled(-1234567), "-1234.567"), (unscaled(5), "0.005"))
 # Without the name this version of the converter fails: it gives the schema two. Confluent's does not.
 field("decimal_fixed", fixed("Six", 6, logicalType="decimal", precision=9, scale=2, **{"connect.name": CONNECT + "Decimal"}), *small)
+field("decimal_without_precision", {"type": "bytes", "scale": 2}, (unscaled(-1234567), "-12345.67"), (unscaled(5), "0.05"))
+field("decimal_in_other_case", {"type": "bytes", "precision": 9, "scale": 2}, (unscaled(-1234567), "-12345.67"), (unscaled(5), "0.05"))
 field("big_decimal", logical("bytes", "big-decimal"), (b"\x04\x04\xd2\x04", "BATSBA=="))
 days = ((date(2024, 2, 29), "2024-02-29"), (date(1969, 12, 31), "1969-12-31"), (date(9999, 12, 31), "9999-12-31"),
         (date(1, 1, 1), "0001-01-01"))
 field("date", logical("int", "date"), *days)
 field("date_full", named("int", CONNECT + "Date", logicalType="date"), *days)
+field("date_in_other_case", {"type": "int"}, (19782, "2024-02-29"), (-1, "1969-12-31"))
+field("date_of_connect_type", {"type": "int", "connect.type": "int16"}, (19782, "2024-02-29"), (-1, "1969-12-31"))
 field("date_by_name", named("int", CONNECT + "Date"), (19782, "2024-02-29"), (-1, "1969-12-31"))
-field("time_millis", logical("int", "time-millis"), (time(1, 2, 3, 4000), "3723004"), (time(0), "0"))
+field("time_millis", {"type": "int"}, (3723004, "3723004"), (0, "0"))
 field("time_by_name", named("int", CONNECT + "Time"), (86399999, "86399999"), (1, "1"))
 field("time_micros", logical("long", "time-micros"), (time(1, 2, 3, 4), "3723000004"))
 moment = datetime(2024, 1, 2, 3, 4, 5, 678000, tzinfo=timezone.utc)
@@ -102,6 +107,7 @@ in_millis = ("2024-01-02T03:04:05.678", "1969-12-31T23:59:59.999", "0001-01-01T0
 field("timestamp_millis", logical("long", "timestamp-millis"), (moment, in_millis[0] + "Z"),
       (datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=timezone.utc), in_millis[1] + "Z"))
 field("timestamp_by_name", named("long", CONNECT + "Timestamp"), *((n, text + "Z") for n, text in zip(millis, in_millis)))
+field("timestamp_in_other_case", {"type": "long"}, *((n, text + "Z") for n, text in zip(millis, in_millis)))
 field("uuid", logical("string", "uuid"), ("12345678-9abc-def0-1234-56789abcdef0",) * 2)
 field("duration", fixed("Twelve", 12, logicalType="duration"), (bytes(range(12)), "AAECAwQFBgcICQoL"))
 
@@ -147,8 +153,9 @@ field("nullable_enum", ["null", {"type": "enum", "name": "Size", "symbols": ["S"
 field("nullable_fixed", ["null", fixed("Two", 2)], (b"ab", "YWI="), (None, None))
 field("nullable_map", ["null", mapping("int")], ({"a": 1}, "{a=1}"), (None, None))
 field("with_default", "int", (1, "1"), (7, "7"), default=7)
-# Where the record has null, Connect gives the default.
-field("null_with_default", ["int", "null"], (1, "1"), (None, None, "5"), default=5)
+# Where the record has null, Connect gives its default, and the converter looks at no other.
+field("null_with_default", [{"type": "int", "connect.default": 5}, "null"], (1, "1"), (None, None, "5"), default=5)
+field("null_with_default_of_avro", ["int", "null"], (1, "1"), (None, None), default=5)
 
 # Unions of several types.
 # Of several that fit the library takes the last one.
@@ -204,24 +211,36 @@ field("own_name", named("int", "com.example.Own"), (5, "5"))
 field("documented", "int", (1, "1"), doc="how many")
 field("documented_for_connect", {"type": "string", "connect.doc": "what for"}, ("a", "a"), doc="what for")
 
-# The library knows nothing of these: what it writes are plain numbers and bytes.
+# What the library writes of these are plain numbers and bytes: it knows nothing of them, or would not write what is refused.
 LATER = {"timestamp_micros": "timestamp-micros", "timestamp_nanos": "timestamp-nanos", "local_timestamp_micros": "local-timestamp-micros",
-         "local_timestamp_nanos": "local-timestamp-nanos", "local_timestamp_millis": "local-timestamp-millis", "uuid_fixed": "uuid"}
+         "local_timestamp_nanos": "local-timestamp-nanos", "local_timestamp_millis": "local-timestamp-millis", "uuid_fixed": "uuid",
+         "time_millis": "time-millis", "decimal_without_precision": "decimal", "decimal_in_other_case": "Decimal",
+         "date_in_other_case": "DATE", "date_of_connect_type": "date", "timestamp_in_other_case": "Timestamp-Millis"}
+REFUSED = [{name: millis} for name in ("time_millis", "time_by_name") for millis in (-1, 24 * 60 * 60 * 1000)]
 
 count = max(len(values) for _, values in columns)
 plain = {"type": "record", "name": "All", "namespace": "parity", "fields": [{"name": "id", "type": "long"}, *fields]}
 writer = avro.io.DatumWriter(avro.schema.parse(json.dumps(plain)))
+
+
+def written(number, values):
+    out = io.BytesIO()
+    writer.write({"id": number, **values}, avro.io.BinaryEncoder(out))
+    return out.getvalue().hex()
+
+
 records, raw, converter = [], [], []
 for number in range(count):
     values = {name: of_column[number % len(of_column)] for name, of_column in columns}
-    out = io.BytesIO()
-    writer.write({"id": number, **{name: datum for name, (datum, _, _) in values.items()}}, avro.io.BinaryEncoder(out))
-    records.append(out.getvalue().hex())
+    records.append(written(number, {name: datum for name, (datum, _, _) in values.items()}))
     for rows, place in ((raw, 1), (converter, 2)):
         texts = {name: value[place] for name, value in values.items() if value[place] is not None}
         rows.append({"id": str(number), **texts})
+first = {name: of_column[0][0] for name, of_column in columns}
+refused = [written(count + number, {**first, **bad}) for number, bad in enumerate(REFUSED)]
 for declared in fields:
     if declared["name"] in LATER:
         declared["type"]["logicalType"] = LATER[declared["name"]]
-json.dump({"schema": plain, "records": records, "raw": raw, "converter": converter}, sys.stdout, indent=1, ensure_ascii=False)
+made = {"schema": plain, "records": records, "refused": refused, "raw": raw, "converter": converter}
+json.dump(made, sys.stdout, indent=1, ensure_ascii=False)
 print()
