@@ -18,6 +18,7 @@ pub mod written;
 use std::collections::BTreeMap;
 
 use crate::Code;
+pub(crate) use text::hyphenated;
 
 /// Levels of objects and arrays, the record's own object being the first.
 pub const MAX_DEPTH: usize = 64;

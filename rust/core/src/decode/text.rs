@@ -110,6 +110,20 @@ fn number(digits: &[u8]) -> Option<i32> {
     })
 }
 
+/// The text of a UUID.
+pub(crate) fn hyphenated(uuid: &[u8; 16]) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in uuid.iter().enumerate() {
+        at += usize::from(matches!(index, 4 | 6 | 8 | 10));
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 15)];
+        at += 2;
+    }
+    text
+}
+
 /// Appends what `text` stands for in base64 (RFC 4648, standard alphabet, padding optional). False: it is not that, and
 /// something may have been appended.
 pub(super) fn base64(text: &[u8], bytes: &mut Vec<u8>) -> bool {

@@ -13,7 +13,7 @@ pub(crate) use writers::{Found, FoundRow, Writers};
 
 use crate::decode::csv::CsvOptions;
 use crate::decode::written::Written;
-use crate::decode::{avro, json_schema, protobuf};
+use crate::decode::{avro, hyphenated, json_schema, protobuf};
 use crate::error::{Code, Error, Result};
 use crate::settings::{JsonStrings, RawFormat, RawFraming};
 
@@ -196,6 +196,5 @@ impl fmt::Display for SchemaKey {
 }
 
 pub fn guid(bytes: &[u8; 16]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    hyphenated(bytes).map(char::from).iter().collect()
 }

@@ -10,7 +10,7 @@ use crate::decode::column::{Column, Values};
 use crate::decode::connect::{Source, no_scale};
 use crate::decode::object::Object;
 use crate::decode::value::Value;
-use crate::decode::{Parse, RowError, UnknownFields};
+use crate::decode::{Parse, RowError, UnknownFields, hyphenated};
 
 pub(in crate::decode) struct Plan {
     schema: Arc<Schema>,
@@ -447,7 +447,7 @@ impl<'a> Run<'a> {
                 Value::Text(symbol)
             }
             Wire::Uuid => {
-                let text = hyphenated(reader.array()?);
+                let text = hyphenated(&reader.array()?);
                 reader.budget.spend(text.len())?;
                 return match str::from_utf8(&text) {
                     Ok(text) => column.put(&Value::Text(text)),
@@ -518,17 +518,4 @@ impl<'a> Run<'a> {
         self.reader.leave();
         Ok(())
     }
-}
-
-fn hyphenated(uuid: [u8; 16]) -> [u8; 36] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [b'-'; 36];
-    let mut at = 0;
-    for (index, byte) in uuid.into_iter().enumerate() {
-        at += usize::from(matches!(index, 4 | 6 | 8 | 10));
-        text[at] = DIGITS[usize::from(byte >> 4)];
-        text[at + 1] = DIGITS[usize::from(byte & 15)];
-        at += 2;
-    }
-    text
 }
