@@ -34,6 +34,7 @@ pub struct WrittenDecoder {
     plans: Vec<(Written, Plan)>,
     /// The plan of the last record.
     last: usize,
+    scratch: Vec<u8>,
 }
 
 impl Written {
@@ -69,7 +70,7 @@ impl WrittenDecoder {
     }
 
     fn of(rows: Rows, options: JsonOptions) -> Result<Self> {
-        Ok(WrittenDecoder { options, rows, plans: Vec::new(), last: 0 })
+        Ok(WrittenDecoder { options, rows, plans: Vec::new(), last: 0, scratch: Vec::new() })
     }
 
     /// Appends one row. After an error nothing of the record is in any column.
@@ -78,11 +79,11 @@ impl WrittenDecoder {
     /// If the columns already hold [`super::MAX_RECORD_BYTES`]: call [`WrittenDecoder::finish`] long before.
     pub fn push(&mut self, written: &Written, value: &[u8]) -> Result<(), RowError> {
         self.find_plan(written);
-        let (plan, options) = (&self.plans[self.last].1, self.options);
+        let (plan, options, scratch) = (&self.plans[self.last].1, self.options, &mut self.scratch);
         self.rows.push(value.len(), |root, rows| match plan {
             Plan::Avro(plan) => plan.read(root, rows, value, options.unknown_fields),
             Plan::Protobuf(plan) => plan.read(root, rows, value, options.unknown_fields),
-            Plan::Json(plan) => plan.read(root, rows, value, options),
+            Plan::Json(plan) => plan.read(root, rows, value, options, scratch),
         })
     }
 

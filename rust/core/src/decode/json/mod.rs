@@ -53,20 +53,30 @@ impl JsonDecoder {
     pub fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
         let (options, scratch) = (self.options, &mut self.scratch);
         self.rows.push(value.len(), |root, rows| {
-            let mut reader = Reader::new(value, options, std::mem::take(scratch));
-            let outcome = read_record(&mut reader, |reader| root.read_json(reader, rows, ByColumn));
-            let spent = reader.spent();
-            *scratch = reader.into_scratch();
-            outcome.map(|()| spent)
+            read_record(value, options, scratch, |reader| root.read_json(reader, rows, ByColumn))
         })
     }
 }
 
 super::rows::hands_out_rows!(JsonDecoder);
 
-/// Reads the one object that a record is; `read` is called where it opens.
+/// Reads the one object that a record is; `read` is called where it opens. Returns what was spent of the record's budget.
 #[inline(always)]
-pub(super) fn read_record(reader: &mut Reader<'_>, read: impl FnOnce(&mut Reader<'_>) -> Parse) -> Parse {
+pub(super) fn read_record<'v>(
+    value: &'v [u8],
+    options: JsonOptions,
+    scratch: &mut Vec<u8>,
+    read: impl FnOnce(&mut Reader<'v>) -> Parse,
+) -> Parse<usize> {
+    let mut reader = Reader::new(value, options, std::mem::take(scratch));
+    let outcome = read_object(&mut reader, read);
+    let spent = reader.spent();
+    *scratch = reader.into_scratch();
+    outcome.map(|()| spent)
+}
+
+#[inline(always)]
+fn read_object<'v>(reader: &mut Reader<'v>, read: impl FnOnce(&mut Reader<'v>) -> Parse) -> Parse {
     reader.check_encoding()?;
     reader.whitespace();
     if reader.byte() != b'{' {

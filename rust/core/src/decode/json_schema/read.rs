@@ -20,14 +20,13 @@ impl Plan {
         rows: usize,
         value: &[u8],
         options: JsonOptions,
+        scratch: &mut Vec<u8>,
     ) -> Parse<usize> {
-        let mut reader = Reader::new(value, options, Vec::new());
-        read_record(&mut reader, |reader| match &self.root {
+        read_record(value, options, scratch, |reader| match &self.root {
             Root::Plain => root.read_json(reader, rows, ByColumn),
             Root::Struct(members) => root.read_json(reader, rows, members),
             Root::Union(branches) => read_union(reader, root, rows, branches, "a record of the schema"),
-        })?;
-        Ok(reader.spent())
+        })
     }
 }
 
