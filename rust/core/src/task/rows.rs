@@ -288,7 +288,7 @@ impl Rows {
 
     /// What values without a schema ask of the table: columns for fields that have none, and wider types.
     fn wanted_by_values(
-        &self,
+        &mut self,
         segment: &Segment,
         rows: &[usize],
         decoded: &Decoded,
@@ -304,7 +304,7 @@ impl Rows {
         if !grows {
             return Ok(None);
         }
-        let Some(inferred) = infer(&self.raw, Some(&self.table.schema), segment, rows)? else {
+        let Some(inferred) = infer(&mut self.writers, Some(&self.table.schema), segment, rows)? else {
             return Ok(None);
         };
         Ok(self.changes_table(&inferred)?.then_some(inferred))
@@ -338,7 +338,7 @@ pub fn wanted_by(
         Payload::Raw(_) if raw.format == RawFormat::Csv => raw.csv.new_columns()?,
         Payload::Raw(_) if raw.format == RawFormat::String => vec![Single::String.field(&raw.value_column)],
         Payload::Raw(_) if raw.format == RawFormat::Bytes => vec![Single::Bytes.field(&raw.value_column)],
-        _ => infer(&raw, None, segment, rows)?
+        _ => infer(writers, None, segment, rows)?
             .ok_or_else(|| {
                 let message =
                     "no field of the first records has a type: give delta.schema.json or delta.schema.file";
@@ -383,21 +383,19 @@ fn wanted(
 }
 
 fn infer(
-    raw: &RawSettings,
+    writers: &mut Writers,
     table: Option<&Schema>,
     segment: &Segment,
     rows: &[usize],
 ) -> Result<Option<Schema>> {
-    let mut inference = Inference::new(raw.json_strings, table);
-    let mut decompressor = Decompressor::new(raw.compression);
+    let mut inference = Inference::new(writers.settings().json_strings, table);
     for row in rows {
         match &segment.value {
-            // What cannot be decompressed says nothing.
             Payload::Raw(values) => {
-                decompressor
-                    .decompress(values.value(*row))
-                    .into_iter()
-                    .for_each(|value| inference.add_json(value));
+                // What cannot be decompressed says nothing.
+                if let Ok(value) = writers.decompressor.decompress(values.value(*row)) {
+                    inference.add_json(value);
+                }
             }
             Payload::Any(values) => inference.add_any(values.value(*row)),
             Payload::Absent | Payload::Typed { .. } => {}
