@@ -6,6 +6,7 @@
 
 mod batch;
 mod counters;
+mod decoded;
 pub mod driver;
 mod keys;
 mod partition;

@@ -3,24 +3,22 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, BinaryArray, RecordBatch, UInt32Array};
+use arrow_array::{Array, RecordBatch, UInt32Array};
 use arrow_select::take::take_record_batch;
 
+use super::decoded::{Collected, Decoded, Plain, one_by_one};
 use super::keys::{self, KeyDecoder, key_type};
-use super::{HAND_OVER_BYTES, HAND_OVER_ROWS};
 use crate::computed::{self, Keys};
 use crate::connect::{ConnectSchema, Payload};
 use crate::crossing::Segment;
 use crate::decode::any::AnyDecoder;
 use crate::decode::connect;
-use crate::decode::csv::{CsvDecoder, CsvOptions};
-use crate::decode::json::{JsonDecoder, JsonOptions};
-use crate::decode::single::{Single, SingleDecoder};
+use crate::decode::json::JsonOptions;
+use crate::decode::single::Single;
 use crate::decode::written::{Written, WrittenDecoder};
-use crate::decode::{RowError, UnknownFieldCounts, UnknownFields};
+use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Code, Error, Result};
 use crate::offsets::TopicPartition;
-use crate::raw::compression::Decompressor;
 use crate::raw::{Found, FoundRow, RawSettings, Schemas, Writers};
 use crate::schema::{Evolution, Field, Inference, Schema, from_connect, merge};
 use crate::settings::{RawFormat, TableSettings};
@@ -59,14 +57,6 @@ pub enum Outcome {
     Made(Made),
     /// The table has to have these columns first.
     Wants(Schema),
-}
-
-/// Decoded values, each batch with the rows of the segment that it was made from.
-#[derive(Default)]
-struct Decoded {
-    batches: Vec<(RecordBatch, Vec<usize>)>,
-    bad: Vec<(usize, RowError)>,
-    unknown: UnknownFieldCounts,
 }
 
 impl Rows {
@@ -123,11 +113,7 @@ impl Rows {
                         self.plain.insert(Plain::new(self.plan.decode_schema(), &self.raw, unknown_fields)?)
                     }
                 };
-                match plain {
-                    Plain::Json(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
-                    Plain::Csv(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
-                    Plain::Single(decoder) => unpacked(rows, values, &mut self.writers.decompressor, decoder),
-                }
+                plain.decode(rows, values, &mut self.writers.decompressor)
             }
             Payload::Any(values) => {
                 let unknown = self.settings.unknown_fields;
@@ -429,136 +415,4 @@ pub fn plan_for<'a, P>(
 
 fn pick(batch: &RecordBatch, at: Vec<u32>) -> RecordBatch {
     take_record_batch(batch, &UInt32Array::from(at)).expect("every position is in the batch")
-}
-
-trait RowDecoder {
-    fn rows(&self) -> usize;
-    fn finish(&mut self) -> RecordBatch;
-    fn take_unknown_fields(&mut self) -> UnknownFieldCounts;
-}
-
-/// Of raw values that were written without a schema.
-enum Plain {
-    Json(JsonDecoder),
-    Csv(CsvDecoder),
-    Single(SingleDecoder),
-}
-
-impl Plain {
-    fn new(schema: &Schema, raw: &RawSettings, unknown_fields: UnknownFields) -> Result<Self> {
-        Ok(match raw.format {
-            RawFormat::Csv => {
-                let options = CsvOptions { unknown_fields, ..raw.csv.clone() };
-                Plain::Csv(CsvDecoder::new(schema, options)?)
-            }
-            RawFormat::String | RawFormat::Bytes => {
-                Plain::Single(SingleDecoder::new(schema, &raw.value_column)?)
-            }
-            _ => {
-                let options = JsonOptions { unknown_fields, strings: raw.json_strings };
-                Plain::Json(JsonDecoder::new(schema, options)?)
-            }
-        })
-    }
-}
-
-/// A decoder of records that say by themselves what they are.
-trait OneByOne: RowDecoder {
-    fn push(&mut self, value: &[u8]) -> Result<(), RowError>;
-}
-
-macro_rules! one_by_one {
-    ($decoder:ty) => {
-        row_decoder!($decoder);
-
-        impl OneByOne for $decoder {
-            fn push(&mut self, value: &[u8]) -> Result<(), RowError> {
-                self.push(value)
-            }
-        }
-    };
-}
-
-macro_rules! row_decoder {
-    ($decoder:ty) => {
-        impl RowDecoder for $decoder {
-            fn rows(&self) -> usize {
-                self.rows()
-            }
-            fn finish(&mut self) -> RecordBatch {
-                self.finish()
-            }
-            fn take_unknown_fields(&mut self) -> UnknownFieldCounts {
-                self.take_unknown_fields()
-            }
-        }
-    };
-}
-
-one_by_one!(JsonDecoder);
-one_by_one!(AnyDecoder);
-one_by_one!(CsvDecoder);
-one_by_one!(SingleDecoder);
-row_decoder!(WrittenDecoder);
-
-fn one_by_one<'v>(rows: &[usize], value: impl Fn(usize) -> &'v [u8], decoder: &mut impl OneByOne) -> Decoded {
-    let mut collected = Collected::default();
-    for row in rows {
-        let value = value(*row);
-        let pushed = decoder.push(value).map(|()| value.len());
-        collected.add(*row, pushed, decoder);
-    }
-    collected.finish(decoder)
-}
-
-fn unpacked(
-    rows: &[usize],
-    values: &BinaryArray,
-    decompressor: &mut Decompressor,
-    decoder: &mut impl OneByOne,
-) -> Decoded {
-    let mut collected = Collected::default();
-    for row in rows {
-        let value = decompressor.decompress(values.value(*row));
-        let pushed = value.and_then(|value| decoder.push(value).map(|()| value.len()));
-        collected.add(*row, pushed, decoder);
-    }
-    collected.finish(decoder)
-}
-
-/// What comes of rows that are decoded one after the other.
-#[derive(Default)]
-struct Collected {
-    decoded: Decoded,
-    kept: Vec<usize>,
-    bytes: usize,
-}
-
-impl Collected {
-    /// `pushed`: the bytes of the row's value.
-    fn add(&mut self, row: usize, pushed: Result<usize, RowError>, decoder: &mut impl RowDecoder) {
-        match pushed {
-            Ok(bytes) => {
-                self.kept.push(row);
-                self.bytes += bytes;
-            }
-            Err(error) => self.decoded.bad.push((row, error)),
-        }
-        if decoder.rows() >= HAND_OVER_ROWS || self.bytes >= HAND_OVER_BYTES {
-            self.hand_over(decoder);
-        }
-    }
-
-    fn hand_over(&mut self, decoder: &mut impl RowDecoder) {
-        self.decoded.batches.push((decoder.finish(), std::mem::take(&mut self.kept)));
-        self.bytes = 0;
-    }
-
-    fn finish(mut self, decoder: &mut impl RowDecoder) -> Decoded {
-        if decoder.rows() > 0 {
-            self.hand_over(decoder);
-        }
-        self.decoded.unknown = decoder.take_unknown_fields();
-        self.decoded
-    }
 }
