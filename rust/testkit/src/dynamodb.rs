@@ -4,10 +4,11 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::components::{Components, installed};
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::java::java_home_tool;
 use crate::leash::Leashed;
 use crate::ports::free_ports;
+use crate::post::post;
 use crate::serve::serve;
 
 /// DynamoDB Local, empty at first. Takes any secret key; has other tables for each access key and region.
@@ -47,28 +48,16 @@ impl DynamoDb {
 
     /// One operation, such as `PutItem`.
     pub fn call(&self, operation: &str, body: &Value) -> Result<Value> {
-        let doing = || format!("DynamoDB's {operation}");
         let (key, region) = (Self::ACCESS_KEY, Self::REGION);
         // Signatures are not checked.
         let credential = format!("Credential={key}/20260101/{region}/dynamodb/aws4_request");
+        let authorization = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0");
         let request = ureq::http::Request::builder()
-            .method("POST")
             .uri(self.endpoint())
             .header("Content-Type", "application/x-amz-json-1.0")
             .header("X-Amz-Target", format!("DynamoDB_20120810.{operation}"))
-            .header(
-                "Authorization",
-                format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"),
-            )
-            .body(body.to_string())
-            .context(doing)?;
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        let mut response = agent.run(request).context(doing)?;
-        let text = response.body_mut().read_to_string().context(doing)?;
-        match response.status().as_u16() {
-            200 => serde_json::from_str(&text).context(doing),
-            status => Err(Error::new(format!("{}: {status} {text}", doing()))),
-        }
+            .header("Authorization", authorization);
+        post(&format!("DynamoDB's {operation}"), request, body)
     }
 
     /// To pause, kill or release it.

@@ -23,6 +23,7 @@ mod java;
 mod leash;
 mod mbeans;
 mod ports;
+mod post;
 mod produce;
 mod proxy;
 mod read;

@@ -61,7 +61,7 @@ impl SchemaRegistry {
     /// `references` where there are any.
     pub fn register(&self, subject: &str, schema: &Value) -> Result<u32> {
         let url = format!("{}/subjects/{subject}/versions", self.confluent_url());
-        let id = self.post(&url, schema)?["id"].as_u64().and_then(|id| u32::try_from(id).ok());
+        let id = post(&url, schema)?["id"].as_u64().and_then(|id| u32::try_from(id).ok());
         id.ok_or_else(|| Error::new(format!("{url} gave no id")))
     }
 
@@ -79,23 +79,9 @@ impl SchemaRegistry {
         let version = json!({"version": "1", "content": content});
         let body = json!({"artifactId": artifact, "artifactType": kind, "firstVersion": version});
         let url = format!("{}/apis/registry/v3/groups/{group}/artifacts", self.url());
-        let version = &self.post(&url, &body)?["version"];
+        let version = &post(&url, &body)?["version"];
         let ids = version["globalId"].as_u64().zip(version["contentId"].as_u64());
         ids.ok_or_else(|| Error::new(format!("{url} gave no ids")))
-    }
-
-    fn post(&self, url: &str, body: &Value) -> Result<Value> {
-        let doing = || format!("POST {url}");
-        let request = ureq::http::Request::builder().method("POST").uri(url);
-        let request =
-            request.header("Content-Type", "application/json").body(body.to_string()).context(doing)?;
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        let mut response = agent.run(request).context(doing)?;
-        let text = response.body_mut().read_to_string().context(doing)?;
-        match response.status().as_u16() {
-            200 => serde_json::from_str(&text).context(doing),
-            status => Err(Error::new(format!("{}: {status} {text}", doing()))),
-        }
     }
 
     /// To pause, kill or release it.
@@ -106,4 +92,9 @@ impl SchemaRegistry {
     pub fn into_process(self) -> Leashed {
         self.process
     }
+}
+
+fn post(url: &str, body: &Value) -> Result<Value> {
+    let request = ureq::http::Request::builder().uri(url).header("Content-Type", "application/json");
+    crate::post::post(&format!("POST {url}"), request, body)
 }
