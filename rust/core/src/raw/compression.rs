@@ -242,10 +242,21 @@ fn lz4_frame_bytes(payload: &[u8]) -> Option<usize> {
 fn deflate_stream(payload: &[u8], output: &mut Output<'_>) -> Unpack {
     let mut decoder = flate2::bufread::DeflateDecoder::new(payload);
     output.read(&mut decoder)?;
-    match decoder.into_inner().len() {
-        0 => Ok(()),
-        more => Err(damaged(format!("{more} bytes after its end"))),
+    match decoder.into_inner() {
+        [] => Ok(()),
+        // Avro for Python takes zlib's format without its first two bytes and the last one.
+        rest if *rest == adler32(output.bytes).to_be_bytes()[..3] => Ok(()),
+        rest => Err(damaged(format!("{} bytes after its end", rest.len()))),
     }
+}
+
+/// RFC 1950.
+fn adler32(bytes: &[u8]) -> u32 {
+    let (a, b) = bytes.iter().fold((1, 0), |(a, b), byte| {
+        let a = (a + u32::from(*byte)) % 65_521;
+        (a, (a + b) % 65_521)
+    });
+    b << 16 | a
 }
 
 fn xerial_blocks(payload: &[u8], output: &mut Output<'_>) -> Unpack {
