@@ -122,7 +122,7 @@ final class Produce {
         AtomicReference<Exception> failure = new AtomicReference<>();
         Map<String, Object> settings = new HashMap<>(more);
         settings.putAll(Map.of("bootstrap.servers", bootstrap, "acks", "all", "compression.type", "lz4",
-            "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20));
+            "linger.ms", 20, "batch.size", 256 * 1024, "buffer.memory", 64L << 20, "max.request.size", 16 << 20));
         try (var producer = new KafkaProducer<>(settings, new ByteArraySerializer(), new ByteArraySerializer())) {
             String[] topics = topic.split(",");
             int partitions = producer.partitionsFor(topics[0]).size();

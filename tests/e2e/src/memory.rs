@@ -14,26 +14,65 @@ use crate::stores::stores;
 const BUDGET: u64 = 64 << 20;
 /// What may come on top of it: batches in hand, and what the allocator keeps.
 const BESIDE: u64 = 64 << 20;
-const CONNECTORS: usize = 6;
-/// More than all of them together may hold, were it not for the budget: 32 MiB each.
-const RECORDS: usize = 5_000;
-const TEXT: usize = 10_000;
+/// Of one text each, the first ones before the store stands still.
+struct Load {
+    name: &'static str,
+    connectors: usize,
+    first: usize,
+    records: usize,
+    text: fn(usize) -> String,
+}
 
 /// `SLUICE_LONG_OUTAGE=1` makes it five minutes, which is longer than `max.poll.interval.ms`.
 fn standstill() -> Duration {
     Duration::from_secs(if std::env::var_os("SLUICE_LONG_OUTAGE").is_some() { 310 } else { 15 })
 }
 
+/// More than all of them together may hold, were it not for the budget: 32 MiB each.
 #[test]
 fn a_store_that_stands_still_fills_the_memory_budget_and_no_more() {
+    stands_still(&Load {
+        name: "memory",
+        connectors: 6,
+        first: 100,
+        records: 5_000,
+        text: |_| "x".repeat(10_000),
+    });
+}
+
+#[test]
+fn records_of_ten_megabytes_fill_it_and_no_more() {
+    stands_still(&Load {
+        name: "memory-large",
+        connectors: 4,
+        first: 1,
+        records: 20,
+        text: |seed| incompressible(seed, 10_000_000),
+    });
+}
+
+/// So that a fetch has no more of them than its bytes allow.
+fn incompressible(seed: usize, bytes: usize) -> String {
+    let mut state = 0x9e37_79b9_7f4a_7c15 ^ seed as u64;
+    let letter = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + (state >> 58) as u8 % 60)
+    };
+    // Without the quotation mark and the backslash of JSON.
+    (0..bytes).map(letter).map(|letter| if letter == '\\' { 'x' } else { letter }).collect()
+}
+
+fn stands_still(load: &Load) {
+    let name = load.name;
     let proxy = FaultProxy::start(&stores().s3.endpoint()).unwrap();
-    let mut worker = cluster().spawn_worker("memory", "memory", &[SAY_HEAP_RANGE]);
+    let mut worker = cluster().spawn_worker(name, name, &[SAY_HEAP_RANGE]);
     worker.wait_until_ready().unwrap();
-    let source = Scenario::on(worker.connect(), "memory", 1);
-    let line = |id: usize| format!(r#"{{"id":{id},"text":"{id} {}"}}"#, "x".repeat(TEXT));
-    source.send_lines(&(0..100).map(line).collect::<Vec<_>>());
-    let connectors: Vec<_> = (0..CONNECTORS)
-        .map(|n| Scenario::without_topic(worker.connect(), &format!("memory-{n}")).on_s3())
+    cluster().broker.create_topic(name, 1, &[("max.message.bytes", "16777216")]).unwrap();
+    let source = Scenario::without_topic(worker.connect(), name);
+    let line = |id: usize| format!(r#"{{"id":{id},"text":"{id} {}"}}"#, (load.text)(id));
+    source.send_lines(&(0..load.first).map(line).collect::<Vec<_>>());
+    let connectors: Vec<_> = (0..load.connectors)
+        .map(|n| Scenario::without_topic(worker.connect(), &format!("{name}-{n}")).on_s3())
         .collect();
     let mut configs = Vec::new();
     for connector in &connectors {
@@ -59,7 +98,7 @@ fn a_store_that_stands_still_fills_the_memory_budget_and_no_more() {
     let (before, joined) = (native(), joins());
 
     proxy.always(|_| true, Fault::Delay(Duration::from_secs(3_600)));
-    source.send_lines(&(100..RECORDS).map(line).collect::<Vec<_>>());
+    source.send_lines(&(load.first..load.records).map(line).collect::<Vec<_>>());
     let until = Instant::now() + standstill();
     let mut most = 0;
     while Instant::now() < until {
@@ -78,7 +117,7 @@ fn a_store_that_stands_still_fills_the_memory_budget_and_no_more() {
         connector.audit_by_uri_is_clean(config);
         let mut table = TableLog::new(&connector.table);
         table.refresh().unwrap();
-        assert_eq!(table.rows, RECORDS as i64);
+        assert_eq!(table.rows, load.records as i64);
     }
     worker.stop().unwrap();
 }

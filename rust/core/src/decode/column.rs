@@ -402,8 +402,10 @@ fn primitive<T: ArrowPrimitiveType>(
     Arc::new(PrimitiveArray::<T>::new(take(values).into(), nulls).with_data_type(arrow.clone()))
 }
 
-/// Leaves an empty one with room for as much again: the next batch is likely to be as large.
+const ROOM_BYTES: usize = 1 << 20;
+
+/// Leaves an empty one with room for as much again: the next batch is likely to be as large. No budget counts that room.
 fn take<T>(values: &mut Vec<T>) -> Vec<T> {
-    let room = values.len();
+    let room = values.len().min(ROOM_BYTES / size_of::<T>());
     std::mem::replace(values, Vec::with_capacity(room))
 }
