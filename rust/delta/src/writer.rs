@@ -12,6 +12,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
+use tracing::{debug, warn};
 
 use crate::dictionary::columns_of_many_values;
 use crate::fail_point::FailPoint;
@@ -204,6 +205,7 @@ impl UnitWriter {
         self.world.reached(FailPoint::FileEncoded);
         let size = file.parquet.inner_mut().finish()?;
         self.world.reached(FailPoint::FileFinished);
+        debug!("finished file {} with {} rows, {size} bytes", file.name, file.rows);
         let layout = file.layout;
         let names = layout.partition_columns.iter().map(|column| column.physical.clone());
         self.finished.push(StagedFile {
@@ -238,7 +240,7 @@ impl UnitWriter {
         for (file, name) in self.finished.iter().map(|file| &file.name).enumerate() {
             if let Err(error) = self.store.delete(name) {
                 let left = self.finished.len() - file;
-                tracing::warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
+                warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
                 return;
             }
         }
