@@ -103,7 +103,6 @@ pub fn parts(query: &str) -> (Vec<Selector>, BTreeSet<String>) {
             }
             "and" | "or" | "unless" | "bool" | "offset" => {}
             _ if rest.starts_with('(') => {} // a function
-            _ if word.len() == 1 && !rest.starts_with('{') => panic!("what is {word} in {query}?"),
             _ => {
                 let mut matchers = Vec::new();
                 if let Some(inside) = rest.strip_prefix('{') {

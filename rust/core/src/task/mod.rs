@@ -313,7 +313,7 @@ impl<T: Tables> Task<T> {
     fn cut(&mut self, index: usize, now: u64) {
         let keep = self.slots[index].keep;
         let cut = self.partitions.iter_mut().enumerate();
-        let (ids, intervals) = cut
+        let (ids, intervals): (Vec<_>, Vec<_>) = cut
             .filter_map(|(id, partition)| {
                 let Partition { feeds, topic_partition, app_id, .. } = partition.as_mut()?;
                 let feed = feeds.iter_mut().find(|feed| feed.slot == index)?;

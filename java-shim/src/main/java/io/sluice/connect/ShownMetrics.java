@@ -29,8 +29,11 @@ final class ShownMetrics {
   /** With the worker's own metrics, or where it is older than Kafka 4.1, under the same names. */
   static ShownMetrics ofTask(SinkTaskContext context, String connector, String task, Supplier<byte[]> stats) {
     MetricsPlace worker = workers(context);
-    MetricsPlace place = worker != null ? worker : new MBeans("kafka.connect:type=plugins,connector=" + MBeans.quoted(connector) + ",task=" + MBeans.quoted(task));
-    return new ShownMetrics(stats, place, worker != null);
+    if (worker != null) {
+      return new ShownMetrics(stats, worker, true);
+    }
+    String name = "kafka.connect:type=plugins,connector=" + MBeans.quoted(String.valueOf(connector)) + ",task=" + MBeans.quoted(String.valueOf(task));
+    return new ShownMetrics(stats, new MBeans(name), false);
   }
 
   /** What the tasks of the process share: once for each loaded library. */
