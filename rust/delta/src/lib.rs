@@ -20,6 +20,7 @@ mod landed;
 mod log;
 mod mapping;
 mod measure;
+mod open_file;
 mod outage;
 mod partition;
 mod physical;

@@ -55,13 +55,11 @@ pub fn split(
     for (row, partition) in (0..).zip(partition_of_row) {
         by_partition[partition].push(row);
     }
-    let sorted = take_record_batch(rows, &UInt32Array::from(by_partition.concat())).map_err(broken)?;
-    let mut start = 0;
-    let slices = by_partition.iter().map(|of_partition| {
-        start += of_partition.len();
-        sorted.slice(start - of_partition.len(), of_partition.len())
+    let of_partitions = by_partition.into_iter().map(|of_partition| {
+        // In arrays of its own: a part of a larger one keeps all of that in memory.
+        take_record_batch(rows, &UInt32Array::from(of_partition)).map_err(broken)
     });
-    Ok(partitions.into_iter().zip(slices).collect())
+    partitions.into_iter().zip(of_partitions).map(|(values, rows)| Ok((values, rows?))).collect()
 }
 
 /// The distinct texts of a column, and which of them each row has.

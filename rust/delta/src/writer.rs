@@ -1,36 +1,30 @@
 //! Rows to Parquet files: row groups by size, a new file when one is large enough or the schema changes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tracing::{debug, warn};
 
-use crate::dictionary::columns_of_many_values;
 use crate::fail_point::FailPoint;
+use crate::open_file::{OpenFile, ParquetFile, extension};
 use crate::partition::{PartitionValue, split};
 use crate::physical::Layout;
-use crate::stats::{FOOTER_TEXT_BYTES, Observed, without_footer};
-use crate::store::{DataFile, Store, store_error};
+use crate::store::{Store, store_error};
 use crate::unit::StagedFile;
 use crate::world::World;
 
-/// Encoded size at which a row group is closed and written out: what one open file holds in memory at most.
-const ROW_GROUP_BYTES: usize = 32 << 20;
-/// Larger pages make buffers that are handed back to the kernel and faulted in again for each page.
-const PAGE_BYTES: usize = 256 << 10;
-/// What all open files of a unit hold in memory at most: above it, the largest row group is written out.
+/// What all files of a unit hold in memory at most: above it, the largest row group is written out.
 const UNIT_BYTES: usize = 256 << 20;
-/// Each partition has a file of its own. With more of them, the one written to longest ago is finished.
+/// Each partition has a file of its own. With more of them in the store at once, the one written to longest ago is finished.
 const OPEN_FILES: usize = 64;
+
+type Partition = Vec<PartitionValue>;
 
 /// The files of one staged unit.
 pub struct UnitWriter {
@@ -42,26 +36,11 @@ pub struct UnitWriter {
     unit: String,
     layout: Option<Arc<Layout>>,
     created: usize,
-    /// The one written to longest ago comes first.
-    open: Vec<OpenFile>,
-    finished: Vec<StagedFile>,
-}
-
-struct OpenFile {
-    name: String,
-    layout: Arc<Layout>,
-    partition: Vec<PartitionValue>,
-    rows: u64,
-    observed: Vec<Observed>,
-    parquet: ArrowWriter<Box<dyn DataFile>>,
+    writes: u64,
+    open: BTreeMap<Partition, OpenFile>,
     /// Bytes in memory.
     held: usize,
-}
-
-impl OpenFile {
-    fn weigh(&mut self) {
-        self.held = self.parquet.memory_size() + self.parquet.inner().buffered();
-    }
+    finished: Vec<StagedFile>,
 }
 
 impl UnitWriter {
@@ -80,7 +59,9 @@ impl UnitWriter {
             unit_bytes: UNIT_BYTES,
             layout: None,
             created: 0,
-            open: vec![],
+            writes: 0,
+            open: BTreeMap::new(),
+            held: 0,
             finished: vec![],
         }
     }
@@ -112,106 +93,90 @@ impl UnitWriter {
     fn write_partition(
         &mut self,
         layout: &Arc<Layout>,
-        partition: Vec<PartitionValue>,
+        partition: Partition,
         rows: &RecordBatch,
     ) -> Result<()> {
         let rows = rows.project(&layout.columns).map_err(|e| parquet_error("rows", e.into()))?;
-        let open = self.open.iter().position(|file| file.partition == partition);
-        let mut file = match open {
-            Some(open) => self.open.remove(open),
-            None => {
-                if self.open.len() == OPEN_FILES {
-                    let oldest = self.open.remove(0);
-                    self.finish_file(oldest)?;
-                }
-                self.open_file(layout, partition, &rows)?
+        let mut file = self.take(&partition).unwrap_or_else(|| OpenFile::new(layout));
+        self.writes += 1;
+        file.last_write = self.writes;
+        file.write(rows)?;
+        if file.is_due(self.target_bytes) {
+            let started = self.open.iter().filter(|(_, file)| file.parquet.is_some());
+            if started.clone().count() == OPEN_FILES
+                && let Some((oldest, _)) = started.min_by_key(|(_, file)| file.last_write)
+            {
+                self.finish_one(oldest.clone())?;
             }
-        };
-        // The writer takes names from its own schema, not from the rows.
-        file.parquet.write(&rows).map_err(|e| parquet_error(&file.name, e))?;
-        file.rows += rows.num_rows() as u64;
-        layout.stats.observe(&rows, &mut file.observed);
-        let bytes = file.parquet.bytes_written() + file.parquet.in_progress_size();
-        if bytes as u64 >= self.target_bytes {
-            return self.finish_file(file);
+            self.start(&partition, &mut file)?;
         }
-        file.weigh();
-        self.open.push(file);
+        if file.parquet.as_ref().is_some_and(|parquet| parquet.bytes() >= self.target_bytes) {
+            return self.finish_file(partition, file);
+        }
+        self.put(partition, file);
         self.bound_memory()
+    }
+
+    fn take(&mut self, partition: &Partition) -> Option<OpenFile> {
+        let file = self.open.remove(partition)?;
+        self.held -= file.held();
+        Some(file)
+    }
+
+    fn put(&mut self, partition: Partition, file: OpenFile) {
+        self.held += file.held();
+        self.open.insert(partition, file);
     }
 
     /// Bytes in memory.
     pub fn held(&self) -> usize {
-        self.open.iter().map(|file| file.held).sum()
+        self.held
     }
 
     /// Writes out the largest row group, and where that is not enough, finishes the file.
     fn bound_memory(&mut self) -> Result<()> {
-        while self.held() > self.unit_bytes {
-            let Some(largest) = (0..self.open.len()).max_by_key(|file| self.open[*file].held) else { break };
-            let file = &mut self.open[largest];
-            if file.parquet.in_progress_rows() > 0 {
-                file.parquet.flush().map_err(|e| parquet_error(&file.name, e))?;
-                file.weigh();
-            } else {
-                let file = self.open.remove(largest);
-                self.finish_file(file)?;
+        while self.held > self.unit_bytes {
+            let largest = self.open.iter().max_by_key(|(_, file)| file.held());
+            let Some(partition) = largest.map(|(partition, _)| partition.clone()) else { break };
+            let Some(mut file) = self.take(&partition) else { break };
+            let flushed = file.parquet.as_mut().map_or(Ok(false), ParquetFile::flush)?;
+            match flushed {
+                true => self.put(partition, file),
+                false => self.finish_file(partition, file)?,
             }
         }
         Ok(())
     }
 
-    fn open_file(
-        &mut self,
-        layout: &Arc<Layout>,
-        partition: Vec<PartitionValue>,
-        rows: &RecordBatch,
-    ) -> Result<OpenFile> {
-        let (codec, label) = match self.compression {
-            Compression::Zstd => (Codec::ZSTD(ZstdLevel::default()), ".zstd"),
-            Compression::Snappy => (Codec::SNAPPY, ".snappy"),
-            Compression::Lz4 => (Codec::LZ4_RAW, ".lz4raw"),
-            Compression::None => (Codec::UNCOMPRESSED, ""),
-        };
-        let folder = layout.folder(&partition);
-        let name = format!("{folder}part-{:05}-{}-c000{label}.parquet", self.created, self.unit);
+    fn start(&mut self, partition: &Partition, file: &mut OpenFile) -> Result<()> {
+        let folder = file.layout.folder(partition);
+        let (number, unit, extension) = (self.created, &self.unit, extension(self.compression));
+        let name = format!("{folder}part-{number:05}-{unit}-c000{extension}.parquet");
         self.created += 1;
-        let mut properties = WriterProperties::builder()
-            .set_created_by(crate::ENGINE_INFO.to_owned())
-            .set_compression(codec)
-            .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_statistics_truncate_length(Some(FOOTER_TEXT_BYTES))
-            // By default also by rows, which makes small ones where rows are small.
-            .set_max_row_group_row_count(None)
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-            .set_data_page_size_limit(PAGE_BYTES);
-        for column in columns_of_many_values(layout.schema.fields(), rows.columns()) {
-            properties = properties.set_column_dictionary_enabled(column, false);
-        }
-        for column in without_footer(layout.schema.fields()) {
-            properties = properties.set_column_statistics_enabled(column, EnabledStatistics::None);
-        }
-        let options =
-            ArrowWriterOptions::new().with_properties(properties.build()).with_skip_arrow_metadata(true);
-        let file = self.store.create(&name)?;
-        let parquet = ArrowWriter::try_new_with_options(file, layout.schema.clone(), options)
-            .map_err(|e| parquet_error(&name, e))?;
-        let observed = layout.stats.nothing_observed();
-        Ok(OpenFile { name, layout: layout.clone(), partition, rows: 0, observed, parquet, held: 0 })
+        let data_file = self.store.create(&name)?;
+        file.start(name, data_file, self.compression)
     }
 
-    fn finish_file(&mut self, mut file: OpenFile) -> Result<()> {
-        let footer = file.parquet.finish().map_err(|e| parquet_error(&file.name, e))?;
+    fn finish_one(&mut self, partition: Partition) -> Result<()> {
+        self.take(&partition).map_or(Ok(()), |file| self.finish_file(partition, file))
+    }
+
+    fn finish_file(&mut self, partition: Partition, mut file: OpenFile) -> Result<()> {
+        if file.parquet.is_none() {
+            self.start(&partition, &mut file)?;
+        }
+        let Some(mut parquet) = file.parquet else { return Ok(()) };
+        let footer = parquet.finish()?;
         self.world.reached(FailPoint::FileEncoded);
-        let size = file.parquet.inner_mut().finish()?;
+        let size = parquet.file().finish()?;
         self.world.reached(FailPoint::FileFinished);
         debug!("finished file {} with {} rows, {size} bytes", file.name, file.rows);
         let layout = file.layout;
         let names = layout.partition_columns.iter().map(|column| column.physical.clone());
         self.finished.push(StagedFile {
             stats: layout.stats.of_file(&footer, &file.observed)?,
-            partition_values: names.zip(file.partition).collect(),
-            name: file.name,
+            partition_values: names.zip(partition).collect(),
+            name: parquet.name,
             size,
             rows: file.rows,
             modified: self.world.epoch_millis(),
@@ -221,7 +186,10 @@ impl UnitWriter {
     }
 
     fn finish_open(&mut self) -> Result<()> {
-        std::mem::take(&mut self.open).into_iter().try_for_each(|file| self.finish_file(file))
+        self.held = 0;
+        let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
+        open.sort_by_key(|(_, file)| file.last_write);
+        open.into_iter().try_for_each(|(partition, file)| self.finish_file(partition, file))
     }
 
     /// All files, durable.
@@ -247,7 +215,7 @@ impl UnitWriter {
     }
 }
 
-fn parquet_error(name: &str, error: ParquetError) -> Error {
+pub(crate) fn parquet_error(name: &str, error: ParquetError) -> Error {
     let doing = format!("cannot write {name}");
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
@@ -271,7 +239,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::store::{Claim, LocalStore};
+    use crate::store::{Claim, DataFile, LocalStore};
     use crate::world::of_tests;
 
     /// A local store that counts open files.
@@ -361,33 +329,75 @@ mod tests {
     }
 
     #[test]
-    fn of_2000_partitions_in_a_batch_few_are_open_at_once() {
+    fn few_rows_of_2000_partitions_wait_for_their_files() {
         let (folder, store) = store();
         let mut writer = UnitWriter::new(store.clone(), of_tests(), Compression::None, u64::MAX);
-        writer.write(&table(), &rows((0..6000).map(|n| n * 7 % 2000))).unwrap();
+        for _ in 0..5 {
+            writer.write(&table(), &rows((0..6000).map(|n| n * 7 % 2000))).unwrap();
+        }
+        assert_eq!((files(&folder), writer.open.len()), (0, 2000));
+        assert!((30_000 * 1000..60_000 * 1000).contains(&writer.held()), "{}", writer.held());
+        let staged = writer.finish().unwrap();
+        assert_eq!(store.most.load(Ordering::Relaxed), 1);
+        assert_eq!(staged.len(), 2000);
+        assert!(staged.iter().all(|file| file.rows == 15));
+        assert_eq!(files(&folder), 2000);
+    }
+
+    #[test]
+    fn of_200_partitions_with_many_rows_few_are_open_at_once() {
+        let (_folder, store) = store();
+        let mut writer = UnitWriter::new(store.clone(), of_tests(), Compression::None, u64::MAX);
+        // In two columns 256 KiB are due.
+        for _ in 0..2 {
+            (0..200).for_each(|n| writer.write(&table(), &rows(std::iter::repeat_n(n, 300))).unwrap());
+        }
         // The last ones are still open, so that these rows go to the same files.
-        writer.write(&table(), &rows((5990..6000).map(|n| n * 7 % 2000))).unwrap();
-        assert_eq!(writer.open.len(), OPEN_FILES);
+        writer.write(&table(), &rows(190..200)).unwrap();
+        let open = writer.open.values().filter(|file| file.parquet.is_some()).count();
+        assert_eq!((open, store.open.load(Ordering::Relaxed)), (OPEN_FILES, OPEN_FILES));
         let staged = writer.finish().unwrap();
         assert_eq!(store.most.load(Ordering::Relaxed), OPEN_FILES);
         assert_eq!(store.open.load(Ordering::Relaxed), 0);
-        assert_eq!(staged.len(), 2000);
-        assert_eq!(staged.iter().map(|file| file.rows).sum::<u64>(), 6010);
-        assert_eq!(files(&folder), 2000);
+        let largest = staged.iter().filter(|file| file.rows == 301).count();
+        assert_eq!((largest, staged.iter().map(|file| file.rows).sum::<u64>()), (10, 120_010));
     }
 
     #[test]
     fn row_groups_are_written_out_when_all_files_together_hold_too_much() {
         let (_folder, store) = store();
         let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);
-        writer.unit_bytes = 1 << 20;
+        writer.unit_bytes = 2 << 20;
         for _ in 0..20 {
             writer.write(&table(), &rows((0..2000).map(|n| n % 5))).unwrap();
-            let held: usize = writer.open.iter().map(|file| file.parquet.memory_size()).sum();
-            assert!(held <= 1 << 20, "{held} bytes");
+            let held: usize = writer.open.values().map(OpenFile::held).sum();
+            assert!(held <= 2 << 20 && held == writer.held(), "{held} bytes");
         }
-        assert!(writer.open.iter().any(|file| file.parquet.flushed_row_groups().len() > 1));
+        let row_groups = writer.open.values().flat_map(|file| &file.parquet).map(ParquetFile::row_groups);
+        assert!(row_groups.max() > Some(1));
         assert_eq!(writer.finish().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn waiting_rows_alone_make_files_when_they_hold_too_much() {
+        let (folder, store) = store();
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);
+        writer.unit_bytes = 1 << 20;
+        writer.write(&table(), &rows(0..2000)).unwrap();
+        assert!(writer.held() <= 1 << 20 && files(&folder) > 500, "{} files", files(&folder));
+        assert_eq!(writer.finish().unwrap().iter().map(|file| file.rows).sum::<u64>(), 2000);
+    }
+
+    #[test]
+    fn rows_that_come_one_by_one_take_no_more_memory_than_together() {
+        let (_folder, store) = store();
+        let held = |batches: &[i64]| {
+            let mut writer = UnitWriter::new(store.clone(), of_tests(), Compression::None, u64::MAX);
+            batches.iter().for_each(|count| writer.write(&table(), &rows((0..*count).map(|_| 1))).unwrap());
+            writer.held()
+        };
+        let (single, together) = (held(&[1; 100]), held(&[100]));
+        assert!(single < together * 5 / 4, "{single} bytes, and {together}");
     }
 
     #[test]
@@ -402,16 +412,21 @@ mod tests {
         for _ in 0..4 {
             writer.write(&table(), &rows).unwrap();
         }
-        assert!(writer.open[0].parquet.flushed_row_groups().is_empty());
+        let row_groups = writer.open.values().flat_map(|file| &file.parquet).map(ParquetFile::row_groups);
+        assert_eq!(row_groups.collect::<Vec<_>>(), [0]);
         assert_eq!(writer.finish().unwrap()[0].rows, 1_600_000);
     }
 
     #[test]
     fn nothing_is_left_of_a_discarded_unit() {
         let (folder, store) = store();
-        let mut writer = UnitWriter::new(store, of_tests(), Compression::Zstd, u64::MAX);
-        writer.write(&table(), &rows(0..100)).unwrap();
-        assert!(!writer.open.is_empty() && !writer.finished.is_empty());
+        let mut writer = UnitWriter::new(store.clone(), of_tests(), Compression::Zstd, u64::MAX);
+        writer.unit_bytes = 1 << 20;
+        writer.write(&table(), &rows(0..2000)).unwrap();
+        writer.unit_bytes = usize::MAX;
+        writer.write(&table(), &rows(std::iter::repeat_n(1, 300))).unwrap();
+        assert!(!writer.finished.is_empty() && writer.open.len() > 1);
+        assert_eq!(store.open.load(Ordering::Relaxed), 1);
         writer.discard();
         assert_eq!(files(&folder), 0);
     }

@@ -111,13 +111,11 @@ fn a_commit_waits_for_units_whose_files_are_being_finished_but_not_long() {
         rig.faults.lock().unwrap().push_back(Fault::FinishesLate);
         for (id, task) in tasks.iter_mut().enumerate() {
             task.put(id as i32, 0..5).unwrap();
+            task.task.drain(0, &[id as i32]).unwrap();
             // The first one's file is the late one.
             while !rig.faults.lock().unwrap().is_empty() {
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
-        }
-        for (id, task) in tasks.iter_mut().enumerate() {
-            task.task.drain(0, &[id as i32]).unwrap();
         }
         for (id, task) in tasks.iter_mut().enumerate() {
             task.until_committed(id as i32, 5).unwrap();

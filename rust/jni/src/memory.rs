@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_delta::budget::Budget;
 
@@ -34,9 +34,18 @@ fn available() -> usize {
 }
 
 fn of_machine() -> Option<usize> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: usize = total.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    told("/proc/meminfo", "MemTotal:")
+}
+
+/// Bytes of the whole process. Nothing tells but on Linux.
+fn resident() -> usize {
+    told("/proc/self/status", "VmRSS:").unwrap_or(0)
+}
+
+fn told(file: &str, name: &str) -> Option<usize> {
+    let text = fs::read_to_string(file).ok()?;
+    let told = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: usize = told.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1 << 10)
 }
 
@@ -51,14 +60,7 @@ pub struct InUse {
 
 pub fn in_use() -> InUse {
     let (allocated, reserved) = malloc_info().unwrap_or_default();
-    InUse { allocated, reserved, resident: resident().unwrap_or_default() }
-}
-
-fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib << 10)
+    InUse { allocated, reserved, resident: resident() as u64 }
 }
 
 /// Looked up by its name: an older C library has none, and the plugin has to load there all the same.
@@ -80,18 +82,24 @@ fn malloc_info() -> Option<(u64, u64)> {
     None
 }
 
-/// How often memory that was freed goes back to the system.
+/// At the latest, memory that was freed goes back to the system then.
 const GIVE_BACK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
+/// And at once when the process has become larger by as much.
+const GROWTH: usize = 32 << 20;
 
 /// As long as rows are held. glibc keeps an arena for some threads each, and in it all that was freed before something that is in use:
 /// several hundred MB once many threads have encoded.
 pub async fn give_back(budget: Arc<Budget>) {
     let mut held_before = false;
+    let (mut last, mut then) = (Instant::now(), resident());
     loop {
-        tokio::time::sleep(GIVE_BACK).await;
+        tokio::time::sleep(LOOK).await;
         let holds = budget.held() > 0;
-        if holds || held_before {
+        let due = last.elapsed() >= GIVE_BACK || resident() > then + GROWTH;
+        if (holds && due) || (held_before && !holds) {
             trim();
+            (last, then) = (Instant::now(), resident());
         }
         held_before = holds;
     }
@@ -113,10 +121,6 @@ mod tests {
     #[test]
     #[cfg(target_env = "gnu")]
     fn what_was_freed_between_what_is_in_use_goes_back() {
-        let resident = || {
-            let pages = fs::read_to_string("/proc/self/statm").unwrap();
-            pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
-        };
         let mut all: Vec<_> = (0..2_000).map(|n| Some(vec![n as u8; 60_000])).collect();
         all.iter_mut().enumerate().filter(|(n, _)| n % 100 != 0).for_each(|(_, piece)| *piece = None);
         let before = resident();

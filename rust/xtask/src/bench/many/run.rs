@@ -109,6 +109,12 @@ pub fn measure(many: &mut Many, sink: Sink) -> Result<Found> {
     let (trickle, commits) = run.trickle()?;
     println!("==> {}: {} records", sink.name(), run.many.streams.records);
     let load = run.load()?;
+    println!(
+        "    through in {:.0} s, native memory {} MiB -> {} MiB",
+        load.seconds,
+        load.native_before >> 20,
+        load.native >> 20
+    );
     let mut wrong = run.wrong()?;
     let again = run.joined()? - joined;
     if again > 0 {
