@@ -170,7 +170,7 @@ impl UnitWriter {
         self.world.reached(FailPoint::FileEncoded);
         let size = parquet.file().finish()?;
         self.world.reached(FailPoint::FileFinished);
-        debug!("finished file {} with {} rows, {size} bytes", file.name, file.rows);
+        debug!("finished file {} with {} rows, {size} bytes", parquet.name, file.rows);
         let layout = file.layout;
         let names = layout.partition_columns.iter().map(|column| column.physical.clone());
         self.finished.push(StagedFile {
