@@ -19,7 +19,7 @@ use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, Settings, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::driver::{Call, Put};
-use sluice_core::task::{Event, Memory, Table, Tables, Task};
+use sluice_core::task::{Event, Memory, Table, Tables, Task, Written};
 use sluice_delta::UnitWriter;
 use sluice_delta::world::Tokio;
 
@@ -150,7 +150,11 @@ impl Table for NoTable {
     }
 
     fn commit(&mut self, _: Vec<Interval>) {
-        self.events.push_back(Event::Committed { version: 1, table: self.info.clone() });
+        self.events.push_back(Event::Committed {
+            version: 1,
+            table: self.info.clone(),
+            written: Written::default(),
+        });
     }
 
     fn discard(&mut self) {}

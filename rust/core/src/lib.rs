@@ -6,6 +6,7 @@ pub mod connect;
 pub mod crossing;
 pub mod decode;
 pub mod error;
+pub mod metrics;
 pub mod offsets;
 pub mod raw;
 pub mod schema;

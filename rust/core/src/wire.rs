@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Class, Code, Error, Result};
+use crate::metrics::Samples;
 use crate::offsets::{Alteration, TopicPartition};
 
 /// Both sides of the crossing carry this number; `init` refuses another.
-pub const CROSSING_VERSION: i32 = 3;
+pub const CROSSING_VERSION: i32 = 4;
 
 /// Longest list or string that a request may announce; a larger count is a broken message, not a request.
 const MAX_COUNT: u32 = 1 << 24;
@@ -174,6 +175,19 @@ impl Reply {
         items.fold(reply, put)
     }
 
+    /// Each metric once, with all of its series.
+    pub fn samples(self, samples: &Samples) -> Self {
+        let metrics: Vec<_> = samples.0.chunk_by(|one, next| one.metric == next.metric).collect();
+        self.list(metrics.into_iter(), |reply, series| {
+            let metric = series[0].metric;
+            let reply = reply.str(metric.name).str(metric.meaning);
+            let reply = reply.list(metric.labels.iter(), |reply, label| reply.str(label));
+            reply.list(series.iter(), |reply, sample| {
+                sample.labels.iter().fold(reply, |reply, label| reply.str(label)).i64(sample.value)
+            })
+        })
+    }
+
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -192,6 +206,33 @@ mod tests {
         assert_eq!(request.str(), Ok("größe"));
         assert_eq!(request.count(), Ok(2));
         assert!(request.end().is_err(), "sixteen bytes are left");
+    }
+
+    #[test]
+    fn a_metric_stands_once_with_all_of_its_series() {
+        use crate::metrics::{PAUSES, RECORDS};
+        let mut samples = Samples::default();
+        samples.add(&RECORDS, &[], 5);
+        samples.add(&PAUSES, &["memory"], u64::MAX);
+        samples.add(&PAUSES, &["loading"], 0);
+        let reply = Reply::ok().samples(&samples).into_bytes();
+        let mut read = Request::new(&reply[1..]);
+        assert_eq!(read.count(), Ok(2));
+        let mut metric = |name: &str, meaning, labels: &[&str], series: &[(&str, i64)]| {
+            assert_eq!((read.str(), read.str()), (Ok(name), Ok(meaning)));
+            assert_eq!(read.count(), Ok(labels.len()));
+            labels.iter().for_each(|label| assert_eq!(read.str(), Ok(*label)));
+            assert_eq!(read.count(), Ok(series.len()));
+            for (label, value) in series {
+                if !labels.is_empty() {
+                    assert_eq!(read.str(), Ok(*label));
+                }
+                assert_eq!(read.i64(), Ok(*value));
+            }
+        };
+        metric("sluice-records-total", RECORDS.meaning, &[], &[("", 5)]);
+        metric("sluice-pauses-total", PAUSES.meaning, &["reason"], &[("memory", i64::MAX), ("loading", 0)]);
+        assert_eq!(read.end(), Ok(()));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What the documents name exists: linked files and headings, paths in the checkout, settings, counters, error codes.
+//! What the documents name exists: linked files and headings, paths in the checkout, settings, metrics, error codes.
 #![allow(clippy::unwrap_used)]
 
 use sluice_core::Code;
+use sluice_core::metrics::{OF_PROCESS, OF_TASK};
 use sluice_core::settings::Settings;
 use sluice_core::settings::declare::{OF_A_TABLE, PREFIX, SETTINGS, TABLES_PREFIX};
-use sluice_core::task::Counters;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,8 @@ const TABLE_PROPERTIES: [&str; 5] = [
 const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
 
 /// Folders at the root whose files documents name by path.
-const FOLDERS: [&str; 6] = ["connect-config/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
+const FOLDERS: [&str; 7] =
+    ["connect-config/", "deploy/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
 
 fn root() -> PathBuf {
     fs::canonicalize("../..").unwrap()
@@ -205,13 +206,23 @@ fn tests_that_documents_name_exist() {
 }
 
 #[test]
-fn every_counter_is_explained_and_no_other() {
-    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    let section = text.split("## Metrics").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let explained: Vec<_> = rows.map(|(name, _)| name).collect();
-    let counters: Vec<_> = Counters::default().named(0).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(explained, counters);
+fn metrics_that_documents_name_exist() {
+    let known: BTreeSet<_> = OF_TASK.iter().chain(OF_PROCESS).map(|metric| metric.name).collect();
+    let is_metric = |code: &&str| {
+        code.starts_with("sluice-") && ["-total", "-bytes", "-ms"].iter().any(|end| code.ends_with(end))
+    };
+    let mut wrong = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (path, text) in documents() {
+        for name in inline_code(&text).filter(is_metric) {
+            seen.insert(name.to_owned());
+            if !known.contains(name) {
+                wrong.push(format!("{}: {name}", path.display()));
+            }
+        }
+    }
+    assert_none("metrics that do not exist", wrong);
+    assert!(seen.len() > 20, "only {seen:?} were seen");
 }
 
 /// A connector that is pasted from a document has to be accepted.

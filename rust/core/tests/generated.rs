@@ -18,7 +18,10 @@ fn repository() -> PathBuf {
 fn generated_files_are_up_to_date() {
     let bless = std::env::var_os("SLUICE_BLESS").is_some_and(|value| value == "1");
     let mut stale = Vec::new();
-    for file in generate::all() {
+    let written_by_hand = |file| fs::read_to_string(repository().join(file)).unwrap();
+    for file in
+        generate::all().into_iter().chain([generate::operations(&written_by_hand("docs/operations.md"))])
+    {
         let path = repository().join(file.path);
         if bless {
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -10,9 +10,9 @@ use sluice_core::error::{Code, Error, Result};
 use sluice_core::offsets::{Alteration, TopicPartition, offset_of};
 use sluice_core::settings::Settings;
 use tokio::sync::{mpsc, oneshot};
-use tracing::info;
+use tracing::{Span, info};
 
-use crate::commit::{Attempt, RACE_BACKOFF};
+use crate::commit::Attempt;
 use crate::hub::Hub;
 use crate::log::{AlterationOrigin, Origin};
 use crate::serve::{AlterReply, Ask, Request, What};
@@ -96,8 +96,8 @@ impl Asked {
         let reply: AlterReply = Box::new(move |done| reply.send(done).unwrap_or_default());
         let what = What::Alter(self.alter.clone(), reply);
         // A request that cannot be sent is dropped, and there is no answer.
-        let _ =
-            self.requests.send(Request::Ask(Ask { spec: Spec::default(), patience: self.patience, what }));
+        let (spec, patience, span) = (Spec::default(), self.patience, Span::current());
+        let _ = self.requests.send(Request::Ask(Ask { spec, patience, span, what }));
         answer.await.unwrap_or_else(|_| {
             let why = "the table's background work ended; the worker's log has the reason";
             Err(Error::new(Code::NativePanic, why))
@@ -134,7 +134,7 @@ impl TableState {
                 }
                 Attempt::Lost => {
                     races += 1;
-                    self.world.pause(self.world.backoff(races, RACE_BACKOFF));
+                    self.lost_race(races);
                 }
                 Attempt::Unknown(error) => return Err(error),
             }

@@ -105,12 +105,16 @@ impl Share {
         self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     pub fn memory(&self) -> Memory {
         let (all, limit) = (self.budget.held(), self.budget.limit());
         let holders = self.budget.holders.load(Ordering::Relaxed).max(1);
         if all > limit {
             Memory::Spent
-        } else if all > limit / 2 && self.held.load(Ordering::Relaxed) > limit / 2 / holders {
+        } else if all > limit / 2 && self.held() > limit / 2 / holders {
             Memory::Short
         } else {
             Memory::Enough
@@ -120,7 +124,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.remove(self.held.load(Ordering::Relaxed));
+        self.remove(self.held());
     }
 }
 

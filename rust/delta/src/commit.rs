@@ -2,7 +2,7 @@
 //! unknown. The rules are in `docs/exactly-once.md`.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow_array::{Array, ArrayRef, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
 use arrow_buffer::OffsetBuffer;
@@ -18,17 +18,15 @@ use sluice_core::offsets::{Interval, RESET, TakenOver, TopicPartition, offset_of
 use sluice_core::schema::still_fits;
 use sluice_core::settings::OtherConnectors;
 use sluice_core::{Code, Error, Result};
-use tracing::{info, warn};
+use tracing::{Span, error_span, info, warn};
 use uuid::Uuid;
 
 use crate::fail_point::FailPoint;
 use crate::kernel::{ClaimCommitter, kernel_error};
+use crate::landed::Landed;
 use crate::log::{IntervalOrigin, Origin, TakenOverOrigin, UnitOrigin};
 use crate::table::{Advance, TableState};
 use crate::unit::{Outcome, StagedFile, StagedUnit};
-
-/// The longest wait after a lost race, before jitter.
-pub(crate) const RACE_BACKOFF: Duration = Duration::from_secs(2);
 
 const OPERATION: &str = "STREAMING UPDATE";
 
@@ -39,6 +37,8 @@ pub struct Submission {
     pub patience: Duration,
     /// How long it waits for units of other tasks at most.
     pub linger: Duration,
+    /// Whose unit it is, for the log.
+    pub span: Span,
     pub outcome: Box<dyn FnOnce(Outcome) + Send>,
 }
 
@@ -53,13 +53,29 @@ pub(crate) struct Group {
     /// Stays the same however often it is tried: by it the commit is found in the log.
     id: String,
     pub units: Vec<Submission>,
+    /// Whose commit it is, for the log.
+    pub span: Span,
+    /// When it was first tried.
+    begun: Option<Instant>,
     /// It may have landed.
     tried: bool,
 }
 
 impl Group {
     pub fn new(id: Uuid, units: Vec<Submission>) -> Self {
-        Group { id: id.to_string(), units, tried: false }
+        let span = span_of(&units);
+        Group { id: id.to_string(), units, span, begun: None, tried: false }
+    }
+}
+
+/// The task's; that of the connector, where it is several tasks'.
+fn span_of(units: &[Submission]) -> Span {
+    let Some((first, others)) = units.split_first() else { return Span::none() };
+    let same = |of: fn(&StagedUnit) -> &str| others.iter().all(|other| of(&other.unit) == of(&first.unit));
+    match (same(|unit| &unit.connector), same(|unit| &unit.task)) {
+        (true, true) => first.span.clone(),
+        (true, false) => error_span!(parent: None, "connector", connector = first.unit.connector),
+        (false, _) => Span::none(),
     }
 }
 
@@ -76,12 +92,12 @@ impl TableState {
     /// group again settles it, before anything else reads the log on.
     pub(crate) fn commit(&mut self, group: &mut Group) -> Result<()> {
         let mut races = 0;
+        group.begun.get_or_insert(self.world.now());
         loop {
             if group.tried
                 && let Some(version) = self.advance(&group.id)?.landed
             {
-                info!("commit {version} to {} is ours, by its id in the log", self.store.root());
-                return self.end_all(group, version);
+                return self.end_all(group, version, true);
             }
             if !group.tried {
                 self.look_again()?;
@@ -92,13 +108,13 @@ impl TableState {
             }
             group.tried = true;
             match self.attempt(group) {
-                Attempt::Landed(version) => return self.end_all(group, version),
+                Attempt::Landed(version) => return self.end_all(group, version, false),
                 Attempt::Lost => {
                     races += 1;
-                    self.world.pause(self.world.backoff(races, RACE_BACKOFF));
+                    self.lost_race(races);
                 }
                 Attempt::Unknown(error) => match self.advance(&group.id) {
-                    Ok(Advance { landed: Some(version) }) => return self.end_all(group, version),
+                    Ok(Advance { landed: Some(version) }) => return self.end_all(group, version, true),
                     Ok(Advance { landed: None }) => return Err(error),
                     // What the store said of the claim is nearer to the cause, where it said more than "failed".
                     Err(read) => return Err(if error.code == Code::StoreIo { read } else { error }),
@@ -194,8 +210,21 @@ impl TableState {
         }))
     }
 
-    fn end_all(&self, group: &mut Group, version: u64) -> Result<()> {
+    /// `found`: the store did not say that it landed; the log did.
+    fn end_all(&self, group: &mut Group, version: u64, found: bool) -> Result<()> {
         let table = self.current()?.info.clone();
+        let now = self.world.now();
+        let took = now.saturating_duration_since(group.begun.unwrap_or(now));
+        let units = group.units.iter().map(|submission| &submission.unit).collect();
+        let landed = Landed { uri: self.uri(), version, units, took, found };
+        info!("{landed}");
+        let mut counts = self.meter.counts();
+        counts.commits += 1;
+        counts.version = counts.version.max(Some(version));
+        counts.written.add(landed.written());
+        counts.commit_time += took;
+        counts.longest_commit.see(self.since_begun(), took.as_millis() as u64);
+        drop(counts);
         for submission in std::mem::take(&mut group.units) {
             submission.end(Outcome::Committed { version, table: table.clone() });
         }

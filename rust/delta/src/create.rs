@@ -31,7 +31,10 @@ impl TableState {
         let claim = self.store.claim(0, &commit);
         self.world.reached(FailPoint::CreateClaimed);
         match claim {
-            Ok(Claim::Won) => info!("created table {}", self.uri()),
+            Ok(Claim::Won) => {
+                self.meter.counts().schema_changes += 1;
+                info!("created table {}", self.uri());
+            }
             Ok(Claim::Taken) => {
                 info!("table {} was created by another writer at the same moment", self.uri())
             }

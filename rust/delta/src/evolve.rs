@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sluice_core::schema::{Schema, merge};
@@ -10,13 +11,12 @@ use sluice_core::{Code, Error, Result};
 use tracing::info;
 
 use crate::actions::{commit_info, lines};
-use crate::commit::RACE_BACKOFF;
 use crate::fail_point::FailPoint;
 use crate::features::{is_feature_property, needed_by};
 use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
-use crate::table::{Current, Spec, TableState};
+use crate::table::{Current, RACE_BACKOFF, Spec, TableState};
 
 impl TableState {
     /// Makes the table have the wanted columns, as far as the settings allow, and creates it where it is missing. What
@@ -45,8 +45,12 @@ impl TableState {
         self.world.reached(FailPoint::EvolveBegun);
         let claim = self.store.claim(current.tip.version() + 1, &commit)?;
         self.world.reached(FailPoint::EvolveClaimed);
-        if claim == Claim::Won {
-            info!("changed the columns of table {}", self.uri());
+        match claim {
+            Claim::Won => {
+                self.meter.counts().schema_changes += 1;
+                info!("changed the columns of table {}", self.uri());
+            }
+            Claim::Taken => self.meter.lost_race(Duration::ZERO),
         }
         Ok(None)
     }

@@ -13,6 +13,7 @@ use sluice_core::settings::{Compression, OtherConnectors};
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Memory, Table};
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::budget::Share;
 use crate::coming::{Announced, Coming};
@@ -87,6 +88,7 @@ impl DeltaTable {
             replies: replies.clone(),
             backlog: backlog.clone(),
             share: share.clone(),
+            span: Span::current(),
         };
         world.spawn(Box::pin(worker.run(encoders, receiver, Attempts::new(outage))));
         let way = Way { world, share, spec, patience, loads_from, coming, requests, orders, replies };
@@ -114,7 +116,8 @@ impl Way {
         let from = *self.loads_from.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = from.saturating_duration_since(self.world.now());
         let later = matches!(what, What::Load(..)) && !wait.is_zero();
-        let ask = Request::Ask(Ask { spec: self.spec.clone(), patience: self.patience, what });
+        let span = Span::current();
+        let ask = Request::Ask(Ask { spec: self.spec.clone(), patience: self.patience, span, what });
         let requests = self.requests.clone();
         // A request that cannot be sent is dropped, and its reply tells.
         if later {
@@ -160,6 +163,10 @@ impl Table for DeltaTable {
 
     fn backlog(&self) -> usize {
         self.backlog.load(Ordering::Relaxed)
+    }
+
+    fn held(&self) -> usize {
+        self.way.as_ref().map_or(0, |way| way.share.held())
     }
 
     fn memory(&self) -> Memory {
@@ -217,6 +224,8 @@ struct Worker {
     replies: std_mpsc::Sender<Event>,
     backlog: Arc<AtomicUsize>,
     share: Arc<Share>,
+    /// Whose rows they are, for the log.
+    span: Span,
 }
 
 /// The open unit. After a failed write nothing more is written until it is discarded.
@@ -252,6 +261,7 @@ impl Worker {
             }
             let at_work = worker.clone();
             let done = encoders.run(&*worker.writing.world, move || {
+                let _of_task = at_work.span.enter();
                 for order in ready {
                     at_work.carry_out(order, &mut open);
                     open.weigh(&at_work.share);
@@ -267,7 +277,8 @@ impl Worker {
             }
         }
         // The task is gone. What it had open is nobody's.
-        let _ = encoders.run(&*worker.writing.world, move || open.discard()).await;
+        let at_work = worker.clone();
+        let _ = encoders.run(&*worker.writing.world, move || at_work.span.in_scope(|| open.discard())).await;
     }
 
     fn carry_out(&self, order: Order, open: &mut OpenUnit) {
@@ -337,10 +348,11 @@ impl Worker {
             intervals,
             other_connectors: self.writing.other_connectors,
         };
+        let written = unit.written();
         let mut reply = Reply::new(&self.replies);
         let outcome = Box::new(move |outcome| {
             reply.send(match outcome {
-                Outcome::Committed { version, table } => Event::Committed { version, table },
+                Outcome::Committed { version, table } => Event::Committed { version, table, written },
                 Outcome::Fenced { reason } => Event::Fenced { reason },
                 Outcome::Failed(error) => Event::Failed(error),
             });
@@ -350,6 +362,7 @@ impl Worker {
             unit,
             patience: self.writing.patience,
             linger: self.writing.linger,
+            span: Span::current(),
             outcome,
         }));
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sluice_core::error::Result;
+use sluice_core::metrics::{BUDGET, BUDGET_HELD, Samples};
 use sluice_core::settings::{Settings, StoreSettings, TableSettings};
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
@@ -15,6 +16,7 @@ use crate::coming::Coming;
 use crate::encoders::{self, Encoders};
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
+use crate::measure::{Requests, table_samples};
 use crate::outage::Outage;
 use crate::serve::{Request, Service, serve};
 use crate::store::{Clients, Store};
@@ -39,7 +41,9 @@ pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + S
 
 pub struct Hub {
     world: Arc<dyn World>,
+    begun: Instant,
     stores: Stores,
+    requests: Arc<Requests>,
     budget: Arc<Budget>,
     tables: Mutex<HashMap<(String, StoreSettings), Known>>,
     encoders: Encoders,
@@ -60,9 +64,10 @@ impl Hub {
     }
 
     pub fn in_world(world: Arc<dyn World>, encoders: usize, budget: Arc<Budget>) -> Arc<Self> {
-        let clients = Clients::in_world(world.clone(), budget.clone());
+        let requests = Requests::new(world.clone());
+        let clients = Clients::in_world(world.clone(), budget.clone(), requests.clone());
         let stores = Box::new(move |uri: &str, settings: &_| clients.store(uri, settings));
-        Hub::with_stores(world, encoders, budget, stores)
+        Hub::of(world, encoders, budget, stores, requests)
     }
 
     pub fn with_stores(
@@ -71,9 +76,22 @@ impl Hub {
         budget: Arc<Budget>,
         stores: Stores,
     ) -> Arc<Self> {
+        let requests = Requests::new(world.clone());
+        Hub::of(world, encoders, budget, stores, requests)
+    }
+
+    fn of(
+        world: Arc<dyn World>,
+        encoders: usize,
+        budget: Arc<Budget>,
+        stores: Stores,
+        requests: Arc<Requests>,
+    ) -> Arc<Self> {
         Arc::new(Hub {
+            begun: world.now(),
             world,
             stores,
+            requests,
             budget,
             tables: Mutex::default(),
             encoders: Encoders::new(encoders),
@@ -84,6 +102,21 @@ impl Hub {
     /// The memory that rows of all tables share.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// What the process measures here, of the tables those that are open.
+    pub fn samples(&self) -> Samples {
+        let mut samples = Samples::default();
+        samples.add(&BUDGET, &[], self.budget.limit() as u64);
+        samples.add(&BUDGET_HELD, &[], self.budget.held() as u64);
+        self.requests.samples(&mut samples);
+        let tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = tables.iter().filter(|(_, known)| known.requests.strong_count() > 0);
+        let meters: Vec<_> =
+            open.map(|((uri, _), known)| (uri.as_str(), known.outage.meter().clone())).collect();
+        let now = self.world.now().saturating_duration_since(self.begun);
+        table_samples(&meters, now.as_millis() as u64, &mut samples);
+        samples
     }
 
     pub(crate) fn world(&self) -> &dyn World {
@@ -102,6 +135,7 @@ impl Hub {
         }
         let outage = known.map_or_else(|| Outage::of(self.world.clone(), uri), |known| known.outage.clone());
         let state = TableState::new((self.stores)(uri, settings)?, self.world.clone());
+        let state = state.measured_by(outage.meter().clone(), self.begun);
         let (requests, receiver) = mpsc::unbounded_channel();
         let (at_work, coming) = (self.tables_at_work.clone(), Coming::default());
         self.world.spawn(Box::pin(serve(state, receiver, at_work, outage.clone(), coming.clone())));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sluice_core::{Code, Error};
 use tracing::{info, warn};
 
+use crate::measure::TableMeter;
 use crate::world::World;
 
 /// Before jitter; the longest wait is half as much again.
@@ -20,6 +21,7 @@ const STALE: Duration = Duration::from_secs(3600);
 pub(crate) struct Outage {
     world: Arc<dyn World>,
     table: String,
+    meter: Arc<TableMeter>,
     state: Mutex<State>,
 }
 
@@ -47,12 +49,17 @@ impl State {
 
 impl Outage {
     pub fn of(world: Arc<dyn World>, table: &str) -> Arc<Self> {
-        Arc::new(Outage { world, table: table.to_owned(), state: Mutex::default() })
+        Arc::new(Outage { world, table: table.to_owned(), meter: Arc::default(), state: Mutex::default() })
     }
 
     /// Whether anything with this table has ever worked in this process.
     pub fn worked(&self) -> bool {
         self.state().worked
+    }
+
+    /// Lasts as long as what is known of the table.
+    pub fn meter(&self) -> &Arc<TableMeter> {
+        &self.meter
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -61,11 +68,11 @@ impl Outage {
 
     fn tell(&self, error: &Error, left: Duration) {
         let Some(lasted) = self.state().due(self.world.now()) else { return };
-        let (table, left) = (&self.table, Seconds(left));
+        let (table, left) = (&self.table, Lasting(left));
         if lasted.is_zero() {
             warn!("the store of table {table} fails; it is tried again for {left}: {error}");
         } else {
-            let lasted = Seconds(lasted);
+            let lasted = Lasting(lasted);
             warn!("the store of table {table} has failed for {lasted}; it is tried for {left} more: {error}");
         }
     }
@@ -80,7 +87,7 @@ impl Outage {
             info!(
                 "the store of table {} works again after {}",
                 self.table,
-                Seconds(self.world.now() - since)
+                Lasting(self.world.now() - since)
             );
         }
     }
@@ -128,6 +135,7 @@ impl Attempts {
 
     /// How long to wait before the next try.
     pub fn wait(&self, failure: &Failure, left: Duration) -> Duration {
+        self.outage.meter.counts().retries += 1;
         self.outage.tell(&failure.error, left);
         let tries = failure.failing.map_or(0, |failing| failing.tries);
         self.outage.world.backoff(tries, BACKOFF_LONGEST).min(left)
@@ -179,17 +187,22 @@ impl Failure {
             "{}; it was tried {tries} times in {}, and delta.store.retry.timeout.ms (a minute at most for a table that \
              nothing has worked with yet) is over",
             self.error.message,
-            Seconds(last - first)
+            Lasting(last - first)
         );
         Error::new(self.error.code, message)
     }
 }
 
-struct Seconds(Duration);
+/// As people say it.
+struct Lasting(Duration);
 
-impl fmt::Display for Seconds {
+impl fmt::Display for Lasting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
+        match self.0.as_secs_f64() {
+            seconds @ ..120.0 => write!(f, "{seconds:.1} s"),
+            seconds @ ..7200.0 => write!(f, "{:.0} min", seconds / 60.0),
+            seconds => write!(f, "{:.1} h", seconds / 3600.0),
+        }
     }
 }
 
@@ -218,6 +231,13 @@ mod tests {
         let begin = Instant::now();
         let told = (0..45).filter_map(|minute| state.due(begin + MINUTE * minute)).collect::<Vec<_>>();
         assert_eq!(told, [0, 10, 20, 30, 40].map(|minutes| MINUTE * minutes));
+    }
+
+    #[test]
+    fn times_are_read_at_a_glance() {
+        let said =
+            [0.25, 119.9, 120.0, 3_594.0, 7_200.0].map(|s| Lasting(Duration::from_secs_f64(s)).to_string());
+        assert_eq!(said, ["0.2 s", "119.9 s", "2 min", "60 min", "2.0 h"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sluice_core::error::{Error, Result};
 use sluice_core::schema::Schema;
 use sluice_core::table::TableInfo;
 use tokio::sync::{Semaphore, mpsc};
+use tracing::Span;
 use uuid::Uuid;
 
 use crate::alter::Alter;
@@ -46,6 +47,8 @@ pub(crate) struct Service {
 pub(crate) struct Ask {
     pub spec: Spec,
     pub patience: Duration,
+    /// Who asks, for the log.
+    pub span: Span,
     pub what: What,
 }
 
@@ -87,11 +90,17 @@ impl Waiting {
         self.group.is_none() && self.asks.is_empty() && self.units.is_empty()
     }
 
-    /// Does what comes next.
-    fn advance(&mut self, state: &mut TableState) -> Result<()> {
+    /// What comes next, and whose it is, for the log.
+    fn take_up(&mut self, state: &TableState) -> Span {
         if self.group.is_none() && self.asks.is_empty() {
             self.group = Some(self.next_group(state.world.uuid()));
         }
+        let of_group = self.group.as_ref().map(|group| &group.span);
+        of_group.or(self.asks.front().map(|ask| &ask.span)).cloned().unwrap_or_else(Span::none)
+    }
+
+    /// Does what was taken up.
+    fn advance(&mut self, state: &mut TableState) -> Result<()> {
         if let Some(group) = &mut self.group {
             state.commit(group)?;
             self.group = None;
@@ -166,13 +175,15 @@ impl Waiting {
     /// Does everything, as far as the store lets it. How long to wait before going on.
     fn work_off(&mut self, state: &mut TableState, attempts: &mut Attempts) -> Option<Duration> {
         while !self.is_empty() {
-            match self.advance(state) {
-                Ok(()) => attempts.succeeded(),
-                Err(error) => {
-                    if let Some(wait) = self.failed(error, attempts) {
-                        return Some(wait);
-                    }
+            let wait = self.take_up(state).in_scope(|| match self.advance(state) {
+                Ok(()) => {
+                    attempts.succeeded();
+                    None
                 }
+                Err(error) => self.failed(error, attempts),
+            });
+            if wait.is_some() {
+                return wait;
             }
         }
         attempts.stop();
@@ -204,7 +215,9 @@ pub(crate) async fn serve(
                 }
             }
         }
+        let queued = world.now();
         let Ok(permit) = at_work.clone().acquire_owned().await else { return };
+        state.meter.counts().queue_time += world.now().saturating_duration_since(queued);
         while let Ok(request) = requests.try_recv() {
             waiting.add(request);
         }
@@ -252,6 +265,7 @@ mod tests {
             waiting.add(Request::Ask(Ask {
                 spec: Spec::default(),
                 patience,
+                span: Span::none(),
                 what: What::Load(vec![], reply),
             }));
             let wait = waiting.failed(Error::new(Code::StoreIo, "away"), &mut attempts);

@@ -24,6 +24,7 @@ use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, Said, engine, kernel_error};
 use crate::known::Known;
 use crate::log::read_commit;
+use crate::measure::TableMeter;
 use crate::store::{Store, commit_path, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
 use crate::world::World;
@@ -31,6 +32,9 @@ use crate::world::World;
 /// How long a version is taken for the newest one without looking. Log clean-up by others takes away what is old, and an
 /// object store lets us have a version that is gone.
 const TRUSTED: Duration = Duration::from_secs(600);
+
+/// The longest wait after a lost race, before jitter.
+pub(crate) const RACE_BACKOFF: Duration = Duration::from_secs(2);
 
 /// What a task wants of a table that it opens.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +69,9 @@ pub struct TableState {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) engine: KernelEngine,
     pub(crate) world: Arc<dyn World>,
+    pub(crate) meter: Arc<TableMeter>,
+    /// What the process's times are counted from.
+    begun: Instant,
     current: Option<Current>,
 }
 
@@ -97,7 +104,23 @@ pub struct Advance {
 impl TableState {
     pub fn new(store: Arc<dyn Store>, world: Arc<dyn World>) -> Self {
         let engine = engine(&*store, &world);
-        TableState { store, engine, world, current: None }
+        TableState { store, engine, meter: Arc::default(), begun: world.now(), world, current: None }
+    }
+
+    pub(crate) fn measured_by(self, meter: Arc<TableMeter>, begun: Instant) -> Self {
+        TableState { meter, begun, ..self }
+    }
+
+    /// Another writer had the version: waits a little before the next try.
+    pub(crate) fn lost_race(&self, races: u32) {
+        let wait = self.world.backoff(races, RACE_BACKOFF);
+        self.meter.lost_race(wait);
+        self.world.pause(wait);
+    }
+
+    /// In ms since the process's beginning.
+    pub(crate) fn since_begun(&self) -> u64 {
+        self.world.now().saturating_duration_since(self.begun).as_millis() as u64
     }
 
     pub(crate) fn uri(&self) -> &str {

@@ -9,6 +9,7 @@ use delta_kernel::engine::arrow_expression::evaluate_expression::to_json;
 use sluice_core::offsets::Interval;
 use sluice_core::settings::OtherConnectors;
 use sluice_core::table::TableInfo;
+use sluice_core::task::Written;
 use sluice_core::{Code, Error, Result};
 
 use crate::partition::add_path;
@@ -22,6 +23,16 @@ pub struct StagedUnit {
     pub intervals: Vec<Interval>,
     /// Of partitions of which the table holds another connector's offset and none of its own.
     pub other_connectors: OtherConnectors,
+}
+
+impl StagedUnit {
+    pub fn written(&self) -> Written {
+        let mut written = Written::default();
+        self.files
+            .iter()
+            .for_each(|file| written.add(Written { files: 1, rows: file.rows, bytes: file.size }));
+        written
+    }
 }
 
 /// A finished, durable data file that no commit refers to yet.

@@ -9,6 +9,7 @@ use parquet::errors::ParquetError;
 use sluice_core::settings::Compression;
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
+use tracing::{debug, warn};
 
 use crate::fail_point::FailPoint;
 use crate::open_file::{OpenFile, ParquetFile, extension};
@@ -169,6 +170,7 @@ impl UnitWriter {
         self.world.reached(FailPoint::FileEncoded);
         let size = parquet.file().finish()?;
         self.world.reached(FailPoint::FileFinished);
+        debug!("finished file {} with {} rows, {size} bytes", parquet.name, file.rows);
         let layout = file.layout;
         let names = layout.partition_columns.iter().map(|column| column.physical.clone());
         self.finished.push(StagedFile {
@@ -206,7 +208,7 @@ impl UnitWriter {
         for (file, name) in self.finished.iter().map(|file| &file.name).enumerate() {
             if let Err(error) = self.store.delete(name) {
                 let left = self.finished.len() - file;
-                tracing::warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
+                warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
                 return;
             }
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use common::outage::{EVERYTHING, Part};
 use common::{Driver, Rig, value};
 use sluice_core::Code;
+use sluice_core::metrics::{TABLE_RETRIES, UNITS_FENCED};
 
 const OUTAGE: Duration = Duration::from_secs(1);
 /// The last wait before the end can be as long as the outage; then comes the commit.
@@ -49,6 +50,39 @@ fn a_store_that_is_away_when_the_task_starts() {
     task.open(&[0]).unwrap();
     task.deliver_until(0, 30).unwrap();
     is_whole(&rig, 30);
+}
+
+/// What is to be read in the log of a worker whose store is away for an hour, whatever of it fails.
+#[test]
+fn an_hour_without_the_store_is_a_dozen_lines() {
+    const TIMES: u32 = 1_000;
+    for parts in [&EVERYTHING[..], &[Part::Claim]] {
+        let rig = Rig { times: TIMES, ..Rig::new() };
+        let process = rig.process();
+        let mut task = rig.task(&process, &[("delta.store.retry.timeout.ms", "7200000")]);
+        task.open(&[0]).unwrap();
+        task.deliver_until(0, 10).unwrap();
+        let before = rig.said().len();
+        rig.outages.begin(parts, Duration::from_secs(3_600) / TIMES);
+        task.deliver_until(0, 100).unwrap();
+        let said = rig.said().split_off(before);
+        let committed = said.iter().filter(|line| line.starts_with("INFO committed version")).count();
+        let others: Vec<_> = said.iter().filter(|line| !line.contains("committed version")).collect();
+        assert!((4..=12).contains(&others.len()) && committed <= 10, "{said:#?}");
+        let (first, last) = (others[0], others[others.len() - 1]);
+        assert!(first.starts_with("WARN the store of table ") && first.contains("is away ("), "{first}");
+        assert!(first.contains(" fails; it is tried again for 2.0 h: "), "{first}");
+        assert!(
+            last.starts_with("INFO the store of table ") && last.contains(" works again after "),
+            "{last}"
+        );
+        let between = &others[1..others.len() - 1];
+        let reminds =
+            |line: &&&String| line.contains(" has failed for ") && line.contains(" min; it is tried for ");
+        assert!(between.iter().all(|line| reminds(&line)), "{said:#?}");
+        let retries = process.samples().total(&TABLE_RETRIES);
+        assert!(retries > 3 * others.len() as i64, "{retries} tries");
+    }
 }
 
 #[test]
@@ -93,7 +127,7 @@ fn an_outage_that_hides_what_became_of_a_commit() {
         task.until_committed(0, 20).unwrap();
         is_whole(&rig, 20);
         assert_eq!(rig.log().len(), version + 1, "{claim:?}");
-        assert_eq!((task.rewinds.len(), task.counter("units-fenced")), (rewinds, 0), "{claim:?}");
+        assert_eq!((task.rewinds.len(), task.total(&UNITS_FENCED)), (rewinds, 0), "{claim:?}");
     }
 }
 
@@ -116,7 +150,7 @@ fn a_table_is_not_loaded_while_it_is_unknown_what_became_of_a_commit() {
     second.put(1, 0..5).unwrap();
     second.until_committed(1, 5).unwrap();
     first.until_committed(0, 20).unwrap();
-    assert_eq!(first.counter("units-fenced"), 0);
+    assert_eq!(first.total(&UNITS_FENCED), 0);
     holds(&rig, (0..20).chain((0..5).map(|offset| value(1, offset))));
 }
 
@@ -221,7 +255,7 @@ fn a_second_unit_for_a_partition_does_not_overtake_the_first() {
         tasks[1].task.drain(0, &[0]).unwrap();
         tasks[0].until_committed(0, 10).unwrap();
         tasks[1].deliver_until(0, 30).unwrap();
-        assert_eq!((tasks[0].counter("units-fenced"), tasks[1].counter("units-fenced")), (0, 1));
+        assert_eq!((tasks[0].total(&UNITS_FENCED), tasks[1].total(&UNITS_FENCED)), (0, 1));
         is_whole(&rig, 30);
     }
 }

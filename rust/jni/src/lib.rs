@@ -5,6 +5,8 @@
 compile_error!("a panic has to end one task, not the worker: build with panic = \"unwind\"");
 
 mod buffers;
+mod log_levels;
+mod log_rates;
 mod logs;
 mod memory;
 mod process;
@@ -144,6 +146,14 @@ pub extern "system" fn Java_io_sluice_connect_Native_stats<'l>(
 }
 
 #[unsafe(no_mangle)]
+pub extern "system" fn Java_io_sluice_connect_Native_processStats<'l>(
+    env: EnvUnowned<'l>,
+    _class: JClass<'l>,
+) -> JByteArray<'l> {
+    reply(env, |_| process::process_stats())
+}
+
+#[unsafe(no_mangle)]
 pub extern "system" fn Java_io_sluice_connect_Native_alterOffsets<'l>(
     env: EnvUnowned<'l>,
     _class: JClass<'l>,
@@ -157,6 +167,7 @@ pub extern "system" fn Java_io_sluice_connect_Native_drainLogs<'l>(
     env: EnvUnowned<'l>,
     _class: JClass<'l>,
     timeout_ms: jint,
+    levels: JByteArray<'l>,
 ) -> JByteArray<'l> {
-    reply(env, |_| Ok(logs::drain(timeout_ms)))
+    reply(env, |env| Ok(logs::drain(timeout_ms, &all_bytes(env, &levels)?)))
 }

@@ -49,6 +49,39 @@ fn told(file: &str, name: &str) -> Option<usize> {
     kib.checked_mul(1 << 10)
 }
 
+/// Of the whole worker, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct InUse {
+    /// What `malloc` has given out, and what it has from the system for that. 0 where the C library does not tell.
+    pub allocated: u64,
+    pub reserved: u64,
+    pub resident: u64,
+}
+
+pub fn in_use() -> InUse {
+    let (allocated, reserved) = malloc_info().unwrap_or_default();
+    InUse { allocated, reserved, resident: resident() as u64 }
+}
+
+/// Looked up by its name: an older C library has none, and the plugin has to load there all the same.
+#[cfg(target_env = "gnu")]
+fn malloc_info() -> Option<(u64, u64)> {
+    // SAFETY: the name ends with a NUL.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"mallinfo2".as_ptr()) };
+    if found.is_null() {
+        return None;
+    }
+    // SAFETY: of this name glibc has this function, which takes nothing and the locks of the arenas itself.
+    let info =
+        unsafe { std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> libc::mallinfo2>(found)() };
+    Some(((info.uordblks + info.hblkhd) as u64, (info.arena + info.hblkhd) as u64))
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn malloc_info() -> Option<(u64, u64)> {
+    None
+}
+
 /// At the latest, memory that was freed goes back to the system then.
 const GIVE_BACK: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
@@ -95,6 +128,19 @@ mod tests {
         let after = resident();
         assert!(after + (80 << 20) < before, "{before} bytes were resident, and {after} are");
         assert_eq!(all.iter().flatten().count(), 20);
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_is_in_use_grows_and_shrinks() {
+        let before = in_use();
+        let held = vec![7_u8; 64 << 20];
+        std::hint::black_box(&held);
+        let with = in_use();
+        assert!(with.allocated >= before.allocated + (60 << 20), "{before:?}, {with:?}");
+        assert!(with.reserved >= with.allocated && with.resident >= held.len() as u64, "{with:?}");
+        drop(held);
+        assert!(in_use().allocated < with.allocated - (50 << 20));
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 use sluice_core::crossing::{Buffers, read_batch};
+use sluice_core::metrics::{ALLOCATED, LOG_LINES_DROPPED, RESERVED, RESIDENT};
 use sluice_core::settings::{Settings, as_one_error};
 use sluice_core::task::driver::{Call, Close, Open, Put};
-use sluice_core::task::{Actions, Task};
+use sluice_core::task::{Actions, Meter, Task};
 use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start};
 use sluice_core::{Code, Error, Result, alter};
 use sluice_delta::budget::Budget;
@@ -16,6 +17,7 @@ use sluice_delta::fail_point::FailPoint;
 use sluice_delta::{BLOCKING_THREADS, Hub, TaskTables};
 use sluice_registry::Registries;
 use tokio::runtime::Runtime;
+use tracing::Span;
 
 use crate::{logs, memory};
 
@@ -68,7 +70,9 @@ impl Process {
 
 struct Entry {
     /// The task's name in the worker's log.
-    context: String,
+    span: Span,
+    /// Read without the lock, which a call may hold for seconds.
+    meter: Arc<Meter>,
     /// A panic while it is locked poisons it, and with it the task.
     task: Mutex<Task<TaskTables>>,
 }
@@ -109,7 +113,7 @@ fn entry(handle: i64) -> Result<Arc<Entry>> {
 fn with_task<T>(handle: i64, call: impl FnOnce(&mut Task<TaskTables>, &Process) -> Result<T>) -> Result<T> {
     let entry = entry(handle)?;
     let process = process()?;
-    logs::within(&entry.context, || match entry.task.lock() {
+    entry.span.in_scope(|| match entry.task.lock() {
         Ok(mut task) => call(&mut task, process),
         Err(_) => Err(Error::new(
             Code::NativePanic,
@@ -144,17 +148,17 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     if let Some(budget) = settings.memory_budget {
         process.hub.budget().ask(usize::try_from(budget.get()).unwrap_or(usize::MAX));
     }
+    let span = logs::of_task(&settings.connector, &settings.task);
     let tables = process.hub.tables_for(&settings);
-    let context = format!("[{}|task-{}] ", settings.connector, settings.task);
     let (mode, needs) = (settings.input_mode as u8, settings.needs().bits());
     let registry = settings.registry.as_ref().map(|registry| process.registries.of(registry)).transpose()?;
     let mut task = Task::new(settings, has_reporter, tables);
     if let Some(registry) = registry {
         task = task.with_schemas(registry);
     }
-    let task = Mutex::new(task);
+    let (meter, task) = (task.meter().clone(), Mutex::new(task));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Reply::ok().i64(tasks.insert(Entry { context, task })).u8(mode).u8(needs))
+    Ok(Reply::ok().i64(tasks.insert(Entry { span, meter, task })).u8(mode).u8(needs))
 }
 
 /// Called for a connector, not for a task, and waits for the store: its thread is one that may.
@@ -162,7 +166,7 @@ pub fn alter_offsets(request: &[u8]) -> Result<Reply> {
     let Alter { settings: given, alterations } = read_alter(request)?;
     let settings = Settings::parse(&given).map_err(|errors| as_one_error(&errors))?;
     let process = process()?;
-    logs::within(&format!("[{}] ", settings.connector), || {
+    logs::of_connector(&settings.connector).in_scope(|| {
         let tables = alter::plan(&settings, &given, alterations)?;
         process.hub.alter(&settings, tables)
     })?;
@@ -234,8 +238,16 @@ pub fn stop(handle: i64) -> Result<Reply> {
 }
 
 pub fn stats(handle: i64) -> Result<Reply> {
-    with_task(handle, |task, _| {
-        let counters = task.counters();
-        Ok(Reply::ok().list(counters.into_iter(), |reply, (name, value)| reply.str(name).i64(value)))
-    })
+    Ok(Reply::ok().samples(&entry(handle)?.meter.samples(process()?.now())))
+}
+
+/// What the tasks of the process share.
+pub fn process_stats() -> Result<Reply> {
+    let mut samples = process()?.hub.samples();
+    let memory = memory::in_use();
+    samples.add(&ALLOCATED, &[], memory.allocated);
+    samples.add(&RESERVED, &[], memory.reserved);
+    samples.add(&RESIDENT, &[], memory.resident);
+    samples.add(&LOG_LINES_DROPPED, &[], logs::dropped());
+    Ok(Reply::ok().samples(&samples))
 }

@@ -9,6 +9,7 @@ use std::task::Poll;
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, Segment, encode_raw, read_batch};
 use sluice_core::error::{Class, Code, Error};
+use sluice_core::metrics::UNITS_FENCED;
 use sluice_core::offsets::TopicPartition;
 use sluice_core::task::driver::{Call, Close, Open, Put};
 use sluice_core::task::{Actions, BadRow, Task};
@@ -436,8 +437,8 @@ impl Consumer {
     async fn end(&mut self) {
         let all: Vec<usize> = self.positions.keys().copied().collect();
         self.commit_offsets(&all, true).await;
-        let fenced = self.task.counters().into_iter().find(|(name, _)| *name == "units-fenced");
-        self.cluster.counts.fenced.fetch_add(fenced.map_or(0, |(_, n)| n as u64), Ordering::Relaxed);
+        let fenced = self.task.meter().samples(0).total(&UNITS_FENCED);
+        self.cluster.counts.fenced.fetch_add(fenced as u64, Ordering::Relaxed);
         self.kafka.leave(self.member());
     }
 }

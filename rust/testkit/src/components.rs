@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 
 /// Where the parts that `cargo xtask install` fetches and builds are.
 #[derive(Debug, Clone)]
@@ -45,6 +45,15 @@ impl Components {
 
     pub fn dynamodb_libs(&self) -> PathBuf {
         self.folder.join("dynamodb/libs")
+    }
+
+    /// The agent by which Prometheus reads a JVM's MBeans.
+    pub fn jmx_exporter(&self) -> Result<PathBuf> {
+        let folder = installed(self.folder.join("jmx-exporter"), "cargo xtask install")?;
+        let mut entries =
+            std::fs::read_dir(&folder).at(&folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let jar = entries.find(|path| path.extension().is_some_and(|extension| extension == "jar"));
+        jar.ok_or_else(|| Error::new(format!("there is no jar in {}", folder.display())))
     }
 
     /// Apicurio Registry.

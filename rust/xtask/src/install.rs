@@ -70,9 +70,17 @@ pub fn components(checkout: &Checkout) -> Result<()> {
 
     // In the order of the class path: DynamoDB Local brings an older Jackson.
     let libs = [components.kernel_libs(), components.kafka_libs(), components.dynamodb_libs()];
-    let tasks = ["kafkaLibs", "kernelReaderLibs", "dynamodbLibs"];
+    let tasks = ["kafkaLibs", "kernelReaderLibs", "dynamodbLibs", "jmxExporterAgent"];
     let why = "180 MB of jars for real tests; one to three minutes, once";
-    jars(checkout, "jars", "Kafka, Delta Kernel and DynamoDB Local", why, &tasks, &libs)?;
+    let folders = [libs.as_slice(), &[components.folder.join("jmx-exporter")]].concat();
+    jars(
+        checkout,
+        "jars",
+        "Kafka, Delta Kernel, DynamoDB Local and the JMX exporter",
+        why,
+        &tasks,
+        &folders,
+    )?;
 
     let sources = ["tests/tools", "gradle/versions.gradle"];
     let stamp = Stamp::over(components.folder.join("tools.stamp"), &checkout.root, &sources)?;

@@ -182,6 +182,10 @@ fn a_secret_is_nowhere_but_in_the_settings_that_were_given() {
         .set("delta.s3.access.key.id", provided("key"))
         .set("delta.s3.secret.access.key", provided("secret"));
     let scenario = scenario.with_table(server.bucket_folder().join("table"));
+    // The native log at its most talkative.
+    let level = json!({"level": "TRACE"});
+    let set = scenario.connect().request("PUT", "/admin/loggers/io.sluice", Some(&level)).unwrap();
+    assert_eq!(set.0, 200, "{}", set.1);
     scenario.put(&working);
 
     let mut shown: Vec<(String, String)> = Vec::new();
@@ -219,7 +223,7 @@ fn a_secret_is_nowhere_but_in_the_settings_that_were_given() {
     }
     settings.push(ask("GET", "/connectors?expand=info".into(), None));
     let mbeans = read_mbeans(&cluster().components, &scenario.folder, port).unwrap();
-    assert!(mbeans.contains("io.sluice:type=task,connector=\"secrets\""), "{mbeans}");
+    assert!(mbeans.contains("kafka.connect:type=plugins,connector=secrets,task=0"), "{mbeans}");
     shown.push(("MBeans".into(), mbeans));
     scenario.ends();
     worker.stop().unwrap();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use arrow_array::Array;
 use sluice_core::connect::Payload;
 use sluice_core::crossing::{Needs, Segment, read_batch};
+use sluice_core::metrics::{RECORDS, ROWS};
 use sluice_core::offsets::TopicPartition;
 use sluice_core::schema::Schema;
 use sluice_core::settings::Settings;
@@ -57,8 +58,8 @@ fn put(batch: &[Segment], has_reporter: bool) {
     task.tick(1).expect("and running");
 
     let Ok((_, bad)) = task.put(2, batch) else {
-        let count = |name| task.counters().iter().find(|(counter, _)| *counter == name).expect("a counter").1;
-        assert_eq!((count("records"), count("rows")), (0, 0), "a refused batch leaves nothing");
+        let counted = task.meter().samples(2);
+        assert_eq!((counted.total(&RECORDS), counted.total(&ROWS)), (0, 0), "a refused batch leaves nothing");
         drain(&mut task, &ids);
         assert_eq!(
             (held.borrow().rows, held.borrow().offsets.len()),

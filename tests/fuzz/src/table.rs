@@ -83,7 +83,11 @@ impl Table for MemoryTable {
             assert!(before.is_none_or(|before| before == interval.from), "{interval:?}");
         }
         held.rows += rows;
-        self.events.push_back(Event::Committed { version: 1, table: self.table.clone() });
+        self.events.push_back(Event::Committed {
+            version: 1,
+            table: self.table.clone(),
+            written: task::Written::default(),
+        });
     }
 
     fn discard(&mut self) {

@@ -83,7 +83,8 @@ impl<T: Tables> Task<T> {
         let again = std::mem::replace(&mut self.refused, true);
         self.turn(now)?;
         if !batch.is_empty() && self.slots.iter().any(|slot| slot.table.memory() == Memory::Spent) {
-            return Err(Error::new(Code::Busy, "the process holds as many rows as its memory budget allows"));
+            let busy = Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
+            return self.refuse(busy);
         }
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;
@@ -99,9 +100,15 @@ impl<T: Tables> Task<T> {
                     }
                 }
                 self.counters = counters_before;
-                Err(error)
+                self.refuse(error)
             }
         }
+    }
+
+    fn refuse<R>(&mut self, error: Error) -> Result<R> {
+        self.counters.batches_refused.add(error.code);
+        self.publish();
+        Err(error)
     }
 
     fn take(&mut self, now: u64, batch: &[Segment], again: bool) -> Result<Vec<BadRow>> {
@@ -115,6 +122,7 @@ impl<T: Tables> Task<T> {
         let work = self.admit(batch, again, &mut refused)?;
         let made = self.make_rows(batch, &work, &mut refused)?;
         let bad = self.settle(batch, refused)?;
+        self.counters.bytes += batch.iter().map(Segment::all_value_bytes).sum::<u64>();
         for (slot, (work, (batches, unknown))) in self.slots.iter_mut().zip(work.into_iter().zip(made)) {
             if unknown.total > 0 {
                 if self.counters.unknown_fields == 0 {
@@ -232,7 +240,7 @@ impl<T: Tables> Task<T> {
     /// What a record without a value is taken for. None: a tombstone that is only counted.
     fn no_value(&mut self, segment: &Segment) -> Option<RowError> {
         if segment.refused {
-            self.counters.errant += 1;
+            self.counters.refused_in_java += 1;
             return None;
         }
         if self.settings.null_values == NullValues::Ignore {
@@ -359,7 +367,7 @@ impl<T: Tables> Task<T> {
             let (seq, code) = (segment.seq[row], error.code);
             // A record that several tables refuse is reported once.
             if reports.last().is_none_or(|last| last.seq != seq) {
-                self.counters.errant += 1;
+                self.counters.errant.add(code);
                 reports.push(BadRow { seq, code, path: error.path, message: error.message });
             }
         }

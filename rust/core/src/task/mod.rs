@@ -5,10 +5,10 @@
 //! call (`docs/crossing.md`), so no offset moves past a bad record that might still be lost (I1).
 
 mod batch;
-mod counters;
 mod decoded;
 pub mod driver;
 mod keys;
+mod meter;
 mod partition;
 mod port;
 mod route;
@@ -20,14 +20,14 @@ mod several;
 #[cfg(test)]
 mod tests;
 
-pub use counters::Counters;
-pub use port::{Event, Memory, Table, Tables};
+pub use meter::{Counters, Meter};
+pub use port::{Event, Memory, Table, Tables, Written};
 
 use std::collections::HashMap;
 use std::iter;
 use std::sync::Arc;
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::connect::Registry;
 use crate::crossing::Needs;
@@ -36,8 +36,9 @@ use crate::offsets::{TakenOver, TopicPartition};
 use crate::raw::Schemas;
 use crate::settings::{Settings, TableRef};
 use crate::table::{TXN_RETENTION, TableInfo};
+use meter::{PartitionStanding, Pause};
 use partition::{Feed, Partition};
-use slot::Slot;
+use slot::{InFlight, Slot};
 
 /// Above this backlog of unencoded rows the partitions are paused, in bytes.
 const BACKLOG_PAUSE: usize = 32 << 20;
@@ -69,7 +70,12 @@ pub struct Task<T: Tables> {
     /// Connect has a batch that was refused, and delivers it again.
     refused: bool,
     offsets_moved: bool,
+    /// Of the last call that brought the time, in ms.
+    now: u64,
+    /// Since when the partitions are paused.
+    paused: Option<u64>,
     counters: Counters,
+    meter: Arc<Meter>,
 }
 
 /// What the driver has to do in Connect before its next call.
@@ -124,7 +130,10 @@ impl<T: Tables> Task<T> {
             failed: None,
             refused: false,
             offsets_moved: false,
+            now: 0,
+            paused: None,
             counters: Counters::default(),
+            meter: Arc::default(),
         }
     }
 
@@ -202,6 +211,7 @@ impl<T: Tables> Task<T> {
                 partition.give(committed);
             }
         }
+        self.publish();
         offsets
     }
 
@@ -243,11 +253,27 @@ impl<T: Tables> Task<T> {
                 self.reset(index);
             }
         }
+        self.publish();
     }
 
-    pub fn counters(&self) -> Vec<(&'static str, i64)> {
-        let backlog = self.backlog();
-        self.counters.named(backlog)
+    /// What the task measures of itself, as of the end of its last call.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    fn publish(&self) {
+        let mut standing = self.meter.standing();
+        standing.counters = self.counters;
+        standing.backlog = self.backlog();
+        standing.held = self.slots.iter().map(|slot| slot.table.held()).sum();
+        standing.tables = self.slots.len();
+        standing.paused = self.paused;
+        standing.oldest = self.slots.iter().filter_map(Slot::oldest).min();
+        standing.partitions.clear();
+        standing.partitions.extend(self.partitions.iter().flatten().map(|partition| {
+            let (committed, lag) = partition.standing();
+            PartitionStanding { place: partition.topic_partition.clone(), committed, lag }
+        }));
     }
 
     fn backlog(&self) -> usize {
@@ -264,6 +290,7 @@ impl<T: Tables> Task<T> {
     }
 
     fn turn(&mut self, now: u64) -> Result<()> {
+        self.now = now;
         self.take_events();
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -287,14 +314,15 @@ impl<T: Tables> Task<T> {
     fn cut(&mut self, index: usize, now: u64) {
         let keep = self.slots[index].keep;
         let cut = self.partitions.iter_mut().enumerate();
-        let (ids, intervals) = cut
+        let (ids, intervals): (Vec<_>, Vec<_>) = cut
             .filter_map(|(id, partition)| {
                 let Partition { feeds, topic_partition, app_id, .. } = partition.as_mut()?;
                 let feed = feeds.iter_mut().find(|feed| feed.slot == index)?;
                 Some((id, feed.cut((topic_partition, app_id), now, keep)?))
             })
             .unzip();
-        self.slots[index].commit(ids, intervals);
+        debug!("put up {} partitions for table {}", ids.len(), self.slots[index].uri);
+        self.slots[index].commit(now, ids, intervals);
     }
 
     fn take_events(&mut self) {
@@ -302,7 +330,7 @@ impl<T: Tables> Task<T> {
             while let Some(event) = self.slots[index].table.poll() {
                 match event {
                     Event::Loaded { table, offsets } => self.loaded(index, table, offsets),
-                    Event::Committed { version, table } => self.committed(index, version, table),
+                    Event::Committed { table, written, .. } => self.committed(index, table, written),
                     Event::Evolved { table } => self.evolved(index, table),
                     Event::Fenced { reason } => {
                         self.counters.fenced += 1;
@@ -374,11 +402,14 @@ impl<T: Tables> Task<T> {
         }
     }
 
-    fn committed(&mut self, index: usize, version: u64, table: Arc<TableInfo>) {
-        let Some(in_flight) = self.slots[index].in_flight.take() else { return };
+    fn committed(&mut self, index: usize, table: Arc<TableInfo>, written: Written) {
+        let Some(InFlight { ends, put_up, .. }) = self.slots[index].in_flight.take() else { return };
+        let took = self.now.saturating_sub(put_up);
         self.counters.commits += 1;
-        self.counters.version = version;
-        for (id, to) in in_flight {
+        self.counters.commit_ms += took;
+        self.counters.longest_commit.see(self.now, took);
+        self.counters.written.add(written);
+        for (id, to) in ends {
             // A partition that is loading learns from the load that follows what the table holds.
             let partition = self.partitions.get_mut(id).and_then(Option::as_mut);
             if let Some(feed) = partition.and_then(|p| p.feed(index)).filter(|feed| feed.is_running()) {
@@ -427,13 +458,13 @@ impl<T: Tables> Task<T> {
         // Connect delivers the batch that was refused first, also after it has gone back.
         let ready = self.partitions.iter_mut().enumerate().filter(|_| !self.refused);
         for (id, partition) in ready {
-            if let Some(offset) = partition.as_mut().and_then(Partition::start_running) {
+            let Some(partition) = partition else { continue };
+            if let Some(offset) = partition.start_running() {
+                debug!("{} starts at offset {offset}", partition.topic_partition);
                 rewinds.push((id as i32, offset));
             }
         }
-        let pause = self.backlog() > BACKLOG_PAUSE
-            || self.slots.iter().any(Slot::lacks_memory)
-            || self.partitions.iter().flatten().any(|p| !p.is_running());
+        let pause = self.has_to_pause(now);
         let busy = pause || self.slots.iter().any(|slot| slot.in_flight.is_some());
         let open = (0..self.slots.len()).filter(|index| self.has_open(*index));
         let due = open.filter_map(|index| self.slots[index].due_at()).min();
@@ -443,6 +474,29 @@ impl<T: Tables> Task<T> {
             true => TICK_BUSY,
             false => due.map_or(idle, |due| due.saturating_sub(now).clamp(1, TICK_OPEN)),
         };
+        self.publish();
         Actions { pause, request_commit: std::mem::take(&mut self.offsets_moved), tick_ms, rewinds }
+    }
+
+    fn has_to_pause(&mut self, now: u64) -> bool {
+        let why = if self.partitions.iter().flatten().any(|partition| !partition.is_running()) {
+            Some(Pause::Loading)
+        } else if self.slots.iter().any(Slot::lacks_memory) {
+            Some(Pause::Memory)
+        } else {
+            (self.backlog() > BACKLOG_PAUSE).then_some(Pause::Backlog)
+        };
+        match (why, self.paused) {
+            (Some(why), None) => {
+                self.counters.pauses[why as usize] += 1;
+                self.paused = Some(now);
+            }
+            (None, Some(since)) => {
+                self.counters.paused_ms += now.saturating_sub(since);
+                self.paused = None;
+            }
+            _ => {}
+        }
+        why.is_some()
     }
 }

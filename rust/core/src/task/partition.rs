@@ -288,6 +288,20 @@ impl Partition {
         self.feeds.iter().map(held).min().flatten().filter(|committed| *committed <= consumed)
     }
 
+    /// The offset that the tables hold, and how many that were consumed are not in them.
+    pub fn standing(&self) -> (Option<i64>, i64) {
+        let held_back = self.feeds.iter().filter_map(Feed::uncommitted).min();
+        let (committed, consumed) = match self.routed {
+            true => (held_back.or(self.cursor.position), self.cursor.position),
+            false => {
+                let held = self.feeds.iter().map(|feed| feed.committed.or(feed.remembered)).min().flatten();
+                (held, self.feeds.iter().filter_map(|feed| feed.cursor.position).max())
+            }
+        };
+        let lag = consumed.zip(committed.or(held_back)).map_or(0, |(consumed, from)| consumed - from);
+        (committed, lag.max(0))
+    }
+
     /// Connect is given an offset to commit. It has committed the one before by now, or has gone back.
     pub fn give(&mut self, committed: i64) {
         if self.is_running() && self.held_by_all().is_some() && !self.unseen {

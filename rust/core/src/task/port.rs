@@ -33,6 +33,11 @@ pub trait Table {
     /// Bytes that were handed to `write` and are not yet encoded.
     fn backlog(&self) -> usize;
 
+    /// All that the handle holds of the memory that all of the process share.
+    fn held(&self) -> usize {
+        self.backlog()
+    }
+
     /// How the handle stands with the memory that all of the process share.
     fn memory(&self) -> Memory;
 
@@ -56,6 +61,22 @@ pub enum Memory {
     Spent,
 }
 
+/// Data files, together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    pub files: u64,
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl Written {
+    pub fn add(&mut self, more: Written) {
+        self.files += more.files;
+        self.rows += more.rows;
+        self.bytes += more.bytes;
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     Loaded {
@@ -72,6 +93,7 @@ pub enum Event {
     Committed {
         version: u64,
         table: Arc<TableInfo>,
+        written: Written,
     },
     /// The table does not hold the offsets that the unit starts from. None of its rows is in the table, or all are
     /// and somebody else moved on from there: what the table holds is what counts.

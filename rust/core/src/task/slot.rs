@@ -26,8 +26,7 @@ pub struct Slot<T> {
     phase: u64,
     /// How rows are made for the table; none until it is loaded or created.
     pub rows: Option<Rows>,
-    /// Partition ids of the unit that is up for commit, each with the offset that the table holds afterwards.
-    pub in_flight: Option<Vec<(usize, i64)>>,
+    pub in_flight: Option<InFlight>,
     /// After how many ms an offset is set again, so that the table does not forget it.
     pub keep: Option<u64>,
     /// The table was asked for offsets and has not answered.
@@ -42,6 +41,15 @@ pub struct Slot<T> {
     open_records: u64,
     /// When the open unit got its first record, in the driver's ms.
     pub open_since: Option<u64>,
+}
+
+/// A unit that is up for commit.
+pub struct InFlight {
+    /// Partition ids, each with the offset that the table holds afterwards.
+    pub ends: Vec<(usize, i64)>,
+    /// When it got its first record, and when it was put up, in the driver's ms.
+    since: Option<u64>,
+    pub put_up: u64,
 }
 
 impl<T: Table> Slot<T> {
@@ -145,8 +153,15 @@ impl<T: Table> Slot<T> {
             || self.due_at().is_some_and(|due| now >= due)
     }
 
-    pub fn commit(&mut self, ids: Vec<usize>, intervals: Vec<Interval>) {
-        self.in_flight = Some(ids.into_iter().zip(intervals.iter().map(|interval| interval.to)).collect());
+    /// When the oldest record came that is not in the table.
+    pub fn oldest(&self) -> Option<u64> {
+        let in_flight = self.in_flight.as_ref().and_then(|unit| unit.since);
+        in_flight.or(self.open_since)
+    }
+
+    pub fn commit(&mut self, now: u64, ids: Vec<usize>, intervals: Vec<Interval>) {
+        let ends = ids.into_iter().zip(intervals.iter().map(|interval| interval.to)).collect();
+        self.in_flight = Some(InFlight { ends, since: self.open_since, put_up: now });
         self.start_unit();
         self.table.commit(intervals);
     }

@@ -22,6 +22,7 @@ use super::lock_table::{Entries, LockTable};
 use super::upload::Uploads;
 use super::{LocalStore, Store, aws, path_of, store_error};
 use crate::budget::Budget;
+use crate::measure::Requests;
 use crate::world::{Tokio, World};
 
 /// How often and how long one request is tried again by the client; what then fails is tried again as a whole.
@@ -32,6 +33,7 @@ const REQUEST_RETRY_TIME: Duration = Duration::from_secs(30);
 pub struct Clients {
     world: Arc<dyn World>,
     budget: Arc<Budget>,
+    requests: Arc<Requests>,
     known: Mutex<HashMap<(String, StoreSettings), Client>>,
 }
 
@@ -45,11 +47,12 @@ struct Client {
 
 impl Clients {
     pub fn new(runtime: Handle) -> Self {
-        Clients::in_world(Tokio::world(runtime), Budget::unlimited())
+        let world = Tokio::world(runtime);
+        Clients::in_world(world.clone(), Budget::unlimited(), Requests::new(world))
     }
 
-    pub fn in_world(world: Arc<dyn World>, budget: Arc<Budget>) -> Self {
-        Clients { world, budget, known: Mutex::default() }
+    pub(crate) fn in_world(world: Arc<dyn World>, budget: Arc<Budget>, requests: Arc<Requests>) -> Self {
+        Clients { world, budget, requests, known: Mutex::default() }
     }
 
     /// The store of a table. Asks no service; where the settings leave the region open, it may ask the instance.
@@ -91,13 +94,16 @@ impl Clients {
     }
 
     fn connect(&self, url: &Url, settings: &StoreSettings) -> Result<Client> {
+        let requests = &self.requests;
+        let connector = Connector(requests.clone());
         let (objects, lock_table): (Arc<dyn ObjectStore>, _) = match url.scheme() {
             "s3" | "s3a" => {
                 let config = self.world.wait(aws::config(settings))?;
-                (s3(url, settings, &config)?, Some(LockTable::new(&config, settings)))
+                let lock_table = LockTable::new(&config, settings, requests.clone());
+                (s3(url, settings, &config, connector)?, Some(lock_table))
             }
-            "az" | "azure" | "abfs" | "abfss" => (azure(url, settings)?, None),
-            "gs" => (gcs(url, settings)?, None),
+            "az" | "azure" | "abfs" | "abfss" => (azure(url, settings, connector)?, None),
+            "gs" => (gcs(url, settings, connector)?, None),
             other => {
                 let message = format!("table URI {url}: there is no store for {other}");
                 return Err(Error::new(Code::ConfigInvalid, message));
@@ -150,7 +156,12 @@ fn lock(url: &Url, settings: &StoreSettings, client: Client, world: &Arc<dyn Wor
     })
 }
 
-fn s3(url: &Url, settings: &StoreSettings, config: &SdkConfig) -> Result<Arc<dyn ObjectStore>> {
+fn s3(
+    url: &Url,
+    settings: &StoreSettings,
+    config: &SdkConfig,
+    connector: Connector,
+) -> Result<Arc<dyn ObjectStore>> {
     let s3 = &settings.s3;
     // The names that AWS's own programs look at, the one for S3 alone first.
     let of_environment = || config.endpoint_url().map(str::to_owned);
@@ -171,7 +182,7 @@ fn s3(url: &Url, settings: &StoreSettings, config: &SdkConfig) -> Result<Arc<dyn
         )
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retries())
-        .with_http_connector(Connector)
+        .with_http_connector(connector)
         .with_client_options(http(settings, endpoint.as_deref())?);
     if let Some(endpoint) = endpoint {
         builder = builder.with_endpoint(of_bucket(&endpoint, url.authority(), virtual_hosted));
@@ -207,12 +218,12 @@ fn with_encryption(builder: AmazonS3Builder, s3: &S3Settings) -> AmazonS3Builder
     }
 }
 
-fn azure(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
+fn azure(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Arc<dyn ObjectStore>> {
     let azure = &settings.azure;
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_url(url.as_str())
         .with_retry(retries())
-        .with_http_connector(Connector)
+        .with_http_connector(connector)
         .with_client_options(http(settings, azure.endpoint.as_deref())?);
     let given = |value: &Option<sluice_core::settings::Secret>| value.as_ref().map(|v| v.expose().to_owned());
     if let Some(name) = &azure.account_name {
@@ -243,12 +254,12 @@ fn azure(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
     Ok(Arc::new(builder.build().map_err(|e| unusable(url, &e))?))
 }
 
-fn gcs(url: &Url, settings: &StoreSettings) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Arc<dyn ObjectStore>> {
     let gcs = &settings.gcs;
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(url.authority())
         .with_retry(retries())
-        .with_http_connector(Connector)
+        .with_http_connector(connector)
         .with_client_options(http(settings, gcs.endpoint.as_deref())?);
     if let Some(file) = &gcs.service_account_file {
         builder = builder.with_application_credentials(file.to_string_lossy());

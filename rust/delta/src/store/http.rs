@@ -2,6 +2,7 @@
 //! the status of some requests only, and put the server's whole answer into their text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use object_store::ClientOptions;
@@ -9,6 +10,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService, ReqwestConnector,
 };
+
+use crate::measure::{Answer, RequestKind, Requests};
 
 /// The server does not let us do this, and asking again is of no use.
 #[derive(Debug)]
@@ -34,22 +37,29 @@ impl fmt::Display for Refused {
 impl std::error::Error for Refused {}
 
 #[derive(Debug)]
-pub struct Connector;
+pub struct Connector(pub Arc<Requests>);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(Service(ReqwestConnector::default().connect(options)?)))
+        let http = ReqwestConnector::default().connect(options)?;
+        Ok(HttpClient::new(Service { http, requests: self.0.clone() }))
     }
 }
 
 #[derive(Debug)]
-struct Service(HttpClient);
+struct Service {
+    http: HttpClient,
+    requests: Arc<Requests>,
+}
 
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let response = self.0.execute(request).await?;
+        let kind = RequestKind::of_http(request.method().as_str(), request.uri().query().unwrap_or_default());
+        let asked = self.requests.begin(kind);
+        let response = self.http.execute(request).await?;
         let status = response.status().as_u16();
+        asked.answered(Answer::of_http(status));
         if !matches!(status, 401 | 403 | 404) {
             return Ok(response);
         }

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -19,10 +21,22 @@ use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 
 use super::aws;
+use crate::measure::{Answer, RequestKind, Requests};
 
 /// What Spark gives a table that it creates.
 const CAPACITY_UNITS: i64 = 5;
 const TABLE_ACTIVE_WAIT: Duration = Duration::from_secs(60);
+
+/// What DynamoDB calls its refusals.
+const DENIED: [&str; 5] = [
+    "AccessDeniedException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "IncompleteSignatureException",
+];
+const THROTTLED: [&str; 3] =
+    ["ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"];
 
 /// One entry: whose commit a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +74,7 @@ pub trait Entries: Debug + Send + Sync {
 #[derive(Debug, Clone)]
 pub struct LockTable {
     client: Client,
+    requests: Arc<Requests>,
     name: String,
     ttl: Duration,
     /// None: it has to be there.
@@ -67,7 +82,7 @@ pub struct LockTable {
 }
 
 impl LockTable {
-    pub fn new(config: &SdkConfig, settings: &StoreSettings) -> Self {
+    pub fn new(config: &SdkConfig, settings: &StoreSettings, requests: Arc<Requests>) -> Self {
         let dynamodb = &settings.dynamodb;
         let mut builder = aws_sdk_dynamodb::config::Builder::from(config);
         if let Some(region) = &dynamodb.region {
@@ -81,14 +96,36 @@ impl LockTable {
         }
         LockTable {
             client: Client::from_conf(builder.build()),
+            requests,
             name: dynamodb.table.clone(),
             ttl: dynamodb.ttl,
             create_as: dynamodb.auto_create.then_some(dynamodb.billing_mode),
         }
     }
 
+    /// Counts a request and what comes of it, with all of the client's tries as one.
+    async fn asked<T, E: ProvideErrorMetadata, R>(
+        &self,
+        kind: RequestKind,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, SdkError<E, R>> {
+        let asked = self.requests.begin(kind);
+        let answer = request.await;
+        asked.answered(match answer.as_ref().err().map(|error| error.code()) {
+            None => Answer::Ok,
+            Some(None) => Answer::Unanswered,
+            Some(Some("ConditionalCheckFailedException" | "ResourceInUseException")) => Answer::Conflict,
+            Some(Some("ResourceNotFoundException")) => Answer::Missing,
+            Some(Some(code)) if DENIED.contains(&code) => Answer::Denied,
+            Some(Some(code)) if THROTTLED.contains(&code) => Answer::Throttled,
+            Some(Some(_)) => Answer::Failed,
+        });
+        answer
+    }
+
     async fn describe(&self) -> Result<Option<TableDescription>> {
-        match self.client.describe_table().table_name(&self.name).send().await {
+        let describe = self.client.describe_table().table_name(&self.name);
+        match self.asked(RequestKind::LockRead, describe.send()).await {
             Ok(described) => Ok(described.table),
             Err(e) if e.code() == Some("ResourceNotFoundException") => Ok(None),
             Err(e) => Err(self.failed("cannot describe", e)),
@@ -121,7 +158,7 @@ impl LockTable {
                 create.provisioned_throughput(units.build().map_err(incomplete)?)
             }
         };
-        match create.send().await {
+        match self.asked(RequestKind::LockWrite, create.send()).await {
             Ok(_) => info!("created the DynamoDB table {} for commit locks", self.name),
             Err(e) if e.code() == Some("ResourceInUseException") => {} // by another writer, at the same moment
             Err(e) => return Err(self.failed("cannot create", e)),
@@ -130,7 +167,7 @@ impl LockTable {
         let expiry = TimeToLiveSpecification::builder().attribute_name("expireTime").enabled(true);
         let update = self.client.update_time_to_live().table_name(&self.name);
         let expiry = update.time_to_live_specification(expiry.build().map_err(incomplete)?);
-        if let Err(e) = expiry.send().await {
+        if let Err(e) = self.asked(RequestKind::LockWrite, expiry.send()).await {
             // Another writer may have set it just now. Without it entries stay, and nothing else.
             warn!("entries of the DynamoDB table {} may not expire: {}", self.name, reason(e));
         }
@@ -175,13 +212,7 @@ impl LockTable {
         R: std::fmt::Debug + Send + Sync + 'static,
     {
         let code = match error.code() {
-            Some(
-                "AccessDeniedException"
-                | "UnrecognizedClientException"
-                | "InvalidSignatureException"
-                | "MissingAuthenticationTokenException"
-                | "IncompleteSignatureException",
-            ) => Code::StoreDenied,
+            Some(code) if DENIED.contains(&code) => Code::StoreDenied,
             Some("ResourceNotFoundException") => Code::LockTable,
             _ => Code::StoreIo,
         };
@@ -205,14 +236,16 @@ impl Entries for LockTable {
             .limit(1)
             .key_condition_expression("tablePath = :path")
             .expression_attribute_values(":path", text(table_path));
-        let found = query.send().await.map_err(|e| self.failed("cannot read", e))?;
+        let found = self.asked(RequestKind::LockRead, query.send()).await;
+        let found = found.map_err(|e| self.failed("cannot read", e))?;
         found.items().first().map(|item| self.entry(item)).transpose()
     }
 
     async fn get(&self, table_path: &str, version: u64) -> Result<Option<Entry>> {
         let get = self.client.get_item().table_name(&self.name).consistent_read(true);
         let get = get.key("tablePath", text(table_path)).key("fileName", text(&file_name(version)));
-        let found = get.send().await.map_err(|e| self.failed("cannot read", e))?;
+        let found = self.asked(RequestKind::LockRead, get.send()).await;
+        let found = found.map_err(|e| self.failed("cannot read", e))?;
         found.item().map(|item| self.entry(item)).transpose()
     }
 
@@ -226,7 +259,7 @@ impl Entries for LockTable {
             .item("tempPath", text(temp))
             .item("complete", text("false"))
             .condition_expression("attribute_not_exists(tablePath) AND attribute_not_exists(fileName)");
-        match put.send().await {
+        match self.asked(RequestKind::LockWrite, put.send()).await {
             Ok(_) => Ok(true),
             Err(e) if e.code() == Some("ConditionalCheckFailedException") => Ok(false),
             Err(e) => Err(self.failed("cannot write", e)),
@@ -246,7 +279,7 @@ impl Entries for LockTable {
             .expression_attribute_values(":true", text("true"))
             .expression_attribute_values(":false", text("false"))
             .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()));
-        match update.send().await {
+        match self.asked(RequestKind::LockWrite, update.send()).await {
             Ok(_) => Ok(()),
             Err(e) if e.code() == Some("ConditionalCheckFailedException") => Ok(()),
             Err(e) => Err(self.failed("cannot write", e)),

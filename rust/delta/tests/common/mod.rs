@@ -1,6 +1,7 @@
 //! Drives real tasks on real tables in a temporary folder, without a JVM, with faults where a test wants them.
 #![allow(dead_code)]
 
+pub mod fast;
 pub mod outage;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,12 +15,14 @@ use arrow_array::types::Int64Type;
 use buoyant_kernel::Snapshot;
 use buoyant_kernel_engine::DefaultEngineBuilder;
 use buoyant_kernel_engine::executor::tokio::TokioMultiThreadExecutor;
+use fast::Fast;
 use object_store::local::LocalFileSystem;
 use outage::{FaultyFile, FaultyObjects, Outages, Part};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use sluice_core::connect::Registry;
 use sluice_core::crossing::{Needs, encode_raw, read_batch};
+use sluice_core::metrics::Metric;
 use sluice_core::offsets::TopicPartition;
 use sluice_core::settings::{Settings, StoreSettings};
 use sluice_core::task::{Actions, BadRow, Task};
@@ -167,6 +170,8 @@ pub struct Rig {
     pub outages: Arc<Outages>,
     /// Of every process.
     pub budget: Arc<Budget>,
+    /// How much faster time passes for what goes on in the background.
+    pub times: u32,
 }
 
 impl Rig {
@@ -181,6 +186,7 @@ impl Rig {
             faults: Faults::default(),
             outages: Arc::default(),
             budget: Budget::unlimited(),
+            times: 1,
         }
     }
 
@@ -210,7 +216,9 @@ impl Rig {
             let (uri, faults, outages) = rigs.iter().find(|(of, _, _)| of.as_str() == uri).unwrap().clone();
             Ok(Arc::new(FaultyStore { inner: LocalStore::new(uri)?, faults, outages }))
         };
-        Hub::with_stores(Tokio::world(self.runtime.handle().clone()), 2, self.budget.clone(), Box::new(open))
+        let world = Tokio::world(self.runtime.handle().clone());
+        let world = Arc::new(Fast { begun: world.now(), world, times: self.times });
+        Hub::with_stores(world, 2, self.budget.clone(), Box::new(open))
     }
 
     pub fn settings(&self, extra: &[(&str, &str)]) -> Settings {
@@ -244,6 +252,11 @@ impl Rig {
     /// What the log was told of this table's outages: its warnings, and that it works again.
     pub fn told(&self) -> Vec<String> {
         outage::told(self.folder.path().to_str().unwrap())
+    }
+
+    /// All that it was told of this table, from INFO on.
+    pub fn said(&self) -> Vec<String> {
+        outage::said(self.folder.path().to_str().unwrap())
     }
 
     pub fn audit(&self) -> Audit {
@@ -384,8 +397,8 @@ impl Driver {
         self.put_json(&rows).map(|bad| assert_eq!(bad, []))
     }
 
-    pub fn counter(&self, name: &str) -> i64 {
-        self.task.counters().into_iter().find(|(counter, _)| *counter == name).unwrap().1
+    pub fn total(&self, metric: &Metric) -> i64 {
+        self.task.meter().samples(0).total(metric)
     }
 
     pub fn committed(&mut self, id: i32) -> Option<i64> {

@@ -208,6 +208,12 @@ pub fn listen() {
 
 /// Warnings, and ends of outages, that name this.
 pub fn told(name: &str) -> Vec<String> {
+    let of_outage = |line: &String| !line.starts_with("INFO") || line.contains("works again");
+    said(name).into_iter().filter(of_outage).collect()
+}
+
+/// All lines that name this.
+pub fn said(name: &str) -> Vec<String> {
     LINES.lock().unwrap().iter().filter(|line| line.contains(name)).cloned().collect()
 }
 
@@ -231,9 +237,7 @@ impl Subscriber for Listener {
     fn event(&self, event: &Event<'_>) {
         let mut message = Message(String::new());
         event.record(&mut message);
-        if *event.metadata().level() <= Level::WARN || message.0.contains("works again") {
-            LINES.lock().unwrap().push(format!("{} {}", event.metadata().level(), message.0));
-        }
+        LINES.lock().unwrap().push(format!("{} {}", event.metadata().level(), message.0));
     }
 
     fn new_span(&self, _span: &Attributes<'_>) -> Id {

@@ -12,7 +12,7 @@ use sluice_testkit::{Context, Result, SequencesRead};
 const TOLD: [(&str, &str); 8] = [
     ("fenced on table", "units fenced, their records read again"),
     ("went to another writer", "races for a version lost, committed on top"),
-    ("is ours, by its id in the log", "commits of unknown outcome found by their id"),
+    ("found in its log", "commits of unknown outcome found by their id"),
     (
         "is committed and not finished yet",
         "versions with an entry in the lock table, finished at a later try",

@@ -2,6 +2,7 @@
 
 use super::{groups, header, readable};
 use crate::error::{Class, Code};
+use crate::metrics::{Metric, table};
 use crate::settings::declare::{Default, Kind, Number, Setting, TextRule};
 use std::fmt::Write;
 
@@ -23,6 +24,17 @@ pub fn errors() -> String {
     ERRORS_FRAME
         .replace("<!--header-->", &format!("<!-- {} -->", header("error.rs")))
         .replace("<!--codes-->", sections.join("\n").trim_end())
+}
+
+/// Puts the table between the marks of its kind.
+pub fn with_metrics(text: String, (of, metrics): (&str, &[&Metric])) -> String {
+    let begin = format!("<!-- metrics of a {of}: {} -->\n", header("metrics.rs"));
+    let end = "<!-- end -->";
+    let parts = text.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
+    match parts {
+        Some((before, after)) => format!("{before}{begin}\n{}\n{end}{after}", table(metrics)),
+        None => format!("{text}\n{begin}\n{}\n{end}\n", table(metrics)),
+    }
 }
 
 fn group_section(name: &str, group: &[Setting]) -> String {

@@ -5,6 +5,7 @@ mod java;
 mod json_schema;
 
 use super::declare::{SETTINGS, Setting, Unit};
+use crate::metrics;
 
 /// A file that is checked in and never edited by hand.
 pub struct Generated {
@@ -22,6 +23,14 @@ pub fn all() -> Vec<Generated> {
         file("docs/errors.md", docs::errors()),
         file("docs/connect-config.schema.json", json_schema::connector(SETTINGS)),
     ]
+}
+
+/// `docs/operations.md` is written by hand but for the tables of metrics.
+pub fn operations(text: &str) -> Generated {
+    let content = [("task", metrics::OF_TASK), ("process", metrics::OF_PROCESS)]
+        .into_iter()
+        .fold(text.to_owned(), docs::with_metrics);
+    Generated { path: "docs/operations.md", content }
 }
 
 fn header(source: &str) -> String {

@@ -46,7 +46,7 @@ public final class DeltaSinkTask extends SinkTask {
   private Origin origin;
   private SegmentEncoder encoder;
   private ErrantReports errantReports; // null: bad records fail the task
-  private TaskMetrics metrics;
+  private ShownMetrics metrics;
   private long retryMs = RETRY_MS;
   private boolean paused;
   private boolean unreported; // the core took a batch whose bad records are not all reported
@@ -78,13 +78,15 @@ public final class DeltaSinkTask extends SinkTask {
     InputMode mode = InputMode.of(reply.u8());
     Needs needs = Needs.of(reply.u8());
     encoder = new SegmentEncoder(partitions, origin, mode, needs, new Registry(calls, handle.get()));
-    metrics = TaskMetrics.register(settings.get("name"), settings.get(DeltaSinkConnector.TASK_ID), this::stats);
+    metrics = ShownMetrics.ofTask(context, settings.get("name"), settings.get(DeltaSinkConnector.TASK_ID), this::stats);
+    refreshMetrics();
   }
 
   @Override
   public void open(Collection<TopicPartition> opened) {
     open.addAll(opened);
     carryOut(new Reply(calls.open(handle.get(), Request.open(opened, partitions))).demandOk());
+    refreshMetrics();
   }
 
   @Override
@@ -119,6 +121,7 @@ public final class DeltaSinkTask extends SinkTask {
   @Override
   public Map<TopicPartition, OffsetAndMetadata> preCommit(Map<TopicPartition, OffsetAndMetadata> positions) {
     try {
+      refreshMetrics(); // now and then: tables come and go
       return durable(positions);
     } catch (Throwable e) { // an Error too
       LOG.error("No offsets to commit", e);
@@ -134,13 +137,14 @@ public final class DeltaSinkTask extends SinkTask {
     }
     int[] ids = closed.stream().mapToInt(partitions::id).filter(id -> id != Partitions.UNKNOWN).toArray();
     logError("close", calls.close(handle.get(), ids));
+    refreshMetrics();
   }
 
   /** Also called after a failed start, and more than once. */
   @Override
   public void stop() {
     if (metrics != null) {
-      metrics.unregister();
+      metrics.close();
       metrics = null;
     }
     long stopped = handle.getAndSet(0);
@@ -262,6 +266,13 @@ public final class DeltaSinkTask extends SinkTask {
     } catch (NoSuchMethodError | NoClassDefFoundError e) {
       LOG.info("This worker is older than Kafka 2.6 and has no errant-record reporter: a bad record fails the task");
       return null;
+    }
+  }
+
+  private void refreshMetrics() {
+    if (metrics != null) {
+      metrics.refresh();
+      NativeLibrary.refreshMetrics();
     }
   }
 

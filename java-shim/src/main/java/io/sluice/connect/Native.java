@@ -2,7 +2,7 @@ package io.sluice.connect;
 
 /** The only native methods; docs/crossing.md says what goes through them. */
 final class Native {
-  static final int CROSSING_VERSION = 3;
+  static final int CROSSING_VERSION = 4;
 
   /** For code that has called {@link NativeLibrary#load}. */
   static final NativeCalls CALLS =
@@ -53,6 +53,11 @@ final class Native {
         }
 
         @Override
+        public byte[] processStats() {
+          return Native.processStats();
+        }
+
+        @Override
         public byte[] alterOffsets(byte[] request) {
           return Native.alterOffsets(request);
         }
@@ -80,7 +85,9 @@ final class Native {
 
   static native byte[] stats(long task);
 
+  static native byte[] processStats();
+
   static native byte[] alterOffsets(byte[] request);
 
-  static native byte[] drainLogs(int timeoutMs);
+  static native byte[] drainLogs(int timeoutMs, byte[] levels);
 }

@@ -20,5 +20,7 @@ interface NativeCalls {
 
   byte[] stats(long task);
 
+  byte[] processStats();
+
   byte[] alterOffsets(byte[] request);
 }

@@ -37,6 +37,7 @@ final class NativeLibrary {
 
   private static boolean loaded;
   private static String failure;
+  private static ShownMetrics metrics;
 
   private final Platform platform;
   private final Path pluginFolder; // null when the class loader does not tell
@@ -58,8 +59,18 @@ final class NativeLibrary {
       }
       loaded = true;
       LogPump.start();
+      metrics = ShownMetrics.ofProcess(Native.CALLS::processStats);
+      metrics.refresh();
     }
     return Native.CALLS;
+  }
+
+  /** Of what the tasks share: tables and kinds of requests may be new. */
+  static void refreshMetrics() {
+    ShownMetrics ofProcess = metrics;
+    if (ofProcess != null) {
+      ofProcess.refresh();
+    }
   }
 
   /** Null when the library is loaded and agrees with this jar, else the error. */

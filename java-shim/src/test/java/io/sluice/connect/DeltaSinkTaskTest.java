@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -18,8 +17,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import javax.management.MBeanServer;
-import javax.management.ObjectName;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigException;
@@ -457,25 +454,6 @@ class DeltaSinkTaskTest {
     assertThrows(ConnectException.class, () -> task.put(List.of(record(A0, 5, "a"))));
     assertEquals(Map.of(), task.preCommit(Map.of(A0, new OffsetAndMetadata(6))));
     assertEquals(List.of("start", "open", "put"), core.calls);
-  }
-
-  @Test
-  void metrics_are_there_from_start_to_stop() throws Exception {
-    MBeanServer server = ManagementFactory.getPlatformMBeanServer();
-    ObjectName name = new ObjectName("io.sluice:type=task,connector=\"flights\",task=\"2\"");
-    start();
-    assertEquals(41L, server.getAttribute(name, "rows.total"));
-    assertEquals(2, server.getMBeanInfo(name).getAttributes().length);
-    assertThrows(javax.management.AttributeNotFoundException.class, () -> server.getAttribute(name, "nothing"));
-
-    DeltaSinkTask second = new DeltaSinkTask(() -> new FakeNative()); // as of another copy of the plugin
-    second.initialize(context);
-    second.start(SETTINGS);
-    second.stop();
-    assertTrue(server.isRegistered(name), "the first one's are still there");
-
-    task.stop();
-    assertFalse(server.isRegistered(name));
   }
 
   private void start() {

@@ -18,6 +18,7 @@ final class FakeContext implements SinkTaskContext {
   final List<String> rewinds = new ArrayList<>();
   final List<Long> timeouts = new ArrayList<>();
   ErrantRecordReporter reporter;
+  PluginMetrics metrics; // null: as an older worker
   int commitRequests;
 
   @Override
@@ -74,7 +75,7 @@ final class FakeContext implements SinkTaskContext {
 
   @Override
   public PluginMetrics pluginMetrics() {
-    throw new UnsupportedOperationException();
+    return metrics;
   }
 
   private void demandAssigned(TopicPartition partition) {

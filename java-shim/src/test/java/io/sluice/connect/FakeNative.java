@@ -28,7 +28,17 @@ final class FakeNative implements NativeCalls {
   byte[] alterReply = ReplyBytes.ok().done();
   byte[] closeReply = ReplyBytes.ok().done();
   byte[] stopReply = ReplyBytes.ok().done();
-  byte[] statsReply = ReplyBytes.ok().i32(2).str("rows.total").i64(41).str("buffer.bytes").i64(1L << 40).done();
+  byte[] statsReply = stats(41, "x");
+
+  /** A metric without labels, and one with a series for each table. */
+  static byte[] stats(long rows, String... tables) {
+    ReplyBytes reply = ReplyBytes.ok().i32(2).str("sluice-rows-total").str("rows made").i32(0).i32(1).i64(rows);
+    reply.str("sluice-files-total").str("files").i32(2).str("table").str("kind").i32(tables.length);
+    for (String table : tables) {
+      reply.str(table).str("new").i64(1L << 40);
+    }
+    return reply.done();
+  }
 
   static byte[] started(InputMode mode, int needs) {
     return ReplyBytes.ok().i64(HANDLE).u8(mode.ordinal()).u8(needs).done();
@@ -98,6 +108,11 @@ final class FakeNative implements NativeCalls {
   @Override
   public byte[] stats(long task) {
     return task == HANDLE ? statsReply : ReplyBytes.error(Reply.FATAL, ErrorCode.NATIVE_HANDLE, "no such task");
+  }
+
+  @Override
+  public byte[] processStats() {
+    throw new UnsupportedOperationException();
   }
 
   @Override

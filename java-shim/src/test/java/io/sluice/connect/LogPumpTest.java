@@ -1,5 +1,6 @@
 package io.sluice.connect;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -48,16 +49,42 @@ class LogPumpTest {
     for (int level = 1; level <= 5; level++) {
       reply.u8(level).str("[flights|task-0] ").str("sluice_core::task").str("line {} " + level);
     }
-    assertTrue(new LogPump(timeoutMs -> reply.done()).pump());
+    assertTrue(new LogPump((timeoutMs, levels) -> reply.i32(0).done()).pump());
     String line = " io.sluice.sluice_core.task [flights|task-0] line {} ";
     assertEquals(List.of("ERROR" + line + 1, "WARN" + line + 2, "INFO" + line + 3, "DEBUG" + line + 4, "TRACE" + line + 5), logged);
     assertNull(MDC.get("connector.context"));
   }
 
+  /** As Connect's /admin/loggers sets them, while the worker runs. */
+  @Test
+  void the_levels_that_the_worker_wants_now_go_with_each_call() {
+    List<byte[]> asked = new ArrayList<>();
+    List<List<String>> told = new ArrayList<>(List.of(List.of("sluice_core", "sluice_delta::commit"), List.of("sluice_core::task"), List.of()));
+    LogPump pump =
+        new LogPump(
+            (timeoutMs, levels) -> {
+              asked.add(levels);
+              ReplyBytes reply = ReplyBytes.ok().i32(0).i32(told.get(0).size());
+              told.remove(0).forEach(reply::str);
+              return reply.done();
+            });
+    pump.pump();
+    Configurator.setLevel("io.sluice.sluice_core", Level.WARN);
+    pump.pump();
+    Configurator.setLevel("io.sluice.sluice_core.task", Level.OFF);
+    Configurator.setLevel("io.sluice.sluice_core", Level.DEBUG);
+    pump.pump();
+    Configurator.setLevel("io.sluice.sluice_core.task", null);
+    Configurator.setLevel("io.sluice.sluice_core", null);
+    assertArrayEquals(new byte[0], asked.get(0), "it knows of no target yet");
+    assertArrayEquals(new byte[] {2, 5}, asked.get(1));
+    assertArrayEquals(new byte[] {4, 5, 0}, asked.get(2));
+  }
+
   @Test
   void a_failing_source_is_told_and_does_not_end_the_pump() {
-    assertFalse(new LogPump(timeoutMs -> ReplyBytes.error(Reply.FATAL, ErrorCode.NATIVE_PANIC, "boom")).pump());
-    assertFalse(new LogPump(timeoutMs -> null).pump());
+    assertFalse(new LogPump((timeoutMs, levels) -> ReplyBytes.error(Reply.FATAL, ErrorCode.NATIVE_PANIC, "boom")).pump());
+    assertFalse(new LogPump((timeoutMs, levels) -> null).pump());
     assertEquals(2, logged.size());
     assertTrue(logged.get(0).contains("boom"), logged.toString());
   }

@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -93,6 +94,12 @@ class NativeCrossingTest {
     encoder.encode(rows(0, rows));
     expectOk(Native.put(task, encoder.meta(), encoder.buffers()));
     commitUpTo(rows);
+    long running = task;
+    Measurements measured = new Measurements(() -> Native.stats(running));
+    assertEquals(rows, measured.value(series("sluice-rows-written-total")));
+    assertEquals(0L, measured.value(series("sluice-records-errant-total", "reason", "RECORD_TYPE")));
+    assertEquals(rows, measured.value(series("sluice-partition-committed-offset", "topic", FLIGHTS.topic(), "partition", "" + FLIGHTS.partition())));
+    assertTrue(new Measurements(Native::processStats).value(series("sluice-resident-bytes")) > 1 << 20);
     expectOk(Native.close(task, new int[] {0}));
     expectOk(Native.stop(task));
     assertEquals(rows, rowsInTable());
@@ -103,7 +110,8 @@ class NativeCrossingTest {
   void another_version_of_the_crossing_is_refused() {
     assertCode(ErrorCode.CROSSING_INVALID, Native.init(Native.CROSSING_VERSION + 1));
     expectOk(Native.init(Native.CROSSING_VERSION));
-    expectOk(Native.drainLogs(Integer.MIN_VALUE));
+    expectOk(Native.drainLogs(Integer.MIN_VALUE, new byte[0]));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.drainLogs(0, null));
   }
 
   @Test
@@ -471,6 +479,14 @@ class NativeCrossingTest {
       damaged[random.nextInt(damaged.length)] = (byte) random.nextInt();
     }
     return damaged;
+  }
+
+  private static Series series(String name, String... labels) {
+    LinkedHashMap<String, String> of = new LinkedHashMap<>();
+    for (int i = 0; i < labels.length; i += 2) {
+      of.put(labels[i], labels[i + 1]);
+    }
+    return new Series(name, of);
   }
 
   private void assertNoTask(long handle) {
