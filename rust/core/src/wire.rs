@@ -6,7 +6,7 @@ use crate::error::{Class, Code, Error, Result};
 use crate::offsets::{Alteration, TopicPartition};
 
 /// Both sides of the crossing carry this number; `init` refuses another.
-pub const CROSSING_VERSION: i32 = 3;
+pub const CROSSING_VERSION: i32 = 4;
 
 /// Longest list or string that a request may announce; a larger count is a broken message, not a request.
 const MAX_COUNT: u32 = 1 << 24;
@@ -116,6 +116,14 @@ pub fn read_alter(bytes: &[u8]) -> Result<Alter> {
         .collect::<Result<_>>()?;
     request.end()?;
     Ok(Alter { settings, alterations })
+}
+
+/// The settings of a `validate`.
+pub fn read_validate(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut request = Request::new(bytes);
+    let settings = request.strings()?;
+    request.end()?;
+    Ok(settings)
 }
 
 /// The newly assigned partitions of an `open`, each with the id that Java gave it.

@@ -2,7 +2,7 @@ package io.sluice.connect;
 
 /** The only native methods; docs/crossing.md says what goes through them. */
 final class Native {
-  static final int CROSSING_VERSION = 3;
+  static final int CROSSING_VERSION = 4;
 
   /** For code that has called {@link NativeLibrary#load}. */
   static final NativeCalls CALLS =
@@ -56,6 +56,11 @@ final class Native {
         public byte[] alterOffsets(byte[] request) {
           return Native.alterOffsets(request);
         }
+
+        @Override
+        public byte[] validate(byte[] request) {
+          return Native.validate(request);
+        }
       };
 
   private Native() {}
@@ -81,6 +86,8 @@ final class Native {
   static native byte[] stats(long task);
 
   static native byte[] alterOffsets(byte[] request);
+
+  static native byte[] validate(byte[] request);
 
   static native byte[] drainLogs(int timeoutMs);
 }

@@ -21,4 +21,6 @@ interface NativeCalls {
   byte[] stats(long task);
 
   byte[] alterOffsets(byte[] request);
+
+  byte[] validate(byte[] request);
 }
