@@ -18,11 +18,16 @@ pub use rules::rules;
 /// A connector's settings as they were given.
 pub type Given = BTreeMap<String, String>;
 
-/// What is shown of an error beside its setting. What the settings alone show to be wrong needs no code to look up.
+/// As Connect shows it.
 pub fn text(error: &SettingError) -> String {
+    format!("{}: {}", error.key, message(error))
+}
+
+/// What the settings alone show to be wrong needs no code to look up.
+pub fn message(error: &SettingError) -> String {
     match error.code.class() {
-        Class::Config => format!("{}: {}", error.key, error.message),
-        _ => format!("{}: {}: {}", error.key, error.code.name(), error.message),
+        Class::Config => error.message.clone(),
+        _ => format!("{}: {}", error.code.name(), error.message),
     }
 }
 

@@ -50,6 +50,16 @@ pub enum Thing {
     Registry,
 }
 
+impl Thing {
+    pub fn name(self) -> &'static str {
+        match self {
+            Thing::File => "file",
+            Thing::Store => "store",
+            Thing::Registry => "registry",
+        }
+    }
+}
+
 /// Ends within [`LIMIT`].
 pub async fn reach(settings: &Settings, given: &Given, runtime: &Handle) -> Reach {
     let until = Instant::now() + LIMIT;

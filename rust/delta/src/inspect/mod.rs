@@ -113,6 +113,12 @@ pub struct Log {
     pub bytes_since: u64,
 }
 
+/// Milliseconds since 1970, as people read them.
+pub fn utc(millis: i64) -> Option<String> {
+    let at = chrono::DateTime::from_timestamp_millis(millis)?;
+    Some(at.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
 /// Reads the newest version. `commits`: how many commits are looked into. Blocks; not for threads of the runtime.
 pub fn inspect(store: &dyn Store, runtime: &Handle, commits: u64) -> Result<Inspection> {
     let table = store.root().to_string();

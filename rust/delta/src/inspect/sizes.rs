@@ -6,9 +6,9 @@ use serde::Serialize;
 
 /// Sizes are told apart by this many leading binary digits: a quantile is off by less than 1 %.
 const DIGITS: u32 = 8;
-/// Of the histogram: each bucket ends at eight times what it starts with.
-const FIRST_END: u64 = 16 << 10;
-const GROWTH: u64 = 8;
+/// Of the histogram: each bucket but the first ends at ten times what it starts with.
+const FIRST_END: u64 = 10_000;
+const GROWTH: u64 = 10;
 
 #[derive(Debug, Default)]
 pub struct Sizes {
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn the_histogram_has_every_file_and_no_hole() {
         let mut sizes = Sizes::default();
-        for size in [0, 16_383, 16_384, 9 << 20, u64::MAX] {
-            sizes.add(size.min(u64::MAX / 2));
+        for size in [0, 9_999, 10_000, 9_000_000, u64::MAX / 2] {
+            sizes.add(size);
         }
         let histogram = sizes.histogram();
-        assert_eq!((histogram[0].from, histogram[0].to, histogram[0].files), (0, 16 << 10, 2));
+        assert_eq!((histogram[0].from, histogram[0].to, histogram[0].files), (0, 10_000, 2));
         assert!(histogram.windows(2).all(|pair| pair[0].to == pair[1].from));
         assert_eq!(histogram.iter().map(|bucket| bucket.files).sum::<u64>(), 5);
         assert!(histogram.iter().any(|bucket| bucket.files == 0));
