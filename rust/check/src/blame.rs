@@ -4,11 +4,13 @@ use sluice_core::settings::declare::{
     AZURE_ACCOUNT_KEY, AZURE_ACCOUNT_NAME, AZURE_CLIENT_ID, AZURE_ENDPOINT, AZURE_SAS_TOKEN, COMMIT_LOCK,
     DYNAMODB_ACCESS_KEY_ID, DYNAMODB_ENDPOINT, DYNAMODB_PATH_SCHEME, DYNAMODB_TABLE, GCS_ENDPOINT,
     GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY, S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_PROFILE, S3_ROLE_ARN,
-    STORE_PROXY_URL, TABLE_URI,
+    STORE_CA_FILE, STORE_PROXY_URL, TABLE_URI,
 };
 use sluice_core::Code;
 use sluice_core::settings::StoreSettings;
 use sluice_delta::store::{Part, Trouble};
+
+use crate::files::certificates;
 
 /// `uri` is the table's.
 pub fn blamed(trouble: &Trouble, uri: &str, settings: &StoreSettings) -> &'static str {
@@ -87,6 +89,9 @@ fn credentials(uri: &str, settings: &StoreSettings) -> Option<&'static str> {
 
 /// Of the settings no client could be made.
 fn client(uri: &str, settings: &StoreSettings) -> &'static str {
+    if settings.ca_file.as_ref().is_some_and(|file| certificates(file).is_err()) {
+        return STORE_CA_FILE;
+    }
     match store_of(uri) {
         Kind::Azure if settings.azure.account_name.is_none() && !uri.starts_with("abfs") => AZURE_ACCOUNT_NAME,
         Kind::Azure | Kind::Gcs => credentials(uri, settings).unwrap_or_else(|| way(uri, settings)),
@@ -123,6 +128,7 @@ mod tests {
             (Part::Objects, StoreDenied, gs, &[("delta.gcs.service.account.key", "t")], "delta.gcs.service.account.key"),
             (Part::Client, ConfigInvalid, az, &[], "delta.azure.account.name"),
             (Part::Client, ConfigInvalid, gs, &[("delta.gcs.service.account.key", "{")], "delta.gcs.service.account.key"),
+            (Part::Client, ConfigInvalid, s3, &[("delta.store.ca.file", "/nowhere")], "delta.store.ca.file"),
             (Part::Lock, CommitLock, s3, &[], "delta.commit.lock"),
             (Part::PathScheme, CommitLock, s3, &[], "delta.dynamodb.path.scheme"),
             (Part::LockTable, LockTable, s3, &endpoint, "delta.dynamodb.table"),

@@ -68,24 +68,29 @@ pub fn files(settings: &Settings, given: &Given) -> Vec<File> {
 impl File {
     /// Whether it can be read, and holds what it should.
     pub fn check(&self, settings: &Settings) -> Result<()> {
-        let bytes = read(&self.path)?;
-        let wrong = |why: &str| Error::new(Code::ConfigInvalid, format!("{}: {why}", self.path.display()));
         match self.holds {
             Content::TableSchema => {
-                let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8"))?;
-                Schema::parse(&text).map(drop)
+                let text = String::from_utf8(read(&self.path)?);
+                Schema::parse(&text.map_err(|_| wrong(&self.path, "it is not UTF-8"))?).map(drop)
             }
-            Content::RecordSchema => settings.raw.as_ref().clone().read_schema_file(|_| Ok(bytes.clone())),
-            Content::Certificates => match bytes.windows(BEGIN.len()).any(|part| part == BEGIN) {
-                true => Ok(()),
-                false => Err(wrong("it holds no certificate in PEM")),
-            },
-            Content::Other => Ok(()),
+            Content::RecordSchema => settings.raw.as_ref().clone().read_schema_file(|path| read(path)),
+            Content::Certificates => certificates(&self.path),
+            Content::Other => read(&self.path).map(drop),
         }
     }
 }
 
-const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+pub fn certificates(path: &Path) -> Result<()> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    match read(path)?.windows(BEGIN.len()).any(|part| part == BEGIN) {
+        true => Ok(()),
+        false => Err(wrong(path, "it holds no certificate in PEM")),
+    }
+}
+
+fn wrong(path: &Path, why: &str) -> Error {
+    Error::new(Code::ConfigInvalid, format!("{}: {why}", path.display()))
+}
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path)

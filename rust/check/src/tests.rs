@@ -107,6 +107,22 @@ fn files_are_read_and_must_hold_what_they_should() {
     assert_eq!(unfit, ["delta.partition.by: the table has no column country"]);
 }
 
+/// What Connect is told is what a task would be told.
+#[test]
+fn the_golden_cases_have_the_errors_they_say() {
+    let text = std::fs::read_to_string("../../tests/golden/settings-cases.json").unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    for case in &cases {
+        let config: Given = serde_json::from_value(case["config"].clone()).unwrap();
+        let errors = rules(&config, runtime()).err().unwrap_or_default();
+        let found: BTreeMap<_, _> =
+            errors.iter().map(|error| (error.key.clone(), error.code.name().into())).collect();
+        let expected: BTreeMap<String, serde_json::Value> =
+            serde_json::from_value(case["errors"].clone()).unwrap();
+        assert_eq!(found, expected, "{}: {errors:?}", case["case"]);
+    }
+}
+
 /// Keys, so that no other credentials are looked for.
 const KEYS: [(&str, &str); 3] = [
     ("delta.s3.access.key.id", "id"),

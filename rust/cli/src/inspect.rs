@@ -54,6 +54,8 @@ impl Text {
         let mut lines = self.head(found);
         self.section(&mut lines, "schema", schema(&found.schema));
         self.section(&mut lines, "offsets", self.offsets(found));
+        let more = found.offsets.len().saturating_sub(MOST_PARTITIONS) as u64;
+        lines.extend((more > 0).then(|| format!("  and {} more; --json has all", number(more))));
         self.section(&mut lines, "app ids of others", self.others(found));
         lines.extend([String::new(), self.heading("files")]);
         lines.extend(self.files(&found.files));
@@ -117,7 +119,9 @@ impl Text {
         if found.offsets.is_empty() {
             return Vec::new();
         }
-        let mut rows = vec![headings(&["connector", "topic", "partition", "next offset", "written"])];
+        let names =
+            vec![left("connector"), left("topic"), right("partition"), right("next offset"), left("written")];
+        let mut rows = vec![headings(names)];
         rows.extend(found.offsets.iter().take(MOST_PARTITIONS).map(|held| {
             let offset = held.offset.map_or("none (reset)".to_owned(), |offset| offset.to_string());
             vec![
@@ -128,9 +132,6 @@ impl Text {
                 left(self.ago(held.last_updated)),
             ]
         }));
-        if let Some(more) = found.offsets.len().checked_sub(MOST_PARTITIONS + 1) {
-            rows.push(vec![left(format!("and {} more; --json has all", number(more as u64 + 1)))]);
-        }
         rows
     }
 
@@ -138,7 +139,7 @@ impl Text {
         if found.other_app_ids.is_empty() {
             return Vec::new();
         }
-        let mut rows = vec![headings(&["app id", "version", "written"])];
+        let mut rows = vec![headings(vec![left("app id"), right("version"), left("written")])];
         rows.extend(found.other_app_ids.iter().take(MOST_PARTITIONS).map(|other| {
             vec![left(&other.app_id), right(other.version.to_string()), left(self.ago(other.last_updated))]
         }));
@@ -201,8 +202,10 @@ impl Text {
         if commits.is_empty() {
             return Vec::new();
         }
-        let names = ["version", "time", "operation", "rows", "files", "size", "by"];
-        let mut rows = vec![headings(&names)];
+        let (version, time, operation) = (right("version"), left("time"), left("operation"));
+        let names =
+            vec![version, time, operation, right("rows"), right("files"), right("size"), left("by")];
+        let mut rows = vec![headings(names)];
         rows.extend(commits.iter().map(|commit| {
             let size = if commit.added_files == 0 { String::new() } else { bytes(commit.added_bytes) };
             vec![
@@ -404,7 +407,7 @@ schema
   counts  map<string, long>
 
 offsets
-  connector  topic   partition  next offset   written
+  connector  topic   partition   next offset  written
   k          events          0         24000  3 min ago
   k          events         10  none (reset)  -
 
@@ -423,8 +426,8 @@ log
   checkpoint of version 120, 2 h ago (1.2 MB); 8 commits (96 kB) since
 
 newest commits
-  version  time                     operation           rows     files    size  by
-      128  2026-11-22 05:08:26 UTC  STREAMING UPDATE  12,000        +2  3.4 MB  sluice/0.1.0, k tasks 0,1
+  version  time                     operation           rows      files    size  by
+      128  2026-11-22 05:08:26 UTC  STREAMING UPDATE  12,000         +2  3.4 MB  sluice/0.1.0, k tasks 0,1
       127  -                        -                      ?  +1 -1,000     5 B  -";
         assert_eq!(text.lines().collect::<Vec<_>>(), expected.lines().collect::<Vec<_>>());
     }

@@ -111,9 +111,9 @@ pub fn columns(rows: &[Vec<Cell>], paint: Paint) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// The names of columns.
-pub fn headings(names: &[&str]) -> Vec<Cell> {
-    names.iter().map(|name| left(*name).styled(Style::Quiet)).collect()
+/// The names of columns, each as its column stands.
+pub fn headings(names: Vec<Cell>) -> Vec<Cell> {
+    names.into_iter().map(|name| name.styled(Style::Quiet)).collect()
 }
 
 /// `12.3 MB`.

@@ -36,3 +36,4 @@ mod stores_denied;
 mod stores_faults;
 mod stores_flow;
 mod stores_secrets;
+mod validation;
