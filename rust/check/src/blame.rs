@@ -1,13 +1,13 @@
 //! Which setting an error of a store is about.
 
+use sluice_core::Code;
+use sluice_core::settings::StoreSettings;
 use sluice_core::settings::declare::{
     AZURE_ACCOUNT_KEY, AZURE_ACCOUNT_NAME, AZURE_CLIENT_ID, AZURE_ENDPOINT, AZURE_SAS_TOKEN, COMMIT_LOCK,
     DYNAMODB_ACCESS_KEY_ID, DYNAMODB_ENDPOINT, DYNAMODB_PATH_SCHEME, DYNAMODB_TABLE, GCS_ENDPOINT,
-    GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY, S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_PROFILE, S3_ROLE_ARN,
-    STORE_CA_FILE, STORE_PROXY_URL, TABLE_URI,
+    GCS_SERVICE_ACCOUNT_FILE, GCS_SERVICE_ACCOUNT_KEY, S3_ACCESS_KEY_ID, S3_ENDPOINT, S3_PROFILE,
+    S3_ROLE_ARN, STORE_CA_FILE, STORE_PROXY_URL, TABLE_URI,
 };
-use sluice_core::Code;
-use sluice_core::settings::StoreSettings;
 use sluice_delta::store::{Part, Trouble};
 
 use crate::files::certificates;
@@ -93,7 +93,9 @@ fn client(uri: &str, settings: &StoreSettings) -> &'static str {
         return STORE_CA_FILE;
     }
     match store_of(uri) {
-        Kind::Azure if settings.azure.account_name.is_none() && !uri.starts_with("abfs") => AZURE_ACCOUNT_NAME,
+        Kind::Azure if settings.azure.account_name.is_none() && !uri.starts_with("abfs") => {
+            AZURE_ACCOUNT_NAME
+        }
         Kind::Azure | Kind::Gcs => credentials(uri, settings).unwrap_or_else(|| way(uri, settings)),
         Kind::S3 | Kind::Local => way(uri, settings),
     }
@@ -112,7 +114,9 @@ mod tests {
         use Code::{CommitLock, ConfigInvalid, LockTable, StoreDenied, StoreIo, StoreMissing};
         let keys = [("delta.s3.access.key.id", "a"), ("delta.s3.secret.access.key", "b")];
         let role = [&keys[..], &[("delta.s3.role.arn", "r")]].concat();
-        let endpoint = [&keys[..], &[("delta.s3.endpoint", "http://x"), ("delta.dynamodb.endpoint", "http://x")]].concat();
+        let endpoint =
+            [&keys[..], &[("delta.s3.endpoint", "http://x"), ("delta.dynamodb.endpoint", "http://x")]]
+                .concat();
         let proxy = [("delta.store.proxy.url", "http://x")];
         let (s3, az, gs) = ("s3://b/x/", "az://c/x/", "gs://b/x/");
         let cases: &[(Part, Code, &str, &[(&str, &str)], &str)] = &[
@@ -125,9 +129,21 @@ mod tests {
             (Part::Objects, StoreIo, s3, &keys, "delta.table.uri"),
             (Part::Objects, StoreIo, "file:///x/", &endpoint, "delta.table.uri"),
             (Part::Objects, StoreDenied, az, &[("delta.azure.sas.token", "t")], "delta.azure.sas.token"),
-            (Part::Objects, StoreDenied, gs, &[("delta.gcs.service.account.key", "t")], "delta.gcs.service.account.key"),
+            (
+                Part::Objects,
+                StoreDenied,
+                gs,
+                &[("delta.gcs.service.account.key", "t")],
+                "delta.gcs.service.account.key",
+            ),
             (Part::Client, ConfigInvalid, az, &[], "delta.azure.account.name"),
-            (Part::Client, ConfigInvalid, gs, &[("delta.gcs.service.account.key", "{")], "delta.gcs.service.account.key"),
+            (
+                Part::Client,
+                ConfigInvalid,
+                gs,
+                &[("delta.gcs.service.account.key", "{")],
+                "delta.gcs.service.account.key",
+            ),
             (Part::Client, ConfigInvalid, s3, &[("delta.store.ca.file", "/nowhere")], "delta.store.ca.file"),
             (Part::Lock, CommitLock, s3, &[], "delta.commit.lock"),
             (Part::PathScheme, CommitLock, s3, &[], "delta.dynamodb.path.scheme"),

@@ -59,7 +59,8 @@ pub fn files(settings: &Settings, given: &Given) -> Vec<File> {
         (REGISTRY_TLS_CERT_FILE, identity.map(|identity| &identity.cert_file), Content::Certificates),
         (REGISTRY_TLS_KEY_FILE, identity.map(|identity| &identity.key_file), Content::Other),
     ];
-    files.extend(others.into_iter().filter_map(|(key, path, holds)| Some(file(key.to_owned(), path?, holds))));
+    files
+        .extend(others.into_iter().filter_map(|(key, path, holds)| Some(file(key.to_owned(), path?, holds))));
     files.sort_unstable();
     files.dedup();
     files

@@ -43,7 +43,10 @@ mod tests {
         let given = given(more);
         let settings = Settings::parse(&given).unwrap();
         let places = places(&settings, &given);
-        places.into_iter().map(|place| format!("{} {}", place.uri, place.table.unwrap_or("-".into()))).collect()
+        places
+            .into_iter()
+            .map(|place| format!("{} {}", place.uri, place.table.unwrap_or("-".into())))
+            .collect()
     }
 
     #[test]
@@ -53,7 +56,8 @@ mod tests {
         let by_topic = ("delta.table.uri", "/data/${topic}");
         assert_eq!(found(&[("topics", "b, a,b"), by_topic]), ["file:///data/a/ a", "file:///data/b/ b"]);
         assert_eq!(found(&[("topics.regex", "a.*"), by_topic]), ["file:///data/ -"]);
-        let by_value = [("delta.table.uri", "/data/${table}"), ("delta.route.by", "field(x)"), ("topics", "t")];
+        let by_value =
+            [("delta.table.uri", "/data/${table}"), ("delta.route.by", "field(x)"), ("topics", "t")];
         assert_eq!(found(&by_value), ["file:///data/ -"]);
         let mapped = [&by_value[..], &[("delta.route.map", "x=a;y=/other/b")]].concat();
         assert_eq!(found(&mapped), ["file:///data/a/ a", "file:///other/b/ /other/b"]);

@@ -101,16 +101,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(
-        thing: Thing,
-        name: String,
-        outcome: Result<Option<&'static str>, (String, Error)>,
-    ) -> Trial {
+    fn new(thing: Thing, name: String, outcome: Result<Option<&'static str>, (String, Error)>) -> Trial {
         let (told, error) = match outcome {
             Ok(told) => (told, None),
-            Err((key, error)) => {
-                (None, Some(SettingError { key, code: error.code, message: error.message }))
-            }
+            Err((key, error)) => (None, Some(SettingError { key, code: error.code, message: error.message })),
         };
         Trial { tried: Tried { thing, name, ok: error.is_none(), told }, error }
     }

@@ -22,11 +22,8 @@ pub fn uncreatable(settings: &Settings, given: &Given, runtime: &Handle) -> Vec<
     let mut errors: Vec<SettingError> = Vec::new();
     for (name, table) in std::iter::once((None, &settings.of_any_table)).chain(of_tables) {
         let Err((setting, error)) = creatable(table, &*world) else { continue };
-        let error = SettingError {
-            key: key_of(setting, name, given),
-            code: error.code,
-            message: error.message,
-        };
+        let error =
+            SettingError { key: key_of(setting, name, given), code: error.code, message: error.message };
         if !errors.contains(&error) {
             errors.push(error);
         }
@@ -73,7 +70,13 @@ mod tests {
         let spaced = SCHEMA.replace("\"id\"", "\"the id\"");
         let found = wrong(&[("delta.schema.json", &spaced)]);
         assert_eq!(found[0].0, "delta.schema.json", "{found:?}");
-        assert_eq!(wrong(&[("delta.schema.json", &spaced), ("delta.table.properties", "delta.columnMapping.mode=name")]), []);
+        assert_eq!(
+            wrong(&[
+                ("delta.schema.json", &spaced),
+                ("delta.table.properties", "delta.columnMapping.mode=name")
+            ]),
+            []
+        );
         assert_eq!(wrong(&[("delta.partition.by", "country"), ("delta.table.auto.create", "false")]), []);
     }
 

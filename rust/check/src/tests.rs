@@ -35,7 +35,8 @@ fn errors(more: &[(&str, &str)]) -> Vec<String> {
     reached(more).errors.iter().map(text).collect()
 }
 
-const SCHEMA: &str = r#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}"#;
+const SCHEMA: &str =
+    r#"{"type":"struct","fields":[{"name":"id","type":"long","nullable":true,"metadata":{}}]}"#;
 
 #[test]
 fn a_table_that_is_there_or_will_be_created_is_no_error_and_nothing_is_written() {
@@ -52,7 +53,10 @@ fn a_table_that_is_there_or_will_be_created_is_no_error_and_nothing_is_written()
     let reach = reached(&[&settings[..], &[("delta.table.auto.create", "true")]].concat());
     assert_eq!(reach.errors, []);
     let told: Vec<_> = reach.tried.iter().map(|tried| (tried.thing, tried.ok, tried.told.unwrap())).collect();
-    assert_eq!(told, [(Thing::Store, true, "the table is there"), (Thing::Store, true, "the table will be created")]);
+    assert_eq!(
+        told,
+        [(Thing::Store, true, "the table is there"), (Thing::Store, true, "the table will be created")]
+    );
     assert!(!folder.path().join("b").exists());
     let files: Vec<_> = std::fs::read_dir(folder.path().join("a")).unwrap().collect();
     assert_eq!(files.len(), 1);
@@ -65,7 +69,10 @@ fn what_cannot_be_a_folder_is_named() {
     let uri = folder.path().join("file/table").display().to_string();
     let found = errors(&[("delta.table.uri", &uri), ("delta.table.auto.create", "true")]);
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("delta.table.uri: STORE_IO: cannot list ") && found[0].contains("file/table"), "{found:?}");
+    assert!(
+        found[0].starts_with("delta.table.uri: STORE_IO: cannot list ") && found[0].contains("file/table"),
+        "{found:?}"
+    );
 }
 
 #[test]

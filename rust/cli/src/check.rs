@@ -65,11 +65,8 @@ fn of_file(file: &str, connectivity: bool, runtime: &Handle) -> Result<Found, Bo
     let name = connector.name.or(stem).unwrap_or_default();
     let name = given.entry(NAME.to_owned()).or_insert(name).clone();
     let mut notes = connect::notes(&given);
-    let provided: BTreeSet<String> = given
-        .iter()
-        .filter(|(_, value)| connect::is_provided(value))
-        .map(|(key, _)| key.clone())
-        .collect();
+    let provided: BTreeSet<String> =
+        given.iter().filter(|(_, value)| connect::is_provided(value)).map(|(key, _)| key.clone()).collect();
     let known = rules(&given, runtime);
     if let Err(wrong) = &known {
         errors.extend(wrong.iter().filter(|error| !provided.contains(&error.key)).cloned());
@@ -100,8 +97,11 @@ fn without(
     unknown: &BTreeSet<String>,
     given: &BTreeMap<String, String>,
 ) -> Option<(Settings, BTreeMap<String, String>)> {
-    let mut left: BTreeMap<_, _> =
-        given.iter().filter(|(key, _)| !unknown.contains(*key)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut left: BTreeMap<_, _> = given
+        .iter()
+        .filter(|(key, _)| !unknown.contains(*key))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     loop {
         match Settings::parse(&left) {
             Ok(settings) => return Some((settings, left)),
@@ -117,9 +117,7 @@ fn without(
 }
 
 fn as_json(found: &Found) -> Value {
-    let error = |error: &SettingError| {
-        json!({"setting": error.key, "code": error.code.name(), "message": error.message})
-    };
+    let error = |error: &SettingError| json!({"setting": error.key, "code": error.code.name(), "message": error.message});
     json!({
         "file": found.file,
         "name": found.name,
@@ -192,7 +190,10 @@ mod tests {
             file: "a.json".to_owned(),
             name: "a".to_owned(),
             errors,
-            tried: vec![tried(true, "s3://b/x/", Some("the table is there")), tried(false, "s3://b/long/", None)],
+            tried: vec![
+                tried(true, "s3://b/x/", Some("the table is there")),
+                tried(false, "s3://b/long/", None),
+            ],
             notes: vec!["a note".to_owned()],
         }
     }

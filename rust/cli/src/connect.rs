@@ -28,7 +28,11 @@ pub fn rules(connector: &Connector) -> Vec<SettingError> {
     }
     match (&connector.name, given(NAME)) {
         (Some(outside), Some(inside)) if outside != inside => {
-            wrong(NAME, Code::ConfigInvalid, format!("it is {outside:?} beside the settings and {inside:?} in them"));
+            wrong(
+                NAME,
+                Code::ConfigInvalid,
+                format!("it is {outside:?} beside the settings and {inside:?} in them"),
+            );
         }
         _ => {}
     }
@@ -76,7 +80,9 @@ pub fn notes(settings: &BTreeMap<String, String>) -> Vec<String> {
             ));
         }
     } else if !tolerates {
-        notes.push(format!("{DEAD_LETTERS} means nothing without {TOLERANCE}=all: the first bad record fails the task"));
+        notes.push(format!(
+            "{DEAD_LETTERS} means nothing without {TOLERANCE}=all: the first bad record fails the task"
+        ));
     }
     notes
 }
@@ -124,7 +130,10 @@ mod tests {
     #[test]
     fn bad_records_that_go_nowhere_are_told() {
         let told = |given: &[(&str, &str)]| notes(&connector(given).settings);
-        assert_eq!(told(&[(TOLERANCE, "all"), (DEAD_LETTERS, "dead"), (NULL_VALUES, "dlq")]), [] as [&str; 0]);
+        assert_eq!(
+            told(&[(TOLERANCE, "all"), (DEAD_LETTERS, "dead"), (NULL_VALUES, "dlq")]),
+            [] as [&str; 0]
+        );
         assert_eq!(told(&[(TOLERANCE, "all"), (LOG_ERRORS, "false")]), [] as [&str; 0]);
         assert_eq!(told(&[(TOLERANCE, "all"), (LOG_ERRORS, "true")]).len(), 1);
         assert_eq!(told(&[(DEAD_LETTERS, "dead")]).len(), 1);

@@ -8,9 +8,7 @@ use serde_json::Value;
 use sluice_delta::inspect::{Files, Inspection, Log, Recent, inspect, utc};
 
 use crate::arguments::InspectArguments;
-use crate::layout::{
-    Cell, Paint, Style, ago, bytes, columns, counted, headings, left, number, right,
-};
+use crate::layout::{Cell, Paint, Style, ago, bytes, columns, counted, headings, left, number, right};
 use crate::table;
 
 /// Of the longest bar, in characters.
@@ -151,8 +149,12 @@ impl Text {
             0 => String::new(),
             n => format!(", and those of {} that do not say", counted(n, "file")),
         };
-        let count =
-            format!("  {}, {}, {}", counted(files.count, "file"), bytes(files.bytes), counted(files.rows, "row"));
+        let count = format!(
+            "  {}, {}, {}",
+            counted(files.count, "file"),
+            bytes(files.bytes),
+            counted(files.rows, "row")
+        );
         let mut lines = vec![format!("{count}{uncounted}")];
         if files.deletion_vectors > 0 {
             let vectors = counted(files.deletion_vectors, "file");
@@ -203,8 +205,7 @@ impl Text {
             return Vec::new();
         }
         let (version, time, operation) = (right("version"), left("time"), left("operation"));
-        let names =
-            vec![version, time, operation, right("rows"), right("files"), right("size"), left("by")];
+        let names = vec![version, time, operation, right("rows"), right("files"), right("size"), left("by")];
         let mut rows = vec![headings(names)];
         rows.extend(commits.iter().map(|commit| {
             let size = if commit.added_files == 0 { String::new() } else { bytes(commit.added_bytes) };
@@ -438,15 +439,32 @@ newest commits
         empty.offsets.clear();
         empty.other_app_ids.clear();
         empty.commits.clear();
-        empty.files =
-            Files { count: 0, bytes: 0, rows: 0, sizes: None, histogram: vec![], uncounted: 0, deletion_vectors: 0, deleted_rows: 0 };
-        empty.log = Log { checkpoint: None, checkpoint_time: None, checkpoint_bytes: 0, commits_since: 1, bytes_since: 900 };
+        empty.files = Files {
+            count: 0,
+            bytes: 0,
+            rows: 0,
+            sizes: None,
+            histogram: vec![],
+            uncounted: 0,
+            deletion_vectors: 0,
+            deleted_rows: 0,
+        };
+        empty.log = Log {
+            checkpoint: None,
+            checkpoint_time: None,
+            checkpoint_bytes: 0,
+            commits_since: 1,
+            bytes_since: 900,
+        };
         let text = Text { paint: Paint::Plain, now: NOW }.of(&empty);
         for absent in ["offsets", "app ids", "newest", "sizes"] {
             assert!(!text.contains(absent), "{text}");
         }
         assert!(text.contains("version     128\n"), "{text}");
-        assert!(text.ends_with("files\n  0 files, 0 B, 0 rows\n\nlog\n  no checkpoint; 1 commit (900 B)"), "{text}");
+        assert!(
+            text.ends_with("files\n  0 files, 0 B, 0 rows\n\nlog\n  no checkpoint; 1 commit (900 B)"),
+            "{text}"
+        );
     }
 
     #[test]

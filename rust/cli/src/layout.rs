@@ -210,10 +210,8 @@ mod tests {
 
     #[test]
     fn cells_stand_below_one_another_whatever_their_colour() {
-        let rows = [
-            vec![left("a").styled(Style::Bad), right("1"), left("x")],
-            vec![left("länger"), right("1,000")],
-        ];
+        let rows =
+            [vec![left("a").styled(Style::Bad), right("1"), left("x")], vec![left("länger"), right("1,000")]];
         assert_eq!(columns(&rows, Paint::Plain), ["  a           1  x", "  länger  1,000"]);
         let coloured = columns(&rows, Paint::Coloured);
         assert_eq!(coloured[0], "  \x1b[1;31ma\x1b[0m           1  x");

@@ -24,7 +24,8 @@ pub struct Connector {
 pub fn connector(file: &str) -> Result<Connector, Box<dyn Error>> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?;
     let json: Value = serde_json::from_str(&text).map_err(|e| format!("{file}: {e}"))?;
-    of_json(&json).ok_or_else(|| format!("{file}: it is neither settings nor a connector with a config").into())
+    of_json(&json)
+        .ok_or_else(|| format!("{file}: it is neither settings nor a connector with a config").into())
 }
 
 fn of_json(json: &Value) -> Option<Connector> {

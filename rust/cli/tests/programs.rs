@@ -42,7 +42,9 @@ fn every_file_of_connect_config_is_right() {
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.ends_with(&format!("check: nothing is wrong in {} files\n", files.len())), "{told}");
-    assert!(told.contains("from a config provider of the worker: delta.s3.access.key.id, delta.s3.secret.access.key"));
+    assert!(told.contains(
+        "from a config provider of the worker: delta.s3.access.key.id, delta.s3.secret.access.key"
+    ));
 }
 
 #[test]
@@ -91,7 +93,10 @@ fn what_is_tried_is_told() {
     let output = sluice(&["check", &given, "--connectivity"]);
     let told = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains(&format!("delta.table.uri  TABLE_MISSING: no Delta table at file://{table}/")), "{told}");
+    assert!(
+        told.contains(&format!("delta.table.uri  TABLE_MISSING: no Delta table at file://{table}/")),
+        "{told}"
+    );
     assert!(told.contains(&format!("tried\n  failed  store  file://{table}/\n")), "{told}");
     assert!(!Path::new(&table).exists());
     write_table(Path::new(&table));

@@ -50,10 +50,7 @@ impl TableState {
 
 /// Whether a table could be created as the settings say, if it had to be and they give its schema. What is in the way comes with
 /// the setting that is.
-pub fn creatable(
-    settings: &TableSettings,
-    world: &dyn World,
-) -> Result<(), (&'static str, Error)> {
+pub fn creatable(settings: &TableSettings, world: &dyn World) -> Result<(), (&'static str, Error)> {
     let given = match &settings.schema {
         SchemaSource::Given(given) if settings.auto_create => given,
         _ => return Ok(()),

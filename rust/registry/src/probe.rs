@@ -17,8 +17,7 @@ use crate::{apicurio, confluent, tls};
 /// Asks once. What is wrong comes with the setting that it is wrong with.
 pub async fn probe(settings: &RegistrySettings) -> Result<(), (&'static str, Error)> {
     tls::config(settings, false).map_err(|unusable| (unusable.setting, unusable.error))?;
-    let hosts =
-        Hosts::new(settings.clone(), Pauses::default()).map_err(|error| (REGISTRY_URL, error))?;
+    let hosts = Hosts::new(settings.clone(), Pauses::default()).map_err(|error| (REGISTRY_URL, error))?;
     let access = access(settings);
     hosts.has_access().await.map_err(|miss| missed(miss, settings, access, access))?;
     let path = match settings.api {

@@ -33,7 +33,11 @@ fn by_program(scenario: &Scenario, config: &Config, more: &[&str]) -> Errors {
 
 /// Both say the same of the same settings.
 fn agree(connect: &Errors, program: &Errors) {
-    assert_eq!(connect.keys().collect::<Vec<_>>(), program.keys().collect::<Vec<_>>(), "{connect:?}\n{program:?}");
+    assert_eq!(
+        connect.keys().collect::<Vec<_>>(),
+        program.keys().collect::<Vec<_>>(),
+        "{connect:?}\n{program:?}"
+    );
     for (key, message) in program {
         let shown = &connect[key];
         assert!(shown.starts_with(&format!("{key}: ")) && shown.ends_with(message), "{shown}\n{message}");
@@ -91,7 +95,11 @@ fn connections_are_tried_when_asked_for_and_nothing_is_written() {
     let key = "delta.s3.secret.access.key";
     let cases = [
         (good.clone().set(key, "another-secret"), "delta.s3.access.key.id", "STORE_DENIED"),
-        (good.clone().set("delta.table.uri", "s3://no-such-bucket/table"), "delta.table.uri", "STORE_MISSING"),
+        (
+            good.clone().set("delta.table.uri", "s3://no-such-bucket/table"),
+            "delta.table.uri",
+            "STORE_MISSING",
+        ),
         (good.clone().set("delta.table.auto.create", false), "delta.table.uri", "TABLE_MISSING"),
         (good.clone().set("delta.s3.endpoint", NOWHERE), "delta.s3.endpoint", "STORE_IO"),
         (good.clone().set("delta.dynamodb.endpoint", NOWHERE), "delta.dynamodb.endpoint", "STORE_IO"),
@@ -102,7 +110,11 @@ fn connections_are_tried_when_asked_for_and_nothing_is_written() {
         ),
         (good.clone().set("delta.registry.url", NOWHERE), "delta.registry.url", "REGISTRY_PENDING"),
         (good.clone().set("delta.registry.url", s3.endpoint()), "delta.registry.url", "REGISTRY_REFUSED"),
-        (good.clone().set("delta.store.ca.file", "/nowhere/ca.pem"), "delta.store.ca.file", "cannot read the file"),
+        (
+            good.clone().set("delta.store.ca.file", "/nowhere/ca.pem"),
+            "delta.store.ca.file",
+            "cannot read the file",
+        ),
     ];
     for (config, setting, words) in cases {
         assert_eq!(by_connect(&scenario, &config), Errors::new(), "only where it is asked for");
@@ -110,14 +122,20 @@ fn connections_are_tried_when_asked_for_and_nothing_is_written() {
         let errors = by_connect(&scenario, &config);
         assert!(errors.get(setting).is_some_and(|message| message.contains(words)), "{setting}: {errors:?}");
         let program = by_program(&scenario, &config, &["--connectivity"]);
-        assert_eq!(errors.keys().collect::<Vec<_>>(), program.keys().collect::<Vec<_>>(), "{errors:?} {program:?}");
+        assert_eq!(
+            errors.keys().collect::<Vec<_>>(),
+            program.keys().collect::<Vec<_>>(),
+            "{errors:?} {program:?}"
+        );
         is_refused(&scenario, &config, &errors);
     }
     let good = good.set("delta.validate.connectivity", true);
     assert_eq!(by_connect(&scenario, &good), Errors::new());
     assert_eq!(by_program(&scenario, &good, &["--connectivity"]), Errors::new());
     assert!(!scenario.table.exists(), "nothing is written");
-    assert!(fs::read_dir(s3.bucket_folder()).unwrap().all(|entry| entry.unwrap().file_name() != *scenario.name));
+    assert!(
+        fs::read_dir(s3.bucket_folder()).unwrap().all(|entry| entry.unwrap().file_name() != *scenario.name)
+    );
 }
 
 #[test]

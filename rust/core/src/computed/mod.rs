@@ -207,10 +207,7 @@ impl Computed {
 
 impl Column {
     fn mismatch(&self, why: &str) -> Mismatch {
-        Mismatch {
-            setting: self.setting,
-            why: format!("column {} ({}): {why}", self.name, self.setting),
-        }
+        Mismatch { setting: self.setting, why: format!("column {} ({}): {why}", self.name, self.setting) }
     }
 
     /// That the table has a column for it.

@@ -204,7 +204,10 @@ fn routes(read: &mut Reader) -> Option<Routes> {
 fn check_lock(routes: &Routes, lock: CommitLock, read: &mut Reader) {
     let elsewhere = routes.templates().find(|uri| !matches!(uri.scheme(), "s3" | "s3a"));
     if let (CommitLock::DynamoDb, Some(uri)) = (lock, elsewhere) {
-        read.invalid(declare::COMMIT_LOCK, format!("it is for tables on S3, and {} is not there", uri.as_str()));
+        read.invalid(
+            declare::COMMIT_LOCK,
+            format!("it is for tables on S3, and {} is not there", uri.as_str()),
+        );
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use buoyant_kernel as delta_kernel;
-use delta_kernel::snapshot::SnapshotRef;
 use delta_kernel::Snapshot;
+use delta_kernel::snapshot::SnapshotRef;
 use sluice_core::Result;
 use sluice_core::offsets::TopicPartition;
 use sluice_core::table::TXN_RETENTION;

@@ -229,7 +229,9 @@ impl Count {
     /// Rows behind the end of `selected` are selected.
     fn batch(&mut self, batch: &RecordBatch, selected: &[bool]) -> DeltaResult<()> {
         let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| delta_kernel::Error::generic(format!("no column {name}")))
+            batch
+                .column_by_name(name)
+                .ok_or_else(|| delta_kernel::Error::generic(format!("no column {name}")))
         };
         let (sizes, stats) = (column("size")?, column("stats")?.as_string::<i32>());
         let sizes = sizes.as_primitive::<Int64Type>();

@@ -76,8 +76,9 @@ fn writers(units: &[UnitOrigin]) -> Vec<Writer> {
         match writers.iter_mut().find(|writer| writer.connector == unit.connector) {
             Some(writer) if writer.tasks.contains(&unit.task) => {}
             Some(writer) => writer.tasks.push(unit.task.clone()),
-            None => writers
-                .push(Writer { connector: unit.connector.clone(), tasks: vec![unit.task.clone()] }),
+            None => {
+                writers.push(Writer { connector: unit.connector.clone(), tasks: vec![unit.task.clone()] })
+            }
         }
     }
     writers

@@ -27,7 +27,8 @@ fn offsets_files_and_commits_are_those_of_the_newest_version() {
     let held = &found.offsets[1];
     assert_eq!((held.connector.as_str(), held.topic.as_str()), ("k", "t"));
     assert_eq!(held.last_updated, Some(1_795_324_286_970));
-    let others: Vec<_> = found.other_app_ids.iter().map(|other| (other.app_id.as_str(), other.version)).collect();
+    let others: Vec<_> =
+        found.other_app_ids.iter().map(|other| (other.app_id.as_str(), other.version)).collect();
     assert_eq!(others, [("query", 9)]);
 
     let files = &found.files;

@@ -305,11 +305,7 @@ fn gcs(url: &Url, settings: &StoreSettings, retries: Retries) -> Result<Arc<dyn 
 
 impl Retries {
     fn config(self) -> RetryConfig {
-        RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: self.count,
-            retry_timeout: self.time,
-        }
+        RetryConfig { backoff: BackoffConfig::default(), max_retries: self.count, retry_timeout: self.time }
     }
 }
 

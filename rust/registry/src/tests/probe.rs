@@ -22,8 +22,7 @@ async fn a_registry_answers_for_an_id_that_it_has_not_and_for_one_that_it_has() 
         // The next one is asked where the first does not answer.
         assert_eq!(probed(&[("url", &format!("{NOWHERE},{}", server.url()))]).await, Ok(()));
     }
-    let apicurio =
-        |_: &Request| Reply::new(404, json!({"status": 404, "name": "ContentNotFoundException"}));
+    let apicurio = |_: &Request| Reply::new(404, json!({"status": 404, "name": "ContentNotFoundException"}));
     let server = Server::start(apicurio).await;
     assert_eq!(probed(&[("url", &server.url()), ("api", "apicurio")]).await, Ok(()));
     assert_eq!(server.requests()[0].target, "/apis/registry/v3/ids/contentIds/2147483647");
@@ -53,6 +52,7 @@ async fn what_is_wrong_is_told_of_its_setting() {
     assert_eq!(wrong(&client).await, ("delta.registry.oauth.client.id", Code::RegistryPending));
     let file = [("url", "https://127.0.0.1:9"), ("ca.file", "/nowhere/ca.pem")];
     assert_eq!(wrong(&file).await, ("delta.registry.ca.file", Code::ConfigInvalid));
-    let files = [("url", "https://127.0.0.1:9"), ("tls.cert.file", "/nowhere/c"), ("tls.key.file", "/nowhere/k")];
+    let files =
+        [("url", "https://127.0.0.1:9"), ("tls.cert.file", "/nowhere/c"), ("tls.key.file", "/nowhere/k")];
     assert_eq!(wrong(&files).await, ("delta.registry.tls.cert.file", Code::ConfigInvalid));
 }
