@@ -1,13 +1,15 @@
-//! What Connect's validation says of settings, and that `sluice check` says the same.
+//! What Connect's validation says of settings, and that `sluice check` says the same; and what `sluice inspect` says of a table.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::avro::registry;
+use crate::cluster::cluster;
 use crate::scenario::{CLASS, Config, Scenario};
 use crate::stores::stores;
 
@@ -149,4 +151,29 @@ fn a_validation_does_not_wait_long_for_who_does_not_answer() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(12), "{took:?}");
     assert_eq!(errors.keys().collect::<Vec<_>>(), ["delta.s3.endpoint"], "{errors:?}");
+}
+
+#[test]
+fn a_table_is_described_as_its_connector_left_it() {
+    let scenario = Scenario::new("inspected", 2).on_s3();
+    let config = scenario.config().with_s3(&stores().s3.endpoint());
+    scenario.send(500);
+    scenario.put(&config);
+    scenario.reaches_the_end();
+    let file = scenario.folder.join("connector.json");
+    fs::write(&file, config.json().to_string()).unwrap();
+    let mut inspect = Command::new(&cluster().components.sluice);
+    inspect.args(["inspect", &scenario.uri, "--json", "--config"]).arg(&file);
+    let output = inspect.output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    assert_eq!((&found["files"]["rows"], &found["files"]["uncounted"]), (&json!(500), &json!(0)));
+    let offsets = found["offsets"].as_array().unwrap().iter();
+    let held: BTreeMap<u32, i64> = offsets
+        .map(|held| (held["partition"].as_u64().unwrap() as u32, held["offset"].as_i64().unwrap()))
+        .collect();
+    assert_eq!(held, cluster().broker.end_offsets("inspected").unwrap());
+    let newest = &found["commits"][0];
+    assert_eq!(newest["writers"], json!([{"connector": "inspected", "tasks": ["0"]}]), "{newest}");
+    assert_eq!(newest["operation"], "STREAMING UPDATE");
+    scenario.completes();
 }
