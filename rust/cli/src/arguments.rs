@@ -1,11 +1,32 @@
 //! The command line.
 
-pub const USAGE: &str = "usage: sluice audit TABLE [options]
+pub const USAGE: &str = "usage: sluice check CONNECTOR.json... [options]
+       sluice inspect TABLE [options]
+       sluice audit TABLE [options]
+
+  check   Says what is wrong with a connector's settings, by the rules that Connect's validation and the tasks go by,
+          each error at its setting. CONNECTOR.json is what is posted to Connect: the settings alone, or a name and the
+          settings under \"config\". See docs/check.md.
+
+  --connectivity           also try what the settings name: files, the tables' store, the lock table, the schema registry;
+                           8 seconds at most for each file, and nothing is written
+  --json                   print everything as JSON
+
+  Exit status: 0 nothing is wrong, 1 something is, 2 a file cannot be read.
+
+  inspect Describes a table by its newest version: schema, protocol and features, properties, the offset of each Kafka
+          partition, files and their sizes, the state of the log, the newest commits. See docs/inspect.md.
+          TABLE is a folder or a URL as delta.table.uri takes it.
+
+  --config FILE            the connector's settings, as JSON: how the table's store is reached
+  --commits N              how many commits are shown; 10 without it
+  --json                   print everything as JSON
+
+  Exit status: 0 the table is described, 2 it cannot be read.
 
   audit   Walks the log of a Delta table and says for each partition that Sluice wrote whether its intervals join
           (invariant I4 in docs/exactly-once.md), whether their rows are in the files, and whether the files are there.
           Of other writers it says what their commits allow. See docs/audit.md.
-          TABLE is a folder or a URL as delta.table.uri takes it.
 
   --config FILE            the connector's settings, as JSON: how the table's store is reached, and which columns say
                            where a row comes from
@@ -18,9 +39,13 @@ pub const USAGE: &str = "usage: sluice audit TABLE [options]
 
   Exit status: 0 clean, 1 findings, 2 the table or Kafka cannot be read.";
 
+const USUAL_COMMITS: u64 = 10;
+
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Audit(AuditArguments),
+    Check(CheckArguments),
+    Inspect(InspectArguments),
     Help,
     Version,
 }
@@ -37,11 +62,28 @@ pub struct AuditArguments {
     pub json: bool,
 }
 
+#[derive(Debug, Default, PartialEq)]
+pub struct CheckArguments {
+    pub files: Vec<String>,
+    pub connectivity: bool,
+    pub json: bool,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct InspectArguments {
+    pub table: String,
+    pub config: Option<String>,
+    pub commits: u64,
+    pub json: bool,
+}
+
 impl Command {
     pub fn parse(arguments: &[&str]) -> Result<Command, String> {
         match arguments {
-            ["audit", rest @ ..] if rest.contains(&"--help") => Ok(Command::Help),
+            ["audit" | "check" | "inspect", rest @ ..] if rest.contains(&"--help") => Ok(Command::Help),
             ["audit", rest @ ..] => AuditArguments::parse(rest).map(Command::Audit),
+            ["check", rest @ ..] => CheckArguments::parse(rest).map(Command::Check),
+            ["inspect", rest @ ..] => InspectArguments::parse(rest).map(Command::Inspect),
             ["--help" | "-h" | "help"] => Ok(Command::Help),
             ["--version" | "-V"] => Ok(Command::Version),
             [] => Err("no command is given".to_owned()),
@@ -55,10 +97,7 @@ impl AuditArguments {
         let mut parsed = AuditArguments::default();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            let mut value = || {
-                let value = rest.next().map(|value| (*value).to_owned());
-                value.map(Some).ok_or_else(|| format!("{argument} needs a value"))
-            };
+            let mut value = || value_of(argument, rest.next()).map(Some);
             match *argument {
                 "--json" => parsed.json = true,
                 "--rows" => parsed.rows = true,
@@ -67,14 +106,12 @@ impl AuditArguments {
                 "--bootstrap" => parsed.bootstrap = value()?,
                 "--kafka-config" => parsed.kafka_config = value()?,
                 "--offset-columns" => parsed.offset_columns = value()?,
-                option if option.starts_with('-') => return Err(format!("there is no option {option}")),
-                table if parsed.table.is_empty() => parsed.table = table.to_owned(),
-                more => return Err(format!("one table at a time: {more} is one too many")),
+                word => one_table(&mut parsed.table, word)?,
             }
         }
         let without = |option: &str, needed: &str| Err(format!("{option} needs {needed}"));
         match &parsed {
-            parsed if parsed.table.is_empty() => Err("which table?".to_owned()),
+            parsed if parsed.table.is_empty() => Err(NO_TABLE.to_owned()),
             parsed if parsed.bootstrap.is_none() && parsed.every_record => {
                 without("--every-record", "--bootstrap")
             }
@@ -87,6 +124,63 @@ impl AuditArguments {
             _ => Ok(parsed),
         }
     }
+}
+
+impl CheckArguments {
+    fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut parsed = CheckArguments::default();
+        for argument in arguments {
+            match *argument {
+                "--json" => parsed.json = true,
+                "--connectivity" => parsed.connectivity = true,
+                option if option.starts_with('-') => return Err(no_option(option)),
+                file => parsed.files.push(file.to_owned()),
+            }
+        }
+        if parsed.files.is_empty() { Err("which connector's file?".to_owned()) } else { Ok(parsed) }
+    }
+}
+
+impl InspectArguments {
+    fn parse(arguments: &[&str]) -> Result<Self, String> {
+        let mut parsed = InspectArguments { commits: USUAL_COMMITS, ..InspectArguments::default() };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut value = || value_of(argument, rest.next());
+            match *argument {
+                "--json" => parsed.json = true,
+                "--config" => parsed.config = Some(value()?),
+                "--commits" => {
+                    let count = value()?;
+                    parsed.commits =
+                        count.parse().map_err(|_| format!("--commits takes a number, not {count}"))?;
+                }
+                word => one_table(&mut parsed.table, word)?,
+            }
+        }
+        if parsed.table.is_empty() { Err(NO_TABLE.to_owned()) } else { Ok(parsed) }
+    }
+}
+
+const NO_TABLE: &str = "which table?";
+
+fn value_of(option: &str, value: Option<&&str>) -> Result<String, String> {
+    value.map(|value| (*value).to_owned()).ok_or_else(|| format!("{option} needs a value"))
+}
+
+fn one_table(table: &mut String, word: &str) -> Result<(), String> {
+    match word {
+        option if option.starts_with('-') => Err(no_option(option)),
+        more if !table.is_empty() => Err(format!("one table at a time: {more} is one too many")),
+        word => {
+            word.clone_into(table);
+            Ok(())
+        }
+    }
+}
+
+fn no_option(option: &str) -> String {
+    format!("there is no option {option}")
 }
 
 #[cfg(test)]
@@ -105,6 +199,20 @@ mod tests {
             ..AuditArguments::default()
         };
         assert_eq!(Command::parse(&given), Ok(Command::Audit(expected)));
+        let expected = CheckArguments {
+            files: vec!["a.json".to_owned(), "b.json".to_owned()],
+            connectivity: true,
+            json: false,
+        };
+        let given = ["check", "a.json", "--connectivity", "b.json"];
+        assert_eq!(Command::parse(&given), Ok(Command::Check(expected)));
+        let inspect = |config: Option<&str>, commits| {
+            let config = config.map(str::to_owned);
+            Ok(Command::Inspect(InspectArguments { table: "/t".to_owned(), config, commits, json: false }))
+        };
+        assert_eq!(Command::parse(&["inspect", "/t"]), inspect(None, 10));
+        let given = ["inspect", "--commits", "0", "/t", "--config", "c.json"];
+        assert_eq!(Command::parse(&given), inspect(Some("c.json"), 0));
     }
 
     #[test]
@@ -117,5 +225,10 @@ mod tests {
         assert_eq!(wrong(&["audit", "a", "--every-record"]), "--every-record needs --bootstrap");
         assert_eq!(wrong(&["audit", "a", "--offset-columns", "-,-,o"]), "--offset-columns needs --rows");
         assert_eq!(wrong(&["audits"]), "there is no command audits");
+        assert_eq!(wrong(&["check", "--json"]), "which connector's file?");
+        assert_eq!(wrong(&["check", "a.json", "--rows"]), "there is no option --rows");
+        assert_eq!(wrong(&["inspect"]), "which table?");
+        assert_eq!(wrong(&["inspect", "a", "--rows"]), "there is no option --rows");
+        assert_eq!(wrong(&["inspect", "a", "--commits", "few"]), "--commits takes a number, not few");
     }
 }

@@ -39,7 +39,7 @@ pub fn run(arguments: &AuditArguments) -> ExitCode {
 }
 
 fn check(arguments: &AuditArguments) -> Result<Checked, Box<dyn Error>> {
-    let connector = arguments.config.as_deref().map(table::connector).transpose()?.unwrap_or_default();
+    let connector = table::settings(arguments.config.as_deref())?;
     let columns =
         arguments.rows.then(|| columns(arguments.offset_columns.as_deref(), &connector)).transpose()?;
     let security = arguments.kafka_config.as_deref().map(Security::from_file).transpose()?;

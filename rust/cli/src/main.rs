@@ -1,9 +1,13 @@
-//! `sluice`: looks at tables without a JVM.
+//! `sluice`: looks at connectors' settings and at tables without a JVM.
 
 mod arguments;
 mod audit;
+mod check;
 mod columns;
+mod connect;
+mod inspect;
 mod kafka;
+mod layout;
 mod report;
 mod table;
 mod topics;
@@ -17,6 +21,8 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match Command::parse(&arguments) {
         Ok(Command::Audit(arguments)) => audit::run(&arguments),
+        Ok(Command::Check(arguments)) => check::run(&arguments),
+        Ok(Command::Inspect(arguments)) => inspect::run(&arguments),
         Ok(Command::Help) => {
             println!("{USAGE}");
             ExitCode::SUCCESS

@@ -1,10 +1,9 @@
 //! What an audit says, for people and for machines.
 
-use std::fmt::Write;
-
 use sluice_delta::audit::{Audit, Finding, Other, Progress, Writer};
 
 use crate::audit::Checked;
+use crate::layout::{Cell, Paint, columns, left};
 use crate::topics::Topic;
 
 /// The fields of [`Audit`], and `clean` and `topics` beside them.
@@ -47,27 +46,18 @@ pub fn text(Checked { audit, topics }: &Checked) -> String {
 }
 
 fn partitions(audit: &Audit) -> Vec<String> {
-    let cells: Vec<[String; 5]> = audit.app_ids.values().map(of_partition).collect();
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let line = |row: &[String; 5]| {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let _ = write!(line, "  {cell:width$}");
-        }
-        line.trim_end().to_owned()
-    };
-    cells.iter().map(line).collect()
+    let rows: Vec<_> = audit.app_ids.values().map(of_partition).collect();
+    columns(&rows, Paint::Plain)
 }
 
-fn of_partition(progress: &Progress) -> [String; 5] {
+fn of_partition(progress: &Progress) -> Vec<Cell> {
     let to = progress.to_offset.map_or("no offset (reset)".to_owned(), |offset| offset.to_string());
-    [
-        progress.connector.clone(),
-        format!("{}-{}", progress.topic, progress.partition),
-        format!("offsets {} to {to}", progress.from_offset),
-        counted(progress.intervals, "interval"),
-        counted(progress.rows.unsigned_abs(), "row"),
+    vec![
+        left(&progress.connector),
+        left(format!("{}-{}", progress.topic, progress.partition)),
+        left(format!("offsets {} to {to}", progress.from_offset)),
+        left(counted(progress.intervals, "interval")),
+        left(counted(progress.rows.unsigned_abs(), "row")),
     ]
 }
 

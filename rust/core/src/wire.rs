@@ -119,6 +119,14 @@ pub fn read_alter(bytes: &[u8]) -> Result<Alter> {
     Ok(Alter { settings, alterations })
 }
 
+/// The settings of a `validate`.
+pub fn read_validate(bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+    let mut request = Request::new(bytes);
+    let settings = request.strings()?;
+    request.end()?;
+    Ok(settings)
+}
+
 /// The newly assigned partitions of an `open`, each with the id that Java gave it.
 pub fn read_open(bytes: &[u8]) -> Result<Vec<(i32, TopicPartition)>> {
     let mut request = Request::new(bytes);

@@ -1,7 +1,10 @@
 //! The first commit of a table.
 
 use serde_json::json;
+use sluice_core::computed::Mismatch;
 use sluice_core::schema::Schema;
+use sluice_core::settings::declare::{PARTITION_BY, SCHEMA_JSON};
+use sluice_core::settings::{SchemaSource, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tracing::info;
@@ -48,8 +51,29 @@ impl TableState {
     }
 }
 
+/// Whether a table could be created as the settings say, if it had to be and they give its schema. What is in the way comes with
+/// the setting that is.
+pub fn creatable(settings: &TableSettings, world: &dyn World) -> Result<(), (&'static str, Error)> {
+    let given = match &settings.schema {
+        SchemaSource::Given(given) if settings.auto_create => given,
+        _ => return Ok(()),
+    };
+    let of_column = |mismatch: Mismatch| (mismatch.setting, Error::from(mismatch));
+    let mut schema = given.clone();
+    schema.fields.extend(settings.computed.missing(given).map_err(of_column)?);
+    settings.computed.check(&schema).map_err(of_column)?;
+    let in_schema = |error| (SCHEMA_JSON, error);
+    settings.computed.plan(&schema).map_err(in_schema)?;
+    partition_columns(settings.computed.partition_by(), &schema)
+        .map_err(|why| (PARTITION_BY, Error::new(Code::ConfigInvalid, why)))?;
+    let spec = Spec::of(settings).map_err(in_schema)?;
+    first_commit(world, &spec, &schema).map_err(in_schema)?;
+    Ok(())
+}
+
 fn first_commit(world: &dyn World, spec: &Spec, schema: &Schema) -> Result<Vec<u8>> {
-    let partition_by = partition_columns(&spec.partition_by, schema)?;
+    let partition_by = partition_columns(&spec.partition_by, schema)
+        .map_err(|why| Error::new(Code::ConfigInvalid, format!("{PARTITION_BY}: {why}")))?;
     let mut table = TableInfo { schema: schema.clone(), partition_by, properties: spec.properties.clone() };
     let protocol = match needed_by(&table.properties, &table.schema) {
         none if none.is_empty() => Protocol::lowest(none),
@@ -90,27 +114,24 @@ fn first_commit(world: &dyn World, spec: &Spec, schema: &Schema) -> Result<Vec<u
 }
 
 /// The partition columns as the schema spells them.
-fn partition_columns(wanted: &[String], schema: &Schema) -> Result<Vec<String>> {
-    let refused = |reason| Err(Error::new(Code::ConfigInvalid, format!("delta.partition.by: {reason}")));
+fn partition_columns(wanted: &[String], schema: &Schema) -> Result<Vec<String>, String> {
     let mut columns: Vec<String> = Vec::new();
     for name in wanted {
         let same = |spelled: &str| spelled.to_lowercase() == name.to_lowercase();
         let Some(field) = schema.fields.iter().find(|field| same(&field.name)) else {
-            return refused(format!("the table has no column {name}"));
+            return Err(format!("the table has no column {name}"));
         };
         use sluice_core::schema::DataType::{Array, Map, Struct};
         if matches!(field.data_type, Struct(_) | Array { .. } | Map { .. }) {
-            return refused(format!("column {name} is {}, which has no partition values", field.data_type));
+            return Err(format!("column {name} is {}, which has no partition values", field.data_type));
         }
         if columns.contains(&field.name) {
-            return refused(format!("column {name} is given twice"));
+            return Err(format!("column {name} is given twice"));
         }
         columns.push(field.name.clone());
     }
     if columns.len() == schema.fields.len() {
-        return refused(
-            "not every column can be a partition column; one at least is for the files".to_owned(),
-        );
+        return Err("not every column can be a partition column; one at least is for the files".to_owned());
     }
     Ok(columns)
 }

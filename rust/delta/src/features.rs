@@ -105,8 +105,8 @@ pub type Features = BTreeSet<String>;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Protocol {
-    min_reader_version: i32,
-    min_writer_version: i32,
+    pub min_reader_version: i32,
+    pub min_writer_version: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
     reader_features: Option<Features>,
     #[serde(skip_serializing_if = "Option::is_none")]

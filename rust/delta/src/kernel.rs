@@ -1,14 +1,20 @@
 //! The seam to the Delta kernel: its engine on our stores, its commits through our claims, its errors as ours.
 
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use buoyant_kernel as delta_kernel;
 use buoyant_kernel_engine::{DefaultEngine, DefaultEngineBuilder};
+use delta_kernel::actions::LOG_TXN_SCHEMA;
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
+use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::engine::arrow_utils::to_json_bytes;
-use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData};
+use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData, Snapshot};
 use sluice_core::{Code, Error};
 
 use crate::log::Domain;
@@ -89,6 +95,33 @@ impl Committer for ClaimCommitter {
     fn publish(&self, _engine: &dyn Engine, _metadata: PublishMetadata) -> DeltaResult<()> {
         Ok(())
     }
+}
+
+/// A `txn` action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Txn {
+    pub version: i64,
+    /// Milliseconds since 1970.
+    pub last_updated: Option<i64>,
+}
+
+/// The newest `txn` of each app id, expired ones too.
+pub fn newest_txns(snapshot: &Snapshot, engine: &KernelEngine) -> DeltaResult<HashMap<String, Txn>> {
+    let mut txns = HashMap::new();
+    // The newest come first.
+    for batch in snapshot.log_segment().read_actions(engine, LOG_TXN_SCHEMA.clone())? {
+        let batch = batch?.actions.try_into_record_batch()?;
+        let txn = batch.column(0).as_struct();
+        let ids = txn.column(0).as_string::<i32>();
+        let (versions, updated) =
+            (txn.column(1).as_primitive::<Int64Type>(), txn.column(2).as_primitive::<Int64Type>());
+        for row in (0..batch.num_rows()).filter(|row| txn.is_valid(*row) && ids.is_valid(*row)) {
+            let last_updated = updated.is_valid(row).then(|| updated.value(row));
+            let found = Txn { version: versions.value(row), last_updated };
+            txns.entry(ids.value(row).to_owned()).or_insert(found);
+        }
+    }
+    Ok(txns)
 }
 
 pub fn kernel_error(doing: &str, error: &delta_kernel::Error) -> Error {

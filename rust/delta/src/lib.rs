@@ -14,6 +14,7 @@ pub mod fail_point;
 mod features;
 mod handle;
 mod hub;
+pub mod inspect;
 mod kernel;
 mod known;
 mod landed;
@@ -35,6 +36,7 @@ mod unit;
 pub mod world;
 mod writer;
 
+pub use create::creatable;
 pub use hub::{BLOCKING_THREADS, Hub, Stores, TaskTables};
 pub use table::Spec;
 pub use unit::StagedFile;

@@ -105,13 +105,18 @@ pub struct Add {
 
 impl Add {
     pub fn num_records(&self) -> Option<u64> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Stats {
-            num_records: u64,
-        }
-        Some(serde_json::from_str::<Stats>(self.stats.as_deref()?).ok()?.num_records)
+        num_records(self.stats.as_deref()?)
     }
+}
+
+/// Of a file's statistics.
+pub fn num_records(stats: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Stats {
+        num_records: u64,
+    }
+    Some(serde_json::from_str::<Stats>(stats).ok()?.num_records)
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -17,6 +17,7 @@ mod dynamodb;
 mod http;
 mod local;
 mod lock_table;
+mod look;
 mod settled;
 mod upload;
 
@@ -27,6 +28,7 @@ pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use dynamodb::DynamoLock;
 pub use local::LocalStore;
 pub use lock_table::{Entries, Entry, file_name as entry_name};
+pub use look::{Looking, Part, Trouble, has_log};
 pub use upload::Uploads;
 
 /// The way to one table's storage.

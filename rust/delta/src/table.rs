@@ -12,7 +12,6 @@ use delta_kernel::Snapshot;
 use delta_kernel::actions::LOG_TXN_SCHEMA;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
-use futures::StreamExt;
 use object_store::ObjectStoreExt;
 use sluice_core::schema::{Evolution, Schema, check_fits};
 use sluice_core::settings::TableSettings;
@@ -25,7 +24,7 @@ use crate::kernel::{ClaimCommitter, KernelEngine, Said, engine, kernel_error};
 use crate::known::Known;
 use crate::log::read_commit;
 use crate::measure::TableMeter;
-use crate::store::{Store, commit_path, root_path, store_error};
+use crate::store::{Store, commit_path, has_log, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
 use crate::world::World;
 
@@ -174,22 +173,8 @@ impl TableState {
 
     /// Whether there is a log. A folder without one is not a table.
     pub(crate) fn exists(&self) -> Result<bool> {
-        let doing = || format!("cannot list the log of {}", self.uri());
-        let prefix = root_path(&*self.store)?.join("_delta_log");
-        let objects = self.store.objects();
-        // Past the temporary commits of the DynamoDB lock, of which there may be very many.
-        let mut listing = objects.list_with_offset(Some(&prefix), &prefix.clone().join(".~"));
-        self.world.wait(async {
-            while let Some(entry) = listing.next().await {
-                let entry = entry.map_err(|e| store_error(&doing(), &e))?;
-                let of_log = entry.location.prefix_match(&prefix).is_some_and(|parts| parts.count() == 1);
-                if of_log && entry.location.filename().is_some_and(|name| name.starts_with(char::is_numeric))
-                {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
+        let (root, objects) = (root_path(&*self.store)?, self.store.objects());
+        self.world.wait(has_log(&*objects, &root, self.store.root()))
     }
 
     /// Takes from a snapshot what we go by, and refuses tables that we would not write correctly. Reads what is not known.

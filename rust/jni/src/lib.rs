@@ -163,6 +163,15 @@ pub extern "system" fn Java_io_sluice_connect_Native_alterOffsets<'l>(
 }
 
 #[unsafe(no_mangle)]
+pub extern "system" fn Java_io_sluice_connect_Native_validate<'l>(
+    env: EnvUnowned<'l>,
+    _class: JClass<'l>,
+    request: JByteArray<'l>,
+) -> JByteArray<'l> {
+    reply(env, |env| process::validate(&all_bytes(env, &request)?))
+}
+
+#[unsafe(no_mangle)]
 pub extern "system" fn Java_io_sluice_connect_Native_drainLogs<'l>(
     env: EnvUnowned<'l>,
     _class: JClass<'l>,

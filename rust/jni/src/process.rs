@@ -5,12 +5,15 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
+use sluice_check::{reach, rules};
 use sluice_core::crossing::{Buffers, read_batch};
 use sluice_core::metrics::{ALLOCATED, LOG_LINES_DROPPED, RESERVED, RESIDENT};
-use sluice_core::settings::{Settings, as_one_error};
+use sluice_core::settings::{NAME, Settings, as_one_error};
 use sluice_core::task::driver::{Call, Close, Open, Put};
 use sluice_core::task::{Actions, Meter, Task};
-use sluice_core::wire::{Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start};
+use sluice_core::wire::{
+    Alter, CROSSING_VERSION, Reply, Start, read_alter, read_open, read_start, read_validate,
+};
 use sluice_core::{Code, Error, Result, alter};
 use sluice_delta::budget::Budget;
 use sluice_delta::fail_point::FailPoint;
@@ -25,7 +28,7 @@ const POLL: Duration = Duration::from_millis(2);
 
 struct Process {
     /// Keeps the threads; never shut down, since the library is never unloaded.
-    _runtime: Runtime,
+    runtime: Runtime,
     hub: Arc<Hub>,
     registries: Registries,
     clock: Instant,
@@ -45,7 +48,7 @@ static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
     runtime.spawn(memory::give_back(budget.clone()));
     let hub = Hub::new(runtime.handle().clone(), cores, budget);
     let registries = Registries::new(runtime.handle().clone());
-    Ok(Process { _runtime: runtime, hub, registries, clock: Instant::now(), tasks: Mutex::default() })
+    Ok(Process { runtime, hub, registries, clock: Instant::now(), tasks: Mutex::default() })
 });
 
 fn process() -> Result<&'static Process> {
@@ -159,6 +162,22 @@ pub fn start(request: &[u8]) -> Result<Reply> {
     let (meter, task) = (task.meter().clone(), Mutex::new(task));
     let mut tasks = process.tasks.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Reply::ok().i64(tasks.insert(Entry { span, meter, task })).u8(mode).u8(needs))
+}
+
+/// Called for a connector, before there is one. Waits for what the settings name where they ask for it.
+pub fn validate(request: &[u8]) -> Result<Reply> {
+    let mut given = read_validate(request)?;
+    // Connect checks that itself.
+    given.entry(NAME.to_owned()).or_insert_with(|| "unnamed".to_owned());
+    let runtime = process()?.runtime.handle();
+    let errors = match rules(&given, runtime) {
+        Err(errors) => errors,
+        Ok(settings) if settings.validate_connectivity => {
+            runtime.block_on(reach(&settings, &given, runtime)).errors
+        }
+        Ok(_) => Vec::new(),
+    };
+    Ok(Reply::ok().list(errors.iter(), |reply, error| reply.str(&error.key).str(&sluice_check::text(error))))
 }
 
 /// Called for a connector, not for a task, and waits for the store: its thread is one that may.

@@ -46,6 +46,17 @@ pub async fn fetch(hosts: &Hosts, key: &SchemaKey, asking: &Asking<'_>) -> Resul
     Ok(Fetched { schema_type, text, references })
 }
 
+/// Of an id that no schema should have.
+pub const PROBE: &str = "/ids/contentIds/2147483647";
+
+/// Whether the answer to [`PROBE`] is that of such a registry.
+pub fn check(answer: &Answer) -> Result<(), Failure> {
+    match text(answer, "schema") {
+        Ok(_) | Err(Failure::Absent(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// What a reference leads to.
 pub async fn node(hosts: &Hosts, pointer: &Pointer, asking: &Asking<'_>) -> Result<Node, Failure> {
     let what = format!("{} that the schema refers to", pointer.name);

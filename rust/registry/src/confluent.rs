@@ -36,6 +36,17 @@ pub async fn fetch(hosts: &Hosts, key: &SchemaKey, asking: &Asking<'_>) -> Resul
     Ok(Fetched { schema_type, text: node.text, references })
 }
 
+/// Of an id that no schema should have.
+pub const PROBE: &str = "/schemas/ids/2147483647";
+
+/// Whether the answer to [`PROBE`] is that of such a registry.
+pub fn check(answer: &Answer) -> Result<(), Failure> {
+    match schema(answer, "schema", true) {
+        Ok(_) | Err(Failure::Absent(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// What a reference leads to. Deleted versions too, as Confluent's own client asks for them.
 pub async fn node(hosts: &Hosts, pointer: &Pointer, asking: &Asking<'_>) -> Result<Node, Failure> {
     let answer = hosts.ask(|_| format!("{}?deleted=true", pointer.at), asking).await?;

@@ -92,6 +92,16 @@ impl Hosts {
         }
     }
 
+    /// Whether there are credentials to ask with: a token may have to be fetched for them.
+    pub async fn has_access(&self) -> Result<(), Miss> {
+        self.access.credentials(&self.http).await.map(drop)
+    }
+
+    /// Asks once.
+    pub async fn ask_once(&self, path: &str) -> Result<Answer, Miss> {
+        self.ask_each(&|_: &Host| path.to_owned(), 0).await
+    }
+
     /// Why the registry does not answer, while it does not.
     pub fn outage(&self) -> Option<String> {
         self.gate.outage()

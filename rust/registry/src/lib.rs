@@ -7,6 +7,7 @@ mod confluent;
 mod gate;
 mod hosts;
 mod http;
+mod probe;
 mod references;
 mod shared;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use sluice_core::settings::RegistrySettings;
 use tokio::runtime::Handle;
 
 use cache::Next;
+pub use probe::probe;
 use shared::{Shared, Timing};
 
 /// The client of one registry, for all tasks of a process.

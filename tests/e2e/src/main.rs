@@ -39,3 +39,4 @@ mod stores_denied;
 mod stores_faults;
 mod stores_flow;
 mod stores_secrets;
+mod validation;

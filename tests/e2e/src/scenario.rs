@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sluice_testkit::{
     Connect, Error, Expected, Produce, Producer, Result, State, TableLog, TableRead, read_rows, read_table,
     wait_for,
@@ -154,6 +154,13 @@ impl Scenario {
         self.connect.put_connector(&self.name, &config.json()).unwrap();
     }
 
+    /// Connect refuses the settings, for a reason that holds all of `words`, and changes nothing.
+    pub fn refuses(&self, config: &Config, words: &[&str]) {
+        let refused = self.connect.put_connector(&self.name, &config.json()).unwrap_err().to_string();
+        let told = words.iter().all(|word| refused.contains(word));
+        assert!(refused.contains("400") && told, "not all of {words:?}: {refused}");
+    }
+
     /// Waits for the failure and checks that one line of its trace, the message for the user, holds all of `words`.
     pub fn fails_with(&self, words: &[&str]) {
         let trace = self.connect.wait_failed(&self.name, PATIENCE).unwrap();
@@ -269,6 +276,15 @@ impl Scenario {
         let mut audit = Command::new(&cluster().components.sluice);
         audit.args(["audit", config.get("delta.table.uri").unwrap(), "--config"]).arg(&file);
         audit
+    }
+
+    /// What the program says of the settings.
+    pub fn check(&self, config: &Config) -> Command {
+        let file = self.folder.join("checked.json");
+        fs::write(&file, json!({"name": self.name, "config": config.json()}).to_string()).unwrap();
+        let mut check = Command::new(&cluster().components.sluice);
+        check.arg("check").arg(&file);
+        check
     }
 
     pub fn read(&self, table: &Path, expected: &Expected) -> TableRead {

@@ -63,9 +63,8 @@ fn a_lock_that_two_names_contradict_each_other_about_is_refused() {
     let config =
         on_s3(&scenario).set("delta.commit.lock", "store").set("AWS_S3_LOCKING_PROVIDER", "dynamodb");
     let problem = "AWS_S3_LOCKING_PROVIDER: it stands for delta.commit.lock, which is given otherwise too";
-    scenario.put(&config);
-    scenario.fails_with(&["CONFIG_INVALID", problem]);
-    scenario.ends();
+    scenario.refuses(&config, &[problem]);
+    assert!(!scenario.connect().connectors().unwrap().contains(&scenario.name));
 }
 
 /// Both ways round.

@@ -65,6 +65,20 @@ struct Column {
 /// A setting's name and what is wrong with its value.
 pub type SettingError = (&'static str, String);
 
+/// A computed column does not fit a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mismatch {
+    /// The name of the setting that declares it.
+    pub setting: &'static str,
+    pub why: String,
+}
+
+impl From<Mismatch> for Error {
+    fn from(mismatch: Mismatch) -> Error {
+        Error::new(Code::ColumnMismatch, mismatch.why)
+    }
+}
+
 impl Computed {
     pub fn parse(settings: &ComputedSettings<'_>) -> Result<Computed, SettingError> {
         let mut columns = metadata(settings)?;
@@ -165,13 +179,24 @@ impl Computed {
     }
 
     /// The computed columns, without the key's, that a table does not have yet.
-    pub fn missing(&self, table: &Schema) -> Result<Vec<Field>> {
+    pub fn missing(&self, table: &Schema) -> Result<Vec<Field>, Mismatch> {
+        let bound = self.bound_to(table)?;
+        let computed = bound.computed(&self.columns).iter();
+        Ok(computed.filter(|field| path::find_field(&table.fields, &field.name).is_none()).cloned().collect())
+    }
+
+    /// Whether a table with this schema has a column for each.
+    pub fn check(&self, table: &Schema) -> Result<(), Mismatch> {
+        let bound = self.bound_to(table)?;
+        let mut computed = self.columns.iter().zip(bound.computed(&self.columns));
+        computed.try_for_each(|(column, field)| column.check(field, table))
+    }
+
+    fn bound_to(&self, table: &Schema) -> Result<Bound, Mismatch> {
         let (keys, others): (Vec<_>, Vec<_>) =
             table.fields.iter().cloned().partition(|field| self.is_key(&field.name));
         let values = others.into_iter().filter(|field| !self.owns(&field.name)).collect();
-        let bound = Bound::new(&self.columns, values, keys)?;
-        let computed = bound.computed(&self.columns).iter();
-        Ok(computed.filter(|field| path::find_field(&table.fields, &field.name).is_none()).cloned().collect())
+        Bound::new(&self.columns, values, keys)
     }
 
     /// How the rows of a table with this schema are made.
@@ -181,12 +206,12 @@ impl Computed {
 }
 
 impl Column {
-    fn mismatch(&self, why: &str) -> Error {
-        Error::new(Code::ColumnMismatch, format!("column {} ({}): {why}", self.name, self.setting))
+    fn mismatch(&self, why: &str) -> Mismatch {
+        Mismatch { setting: self.setting, why: format!("column {} ({}): {why}", self.name, self.setting) }
     }
 
     /// That the table has a column for it.
-    fn check(&self, computed: &Field, table: &Schema) -> Result<()> {
+    fn check(&self, computed: &Field, table: &Schema) -> Result<(), Mismatch> {
         let Some(found) = path::find_field(&table.fields, &self.name) else {
             return Err(self.mismatch(&format!(
                 "the table does not have it: add it with the type {}, or set delta.schema.evolution=add",

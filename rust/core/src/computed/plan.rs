@@ -13,7 +13,7 @@ use super::expression::{Expression, Literal, find_in_scope, kafka_fields};
 use super::functions;
 use super::path::{self, gather};
 use super::rows::{BadRows, Report, Rows, good_rows};
-use super::{Column, Computed};
+use super::{Column, Computed, Mismatch};
 use crate::decode::json::RowError;
 use crate::schema::{DataType, Field, Schema};
 use crate::{Code, Error, Result};
@@ -48,7 +48,7 @@ pub enum Keys {
 
 impl Bound {
     /// `values` get the fields that only expressions read. `keys` are columns of the table.
-    pub fn new(columns: &[Column], mut values: Vec<Field>, keys: Vec<Field>) -> Result<Bound> {
+    pub fn new(columns: &[Column], mut values: Vec<Field>, keys: Vec<Field>) -> Result<Bound, Mismatch> {
         let mut before: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
         for column in columns {
             if let Some((path, wanted)) = column.expression.reads()

@@ -160,7 +160,7 @@ impl RawFormat {
 
 impl RawSettings {
     /// Reads the file that the schema is in.
-    pub(crate) fn read_schema_file(&mut self, read: impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
+    pub fn read_schema_file(&mut self, read: impl Fn(&PathBuf) -> Result<Vec<u8>>) -> Result<()> {
         if let Given::File(path) = &self.given {
             let schema = self.format.parse(&read(path)?, self.message.as_deref());
             let schema = schema.map_err(|error| {

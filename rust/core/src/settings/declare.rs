@@ -234,6 +234,7 @@ pub const REGISTRY_CA_FILE: &str = "delta.registry.ca.file";
 pub const REGISTRY_TLS_CERT_FILE: &str = "delta.registry.tls.cert.file";
 pub const REGISTRY_TLS_KEY_FILE: &str = "delta.registry.tls.key.file";
 pub const REGISTRY_REQUEST_TIMEOUT_MS: &str = "delta.registry.request.timeout.ms";
+pub const VALIDATE_CONNECTIVITY: &str = "delta.validate.connectivity";
 
 /// In the order of the documentation; the settings of a group stand together.
 pub const SETTINGS: &[Setting] = &[
@@ -1249,6 +1250,19 @@ pub const SETTINGS: &[Setting] = &[
         importance: Importance::Low,
         title: "Endpoint",
         doc: "Where Cloud Storage is reached, if not at Google's usual address.",
+    },
+    Setting {
+        name: VALIDATE_CONNECTIVITY,
+        kind: Kind::Boolean,
+        default: Default::Value("false"),
+        group: "Validation",
+        importance: Importance::Low,
+        title: "Check the connections",
+        doc: "Whether Connect, each time it validates the settings, also tries what they name, for 8 seconds at most: it reads the \
+              files, lists the tables' logs with the credentials of the store, looks at the lock table of \
+              `delta.commit.lock=dynamodb` and asks the schema registry. What fails is an error of the setting that names it. \
+              Nothing is written. Connect validates before it creates or changes a connector: with `true`, it does neither \
+              while one of these does not answer. docs/check.md has the rest.",
     },
 ];
 

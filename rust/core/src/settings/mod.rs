@@ -2,6 +2,7 @@
 
 mod aliases;
 pub mod choices;
+mod connect;
 pub mod declare;
 pub mod generate;
 mod raw;
@@ -19,6 +20,7 @@ pub use choices::{
     OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
     ServerSideEncryption, UnknownFields, Unmatched,
 };
+pub use connect::topics;
 pub use reader::SettingError;
 pub use registry::RegistrySettings;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
@@ -31,7 +33,7 @@ use crate::crossing::Needs;
 use crate::error::{Code, Error, Result};
 use crate::raw::{Framing, RawSettings};
 use reader::{Reader, of_a_table};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,8 +42,8 @@ use std::time::Duration;
 /// Connect's own setting: the connector's name.
 pub const NAME: &str = "name";
 /// Connect's own settings: which topics the connector reads.
-const TOPICS: &str = "topics";
-const TOPICS_REGEX: &str = "topics.regex";
+pub const TOPICS: &str = "topics";
+pub const TOPICS_REGEX: &str = "topics.regex";
 /// Set by the connector for each of its tasks.
 pub const TASK_ID: &str = "sluice.task.id";
 
@@ -72,11 +74,13 @@ pub struct Settings {
     /// How long a task bears a store that fails.
     pub store_retry_timeout: Duration,
     pub registry: Option<RegistrySettings>,
+    /// Whether a validation also tries what the settings name.
+    pub validate_connectivity: bool,
 }
 
 impl Settings {
-    /// Finds every error, not the first one only. Keys without the prefix `delta.` are Connect's: of those only
-    /// [`NAME`], [`TASK_ID`] and what is declared are read.
+    /// Finds every error, not the first one only. Keys without the prefix `delta.` are Connect's: of those only a few
+    /// are read besides what is declared.
     pub fn parse(given: &BTreeMap<String, String>) -> Result<Settings, Vec<SettingError>> {
         let (given, wrong_aliases) = aliases::resolve(given);
         let given = &given;
@@ -90,6 +94,7 @@ impl Settings {
         let null_values = read.choice(declare::NULL_VALUES);
         let other_connectors = read.choice(declare::OFFSETS_OTHER_CONNECTORS);
         let input_mode = read.choice(declare::INPUT_MODE);
+        connect::check_converter(&mut read, input_mode);
         let raw = raw::settings(&mut read);
         if let (Some(raw), Some(Routes { by: Some(RouteBy::Field(_)), .. })) = (&raw, &routes)
             && (raw.format != RawFormat::Json || raw.compression != RawCompression::None)
@@ -106,12 +111,16 @@ impl Settings {
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
         let store_retry_timeout = Duration::from_millis(read.long(declare::STORE_RETRY_TIMEOUT_MS));
+        if let (Some(routes), Some(store)) = (&routes, &store) {
+            check_lock(routes, store.lock, &mut read);
+        }
         let registry = RegistrySettings::read(&mut read);
+        let validate_connectivity = read.boolean(declare::VALIDATE_CONNECTIVITY);
         read.refuse_unknown();
         read.check_rules();
         let of_tables = of_tables(given, &mut read);
         if let (Some(routes), Some(of_any_table)) = (&routes, &of_any_table) {
-            check_predecessors(routes, of_any_table, &of_tables, &mut read);
+            connect::check_predecessors(routes, of_any_table, &of_tables, &mut read);
         }
 
         let task = read.any_text(TASK_ID).unwrap_or("0").to_string();
@@ -136,6 +145,7 @@ impl Settings {
                 store: store?,
                 store_retry_timeout,
                 registry,
+                validate_connectivity,
             })
         };
         match errors.is_empty().then(settings).flatten() {
@@ -191,6 +201,16 @@ fn routes(read: &mut Reader) -> Option<Routes> {
     Some(Routes { uri: uri?, by, map, unmatched: unmatched? })
 }
 
+fn check_lock(routes: &Routes, lock: CommitLock, read: &mut Reader) {
+    let elsewhere = routes.templates().find(|uri| !matches!(uri.scheme(), "s3" | "s3a"));
+    if let (CommitLock::DynamoDb, Some(uri)) = (lock, elsewhere) {
+        read.invalid(
+            declare::COMMIT_LOCK,
+            format!("it is for tables on S3, and {} is not there", uri.as_str()),
+        );
+    }
+}
+
 /// Each table's settings are everybody's with its own in their place.
 fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<String, Arc<TableSettings>> {
     let mut own: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
@@ -212,39 +232,6 @@ fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<St
         read.errors.append(&mut of_table.errors);
     }
     tables
-}
-
-/// kafka-delta-ingest's app ids have no topic in them: offsets of several topics would be taken for one another's.
-fn check_predecessors(
-    routes: &Routes,
-    of_any_table: &TableSettings,
-    of_tables: &BTreeMap<String, Arc<TableSettings>>,
-    read: &mut Reader,
-) {
-    const NAME: &str = declare::KAFKA_DELTA_INGEST_APP_ID;
-    let has_one = |table: &TableSettings| table.kafka_delta_ingest.is_some();
-    if !has_one(of_any_table) && !of_tables.values().any(|table| has_one(table)) {
-        return;
-    }
-    if read.any_text(TOPICS_REGEX).is_some() {
-        let message =
-            format!("name the topic in `topics`: with {TOPICS_REGEX} several could lead to the table");
-        return read.error(NAME, Code::ConfigInvalid, message);
-    }
-    let topics = read.any_text(TOPICS).unwrap_or_default().split(',').map(str::trim);
-    let topics: BTreeSet<_> = topics.filter(|topic| !topic.is_empty()).collect();
-    let mut taken = BTreeMap::new();
-    for topic in &topics {
-        for table in routes.of_topic(topic) {
-            let settings = of_tables.get(&table.name).map_or(of_any_table, |table| table);
-            let by_value = routes.by.is_some() && topics.len() > 1;
-            if has_one(settings) && (by_value || taken.insert(table.uri, topic).is_some()) {
-                let message = "several topics lead to the table, and kafka-delta-ingest's offsets do not say of which \
-                               topic they are; give the topic that they are of a connector of its own";
-                return read.error(NAME, Code::ConfigInvalid, message);
-            }
-        }
-    }
 }
 
 /// All errors as one, for a reply that has room for one: the code of the first, every message.

@@ -88,6 +88,16 @@ impl Routes {
         is_one.then(|| self.named("", ""))
     }
 
+    /// Of all tables that records can go to.
+    pub fn templates(&self) -> impl Iterator<Item = &TableUriTemplate> {
+        let targets = self.map.iter().flat_map(|map| &map.0).flat_map(|(_, targets)| targets);
+        let locations = targets.filter_map(|target| match target {
+            Target::Location { uri, .. } => Some(uri),
+            Target::Name(_) => None,
+        });
+        std::iter::once(&self.uri).chain(locations)
+    }
+
     fn tables(&self, topic: &str, targets: &[Target]) -> Vec<TableRef> {
         let table = |target: &Target| match target {
             Target::Name(name) => self.named(topic, name),
@@ -155,7 +165,7 @@ fn parse_entry(entry: &str, uri: Option<&TableUriTemplate>) -> Result<(Regex, Ve
 fn parse_target(text: &str, uri: Option<&TableUriTemplate>) -> Result<Target, String> {
     match text {
         "" | "." | ".." => Err("a table's name is missing after the equals sign".into()),
-        _ if text.starts_with('/') || text.starts_with("file:") => {
+        _ if text.starts_with('/') || text.starts_with("file:") || text.contains("://") => {
             let uri = TableUriTemplate::parse(text).map_err(|e| format!("{text:?}: {e}"))?;
             Ok(Target::Location { given: text.to_owned(), uri })
         }
@@ -188,6 +198,15 @@ mod tests {
     }
 
     #[test]
+    fn a_location_may_be_in_any_store() {
+        let routes = routes("s3://lake/${table}", Some("a=s3://other/x/${topic};b=y"));
+        assert_eq!(uris(routes.of_topic("a")), ["s3://other/x/a/"]);
+        assert_eq!(uris(routes.of_topic("b")), ["s3://lake/y/"]);
+        let templates: Vec<_> = routes.templates().map(TableUriTemplate::as_str).collect();
+        assert_eq!(templates, ["s3://lake/${table}/", "s3://other/x/${topic}/"]);
+    }
+
+    #[test]
     fn a_value_is_the_tables_name_unless_a_map_tells() {
         assert_eq!(uris(routes("/d/${table}", None).of_value("t", "a/b")), ["file:///d/a%2Fb/"]);
         assert!(routes("/d/${table}", None).of_value("t", "..").is_empty());
@@ -207,6 +226,7 @@ mod tests {
             (" ; ", "no entry"),
             ("orders=a", "${table}"),
             ("orders=/a/../b", ".."),
+            ("orders=ftp://a/b", "no store for ftp"),
         ] {
             let message = RouteMap::parse(text, Some(&plain)).unwrap_err();
             assert!(message.contains(why), "{text}: {message}");

@@ -76,6 +76,18 @@ impl TableUriTemplate {
         Ok(TableUriTemplate { url })
     }
 
+    /// As a URL, with the placeholders.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder that all its tables are in: what stands before the first placeholder.
+    pub fn common_folder(&self) -> &str {
+        let end = [TOPIC, TABLE].iter().filter_map(|name| self.url.find(name)).min();
+        let before = &self.url[..end.unwrap_or(self.url.len())];
+        &before[..before.rfind('/').map_or(0, |slash| slash + 1)]
+    }
+
     /// Such as `s3`.
     pub fn scheme(&self) -> &str {
         self.url.split_once(':').map_or("", |(scheme, _)| scheme)
@@ -234,6 +246,19 @@ mod tests {
             let table = "$%7Btopic%7D";
             format!("file:///d%20x/{table}t%2F1-{table}/")
         });
+    }
+
+    #[test]
+    fn the_common_folder_ends_before_the_first_placeholder() {
+        for (text, folder) in [
+            ("/data/events", "file:///data/events/"),
+            ("/data/x-${topic}/${table}", "file:///data/"),
+            ("/${table}/${topic}", "file:///"),
+            ("s3://lake/${topic}", "s3://lake/"),
+            ("s3://lake/a b/${topic}", "s3://lake/a%20b/"),
+        ] {
+            assert_eq!(TableUriTemplate::parse(text).unwrap().common_folder(), folder);
+        }
     }
 
     #[test]

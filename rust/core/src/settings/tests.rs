@@ -74,6 +74,7 @@ fn defaults_are_the_documented_ones() {
             store: StoreSettings::default(),
             store_retry_timeout: Duration::from_secs(3600),
             registry: None,
+            validate_connectivity: false,
         }
     );
 }
@@ -113,6 +114,7 @@ fn every_value_arrives_trimmed_at_its_field() {
         ("delta.registry.url", " https://registry "),
         ("delta.registry.api", "apicurio"),
         ("delta.registry.request.timeout.ms", "1500"),
+        ("delta.validate.connectivity", "True"),
     ]))
     .unwrap();
     assert_eq!(settings.task, "3");
@@ -137,6 +139,7 @@ fn every_value_arrives_trimmed_at_its_field() {
     let registry = settings.registry.unwrap();
     assert_eq!((registry.urls[0].url.as_str(), registry.api), ("https://registry", RegistryApi::Apicurio));
     assert_eq!(registry.request_timeout, Duration::from_millis(1500));
+    assert!(settings.validate_connectivity);
 }
 
 #[test]

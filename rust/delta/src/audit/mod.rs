@@ -10,7 +10,7 @@ mod report;
 mod rows;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;

@@ -4,14 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
 use buoyant_kernel as delta_kernel;
-use delta_kernel::actions::LOG_TXN_SCHEMA;
-use delta_kernel::engine::arrow_data::EngineDataArrowExt;
+use delta_kernel::Snapshot;
 use delta_kernel::snapshot::SnapshotRef;
-use delta_kernel::{DeltaResult, Snapshot};
 use sluice_core::Result;
 use sluice_core::offsets::TopicPartition;
 use sluice_core::table::TXN_RETENTION;
@@ -20,7 +15,7 @@ use super::chain::{held, is_ours};
 use super::kind::Kind;
 use super::listing::Listing;
 use super::report::{Audit, Finding, Progress};
-use crate::kernel::{KernelEngine, engine, kernel_error};
+use crate::kernel::{KernelEngine, engine, kernel_error, newest_txns};
 use crate::store::Store;
 use crate::world::World;
 
@@ -57,25 +52,11 @@ impl<'a> Snapshots<'a> {
 
     fn at(&self, version: Option<u64>) -> Result<Held> {
         let snapshot = self.open(version)?;
-        let txns = self.txns(&snapshot).map_err(|e| kernel_error("the Delta kernel cannot read it", &e))?;
+        let txns = newest_txns(&snapshot, &self.engine)
+            .map_err(|e| kernel_error("the Delta kernel cannot read it", &e))?;
+        let txns = txns.into_iter().map(|(app_id, txn)| (app_id, txn.version)).collect();
         let forgets = snapshot.metadata_configuration().contains_key(TXN_RETENTION);
         Ok(Held { version: snapshot.version(), txns, forgets })
-    }
-
-    /// The newest `txn` of each app id.
-    fn txns(&self, snapshot: &Snapshot) -> DeltaResult<HashMap<String, i64>> {
-        let mut txns = HashMap::new();
-        // Newest first.
-        for batch in snapshot.log_segment().read_actions(&self.engine, LOG_TXN_SCHEMA.clone())? {
-            let batch = batch?.actions.try_into_record_batch()?;
-            let txn = batch.column(0).as_struct();
-            let (ids, versions) =
-                (txn.column(0).as_string::<i32>(), txn.column(1).as_primitive::<Int64Type>());
-            for row in (0..batch.num_rows()).filter(|row| txn.is_valid(*row) && ids.is_valid(*row)) {
-                txns.entry(ids.value(row).to_owned()).or_insert_with(|| versions.value(row));
-            }
-        }
-        Ok(txns)
     }
 
     /// The first checkpoint from which the table can be read.

@@ -33,14 +33,13 @@ use url::Url;
 
 /// Credentials are fetched again when they have less than this left.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
-/// How often one request to DynamoDB or STS is tried.
-const ATTEMPTS: u32 = 5;
 
-/// What S3 and DynamoDB clients are made from. Looks at files and at the instance, not at any service.
-pub async fn config(settings: &StoreSettings) -> Result<SdkConfig> {
+/// What S3 and DynamoDB clients are made from. Looks at files and at the instance, not at any service. `attempts`: how often one
+/// request to DynamoDB or STS is made.
+pub async fn config(settings: &StoreSettings, attempts: u32) -> Result<SdkConfig> {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http_client(settings)?)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(settings.connect_timeout)

@@ -19,21 +19,33 @@ use super::cloud::{CloudStore, ConditionalPut, Lock};
 use super::dynamodb::DynamoLock;
 use super::http::Connector;
 use super::lock_table::{Entries, LockTable};
+use super::look::{Looking, Opened, Part, Trouble};
 use super::upload::Uploads;
 use super::{LocalStore, Store, aws, path_of, store_error};
 use crate::budget::Budget;
 use crate::measure::Requests;
 use crate::world::{Tokio, World};
 
-/// How often and how long one request is tried again by the client; what then fails is tried again as a whole.
-const REQUEST_RETRIES: usize = 6;
-const REQUEST_RETRY_TIME: Duration = Duration::from_secs(30);
+/// How often and how long one request is tried again by the client.
+#[derive(Debug, Clone, Copy)]
+struct Retries {
+    count: usize,
+    time: Duration,
+    /// Of a request to DynamoDB or STS, the first one included.
+    of_aws: u32,
+}
+
+/// What then fails is tried again as a whole.
+const FOR_A_TASK: Retries = Retries { count: 6, time: Duration::from_secs(30), of_aws: 5 };
+/// For somebody who waits.
+const FOR_A_LOOK: Retries = Retries { count: 1, time: Duration::from_secs(3), of_aws: 2 };
 
 /// The clients of a process.
 pub struct Clients {
     world: Arc<dyn World>,
     budget: Arc<Budget>,
     requests: Arc<Requests>,
+    retries: Retries,
     known: Mutex<HashMap<(String, StoreSettings), Client>>,
 }
 
@@ -51,12 +63,36 @@ impl Clients {
         Clients::in_world(world.clone(), Budget::unlimited(), Requests::new(world))
     }
 
-    pub(crate) fn in_world(world: Arc<dyn World>, budget: Arc<Budget>, requests: Arc<Requests>) -> Self {
-        Clients { world, budget, requests, known: Mutex::default() }
+    pub fn in_world(world: Arc<dyn World>, budget: Arc<Budget>, requests: Arc<Requests>) -> Self {
+        Clients { world, budget, requests, retries: FOR_A_TASK, known: Mutex::default() }
+    }
+
+    /// For [`Clients::looking`]: they give up soon.
+    pub fn for_a_look(runtime: Handle) -> Self {
+        Clients { retries: FOR_A_LOOK, ..Clients::new(runtime) }
     }
 
     /// The store of a table. Asks no service; where the settings leave the region open, it may ask the instance.
     pub fn store(&self, uri: &str, settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+        Ok(match self.open(uri, settings)? {
+            Opened::Local(local) => Arc::new(local),
+            Opened::Cloud(cloud) => Arc::new(cloud),
+        })
+    }
+
+    /// The same, to look at. Blocks; not for threads of the runtime.
+    pub fn looking(&self, uri: &str, settings: &StoreSettings) -> Result<Looking, Trouble> {
+        let opened = self.open(uri, settings).map_err(|error| {
+            let part = if error.code == Code::CommitLock { Part::Lock } else { Part::Client };
+            Trouble { part, error }
+        })?;
+        if let Opened::Local(local) = &opened {
+            local.look_at_folder().map_err(Trouble::of(Part::Objects))?;
+        }
+        Ok(Looking(opened))
+    }
+
+    fn open(&self, uri: &str, settings: &StoreSettings) -> Result<Opened> {
         let url = Url::parse(uri)
             .map_err(|e| Error::new(Code::ConfigInvalid, format!("table URI {uri} is not a URL: {e}")))?;
         let on_s3 = matches!(url.scheme(), "s3" | "s3a");
@@ -65,7 +101,7 @@ impl Clients {
             return Err(Error::new(Code::ConfigInvalid, message));
         }
         if url.scheme() == "file" {
-            return Ok(Arc::new(LocalStore::in_world(url, self.world.clone())?));
+            return Ok(Opened::Local(LocalStore::in_world(url, self.world.clone())?));
         }
         if on_s3 {
             refuse_unheard_lock(settings)?;
@@ -78,7 +114,7 @@ impl Clients {
             budget: self.budget.clone(),
         };
         let lock = lock(&url, settings, client, &self.world)?;
-        Ok(Arc::new(CloudStore::new(url, uploads, lock)?))
+        Ok(Opened::Cloud(CloudStore::new(url, uploads, lock)?))
     }
 
     fn client(&self, url: &Url, settings: &StoreSettings) -> Result<Client> {
@@ -98,12 +134,12 @@ impl Clients {
         let connector = Connector(requests.clone());
         let (objects, lock_table): (Arc<dyn ObjectStore>, _) = match url.scheme() {
             "s3" | "s3a" => {
-                let config = self.world.wait(aws::config(settings))?;
+                let config = self.world.wait(aws::config(settings, self.retries.of_aws))?;
                 let lock_table = LockTable::new(&config, settings, requests.clone());
-                (s3(url, settings, &config, connector)?, Some(lock_table))
+                (s3(url, settings, &config, connector, self.retries)?, Some(lock_table))
             }
-            "az" | "azure" | "abfs" | "abfss" => (azure(url, settings, connector)?, None),
-            "gs" => (gcs(url, settings, connector)?, None),
+            "az" | "azure" | "abfs" | "abfss" => (azure(url, settings, connector, self.retries)?, None),
+            "gs" => (gcs(url, settings, connector, self.retries)?, None),
             other => {
                 let message = format!("table URI {url}: there is no store for {other}");
                 return Err(Error::new(Code::ConfigInvalid, message));
@@ -161,6 +197,7 @@ fn s3(
     settings: &StoreSettings,
     config: &SdkConfig,
     connector: Connector,
+    retries: Retries,
 ) -> Result<Arc<dyn ObjectStore>> {
     let s3 = &settings.s3;
     // The names that AWS's own programs look at, the one for S3 alone first.
@@ -181,7 +218,7 @@ fn s3(
             virtual_hosted && !(endpoint.is_none() && url.authority().contains('.')),
         )
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(retries())
+        .with_retry(retries.config())
         .with_http_connector(connector)
         .with_client_options(http(settings, endpoint.as_deref())?);
     if let Some(endpoint) = endpoint {
@@ -218,11 +255,11 @@ fn with_encryption(builder: AmazonS3Builder, s3: &S3Settings) -> AmazonS3Builder
     }
 }
 
-fn azure(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Arc<dyn ObjectStore>> {
+fn azure(url: &Url, settings: &StoreSettings, connector: Connector, retries: Retries) -> Result<Arc<dyn ObjectStore>> {
     let azure = &settings.azure;
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_url(url.as_str())
-        .with_retry(retries())
+        .with_retry(retries.config())
         .with_http_connector(connector)
         .with_client_options(http(settings, azure.endpoint.as_deref())?);
     let given = |value: &Option<sluice_core::settings::Secret>| value.as_ref().map(|v| v.expose().to_owned());
@@ -254,11 +291,11 @@ fn azure(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Ar
     Ok(Arc::new(builder.build().map_err(|e| unusable(url, &e))?))
 }
 
-fn gcs(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(url: &Url, settings: &StoreSettings, connector: Connector, retries: Retries) -> Result<Arc<dyn ObjectStore>> {
     let gcs = &settings.gcs;
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(url.authority())
-        .with_retry(retries())
+        .with_retry(retries.config())
         .with_http_connector(connector)
         .with_client_options(http(settings, gcs.endpoint.as_deref())?);
     if let Some(file) = &gcs.service_account_file {
@@ -273,11 +310,9 @@ fn gcs(url: &Url, settings: &StoreSettings, connector: Connector) -> Result<Arc<
     Ok(Arc::new(builder.build().map_err(|e| unusable(url, &e))?))
 }
 
-fn retries() -> RetryConfig {
-    RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: REQUEST_RETRIES,
-        retry_timeout: REQUEST_RETRY_TIME,
+impl Retries {
+    fn config(self) -> RetryConfig {
+        RetryConfig { backoff: BackoffConfig::default(), max_retries: self.count, retry_timeout: self.time }
     }
 }
 

@@ -47,6 +47,19 @@ impl CloudStore {
         Ok(CloudStore { root, path, uploads, lock, checked: OnceLock::new() })
     }
 
+    pub(super) fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// As they are: under a lock too, whoever lists them finishes nothing.
+    pub(super) fn bare(&self) -> &dyn ObjectStore {
+        &*self.uploads.objects
+    }
+
     fn world(&self) -> &dyn World {
         &*self.uploads.world
     }
@@ -89,7 +102,7 @@ impl CloudStore {
         self.check_signs_of_another_lock(conditional).await
     }
 
-    async fn check_signs_of_another_lock(&self, conditional: &ConditionalPut) -> Result<()> {
+    pub(super) async fn check_signs_of_another_lock(&self, conditional: &ConditionalPut) -> Result<()> {
         let refused = |sign: String| {
             let message = format!(
                 "{sign}: table {} is written under the DynamoDB lock, and without it a commit would be lost. Set \

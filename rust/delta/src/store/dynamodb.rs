@@ -10,6 +10,7 @@ use sluice_core::{Code, Error, Result};
 use tracing::{info, warn};
 
 use super::lock_table::{Entries, Entry, file_name};
+use super::look::{Part, Trouble};
 use super::{Claim, commit_path, put_if_absent, store_error};
 use crate::fail_point::FailPoint;
 use crate::world::World;
@@ -148,7 +149,21 @@ impl DynamoLock {
     /// What has to hold before the table is written.
     pub async fn check(&self) -> Result<()> {
         self.entries.ensure().await?;
-        if self.entries.latest(&self.other_path).await?.is_some() {
+        self.check_entries().await.map_err(|trouble| trouble.error)
+    }
+
+    /// The same without making anything.
+    pub async fn look(&self) -> Result<(), Trouble> {
+        match self.entries.look().await.map_err(Trouble::of(Part::LockTable))? {
+            true => self.check_entries().await,
+            // It will be made.
+            false => Ok(()),
+        }
+    }
+
+    async fn check_entries(&self) -> Result<(), Trouble> {
+        let unreadable = Trouble::of(Part::LockTable);
+        if self.entries.latest(&self.other_path).await.map_err(&unreadable)?.is_some() {
             let message = format!(
                 "the DynamoDB table {} has entries for {}, and this connector would write {}: the two do not see each \
                  other. Set delta.dynamodb.path.scheme as the other writers have it",
@@ -156,16 +171,18 @@ impl DynamoLock {
                 self.other_path,
                 self.table_path
             );
-            return Err(Error::new(Code::CommitLock, message));
+            return Err(Trouble { part: Part::PathScheme, error: Error::new(Code::CommitLock, message) });
         }
-        let Some(entry) = self.entries.latest(&self.table_path).await? else { return Ok(()) };
+        let latest = self.entries.latest(&self.table_path).await.map_err(&unreadable)?;
+        let Some(entry) = latest else { return Ok(()) };
         let next = entry.version + 1;
         let expired = entry.expires.is_some_and(|at| at <= self.seconds_since_epoch());
-        if expired || self.read(next).await?.is_none() {
+        if expired || self.read(next).await.map_err(Trouble::of(Part::Objects))?.is_none() {
             return Ok(());
         }
         // Its entry may have been written since.
-        if self.entries.latest(&self.table_path).await?.is_some_and(|newest| newest.version >= next) {
+        let latest = self.entries.latest(&self.table_path).await.map_err(&unreadable)?;
+        if latest.is_some_and(|newest| newest.version >= next) {
             return Ok(());
         }
         let message = format!(
@@ -175,7 +192,7 @@ impl DynamoLock {
             self.entries.name(),
             entry.version
         );
-        Err(Error::new(Code::CommitLock, message))
+        Err(Trouble { part: Part::Lock, error: Error::new(Code::CommitLock, message) })
     }
 
     fn seconds_since_epoch(&self) -> u64 {

@@ -13,6 +13,7 @@ use sluice_core::{Code, Error, Result};
 use url::Url;
 use uuid::Uuid;
 
+use super::look::look_at_folder;
 use super::{Claim, DataFile, Store, commit_name, store_error};
 use crate::fail_point::FailPoint;
 use crate::world::World;
@@ -35,6 +36,11 @@ impl LocalStore {
 
     pub fn in_world(url: Url, world: Arc<dyn World>) -> Result<Self> {
         Ok(LocalStore { world: Some(world), ..LocalStore::new(url)? })
+    }
+
+    /// Whether its place can be reached.
+    pub(super) fn look_at_folder(&self) -> Result<()> {
+        look_at_folder(&self.root)
     }
 
     fn reached(&self, point: FailPoint) {

@@ -58,6 +58,11 @@ pub trait Entries: Debug + Send + Sync {
     /// Makes sure that they have a place with the keys of the protocol.
     async fn ensure(&self) -> Result<()>;
 
+    /// Whether they have a place, which must have the keys of the protocol. None is an error where it would not be made.
+    async fn look(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// The newest entry of a table.
     async fn latest(&self, table_path: &str) -> Result<Option<Entry>>;
 
@@ -133,13 +138,7 @@ impl LockTable {
     }
 
     async fn create(&self) -> Result<TableDescription> {
-        let Some(billing_mode) = self.create_as else {
-            let message = format!(
-                "there is no DynamoDB table {}: create it (docs/stores.md), or set delta.dynamodb.table.auto.create=true",
-                self.name
-            );
-            return Err(Error::new(Code::LockTable, message));
-        };
+        let billing_mode = self.create_as.ok_or_else(|| self.missing())?;
         let mut create = self.client.create_table().table_name(&self.name);
         for (name, key_type) in [("tablePath", KeyType::Hash), ("fileName", KeyType::Range)] {
             let definition =
@@ -172,6 +171,29 @@ impl LockTable {
             warn!("entries of the DynamoDB table {} may not expire: {}", self.name, reason(e));
         }
         Ok(description)
+    }
+
+    fn missing(&self) -> Error {
+        let message = format!(
+            "there is no DynamoDB table {}: create it (docs/stores.md), or set delta.dynamodb.table.auto.create=true",
+            self.name
+        );
+        Error::new(Code::LockTable, message)
+    }
+
+    fn check_keys(&self, description: &TableDescription) -> Result<()> {
+        let key = |kind: KeyType| {
+            let mut keys = description.key_schema().iter();
+            keys.find(|key| *key.key_type() == kind).map(|key| key.attribute_name())
+        };
+        if (key(KeyType::Hash), key(KeyType::Range)) != (Some("tablePath"), Some("fileName")) {
+            let message = format!(
+                "the DynamoDB table {} is no lock table: its keys have to be tablePath (HASH) and fileName (RANGE)",
+                self.name
+            );
+            return Err(Error::new(Code::LockTable, message));
+        }
+        Ok(())
     }
 
     async fn until_active(&self) -> Result<TableDescription> {
@@ -291,21 +313,15 @@ impl Entries for LockTable {
             Some(description) => description,
             None => self.create().await?,
         };
-        let key = |kind: KeyType| {
-            description
-                .key_schema()
-                .iter()
-                .find(|key| *key.key_type() == kind)
-                .map(|key| key.attribute_name())
-        };
-        if (key(KeyType::Hash), key(KeyType::Range)) != (Some("tablePath"), Some("fileName")) {
-            let message = format!(
-                "the DynamoDB table {} is no lock table: its keys have to be tablePath (HASH) and fileName (RANGE)",
-                self.name
-            );
-            return Err(Error::new(Code::LockTable, message));
+        self.check_keys(&description)
+    }
+
+    async fn look(&self) -> Result<bool> {
+        match self.describe().await? {
+            Some(description) => self.check_keys(&description).map(|()| true),
+            None if self.create_as.is_some() => Ok(false),
+            None => Err(self.missing()),
         }
-        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client against small servers of the tests' own; `tests/apicurio.rs` has a real registry.
 
 mod access;
+mod probe;
 mod server;
 mod trust;
 

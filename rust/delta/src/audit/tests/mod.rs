@@ -2,7 +2,7 @@
 
 mod chains;
 mod checkpoints;
-mod history;
+pub(crate) mod history;
 mod mutations;
 mod rows;
 mod writers;

@@ -61,6 +61,11 @@ final class Native {
         public byte[] alterOffsets(byte[] request) {
           return Native.alterOffsets(request);
         }
+
+        @Override
+        public byte[] validate(byte[] request) {
+          return Native.validate(request);
+        }
       };
 
   private Native() {}
@@ -88,6 +93,8 @@ final class Native {
   static native byte[] processStats();
 
   static native byte[] alterOffsets(byte[] request);
+
+  static native byte[] validate(byte[] request);
 
   static native byte[] drainLogs(int timeoutMs, byte[] levels);
 }

@@ -23,4 +23,6 @@ interface NativeCalls {
   byte[] processStats();
 
   byte[] alterOffsets(byte[] request);
+
+  byte[] validate(byte[] request);
 }

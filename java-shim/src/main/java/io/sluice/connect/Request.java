@@ -17,6 +17,10 @@ final class Request {
     return new Request().u8(hasReporter ? 1 : 0).settings(settings).bytes();
   }
 
+  static byte[] validate(Map<String, String> settings) {
+    return new Request().settings(settings).bytes();
+  }
+
   /** A null is a reset. */
   static byte[] alterOffsets(Map<String, String> settings, Map<TopicPartition, Long> offsets) {
     Request request = new Request().settings(settings).u32(offsets.size());

@@ -21,7 +21,7 @@ import org.apache.kafka.common.config.ConfigValue;
 
 /**
  * The connector's settings as Connect shows and checks them, without the native library. A task's native side reads the
- * same map, checks it again, and checks the schema besides.
+ * same map, and checks it by more rules.
  */
 public final class Settings {
   /** Settings with this prefix are the connector's; all others are Connect's. */
@@ -126,6 +126,7 @@ public final class Settings {
   public static final String GCS_SERVICE_ACCOUNT_FILE = "delta.gcs.service.account.file";
   public static final String GCS_SERVICE_ACCOUNT_KEY = "delta.gcs.service.account.key";
   public static final String GCS_ENDPOINT = "delta.gcs.endpoint";
+  public static final String VALIDATE_CONNECTIVITY = "delta.validate.connectivity";
 
   /** In the order of the documentation. */
   public static final List<String> NAMES = List.of(
@@ -224,7 +225,8 @@ public final class Settings {
       AZURE_ENDPOINT,
       GCS_SERVICE_ACCOUNT_FILE,
       GCS_SERVICE_ACCOUNT_KEY,
-      GCS_ENDPOINT);
+      GCS_ENDPOINT,
+      VALIDATE_CONNECTIVITY);
 
   /** Those that may differ from table to table. */
   public static final List<String> OF_A_TABLE = List.of(
@@ -1491,6 +1493,22 @@ public final class Settings {
         3,
         Width.LONG,
         "Endpoint");
+    definitions.define(
+        VALIDATE_CONNECTIVITY,
+        Type.BOOLEAN,
+        false,
+        null,
+        Importance.LOW,
+        "Whether Connect, each time it validates the settings, also tries what they name, for 8 "
+            + "seconds at most: it reads the files, lists the tables' logs with the credentials of the "
+            + "store, looks at the lock table of delta.commit.lock=dynamodb and asks the schema "
+            + "registry. What fails is an error of the setting that names it. Nothing is written. "
+            + "Connect validates before it creates or changes a connector: with true, it does neither "
+            + "while one of these does not answer. docs/check.md has the rest.",
+        "Validation",
+        1,
+        Width.SHORT,
+        "Check the connections");
     return definitions;
   }
 

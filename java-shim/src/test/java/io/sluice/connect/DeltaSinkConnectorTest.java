@@ -28,11 +28,13 @@ import org.apache.kafka.connect.sink.SinkConnector;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** None of this loads the native library; there is none where these tests run. */
+/** None of this loads the native library. */
 class DeltaSinkConnectorTest {
   private static final String BYTES = "org.apache.kafka.connect.converters.ByteArrayConverter";
 
-  private final DeltaSinkConnector connector = new DeltaSinkConnector();
+  private static final ConnectException MISSING = new ConnectException("NATIVE_UNAVAILABLE: none");
+
+  private final DeltaSinkConnector connector = withoutLibrary();
   private final Map<String, String> settings = new HashMap<>();
 
   @BeforeEach
@@ -163,13 +165,68 @@ class DeltaSinkConnectorTest {
     DeltaSinkConnector denied = new DeltaSinkConnector(() -> core);
     ConnectException thrown = assertThrows(ConnectException.class, () -> denied.alterOffsets(settings, Map.of()));
     assertTrue(thrown.getMessage().startsWith("STORE_DENIED: no key | "), thrown.getMessage());
-    ConnectException missing = new ConnectException("NATIVE_UNAVAILABLE: none");
-    DeltaSinkConnector bare =
-        new DeltaSinkConnector(
-            () -> {
-              throw missing;
-            });
-    assertSame(missing, assertThrows(ConnectException.class, () -> bare.alterOffsets(settings, Map.of())));
+    assertSame(MISSING, assertThrows(ConnectException.class, () -> connector.alterOffsets(settings, Map.of())));
+  }
+
+  static DeltaSinkConnector withoutLibrary() {
+    return new DeltaSinkConnector(
+        () -> {
+          throw MISSING;
+        });
+  }
+
+  @Test
+  void what_the_core_finds_stands_at_its_setting_in_its_words() {
+    FakeNative core = new FakeNative();
+    core.validateReply =
+        ReplyBytes.ok().i32(4)
+            .str("delta.input.mode").str("delta.input.mode: no")
+            .str("delta.schema.json").str("delta.schema.json: one")
+            .str("delta.schema.json").str("delta.schema.json: two")
+            .str("AWS_REGION").str("AWS_REGION: which?")
+            .done();
+    settings.put("delta.input.mode", "nonsense");
+    settings.put("delta.table.auto.create", "perhaps");
+    settings.put("AWS_REGION", "hunter2");
+    settings.put("delta.schema.json", null);
+    Map<String, List<String>> errors = new TreeMap<>();
+    List<ConfigValue> values = new DeltaSinkConnector(() -> core).validate(settings).configValues();
+    values.stream().filter(value -> !value.errorMessages().isEmpty()).forEach(value -> errors.put(value.name(), value.errorMessages()));
+    assertEquals(Set.of("AWS_REGION", "delta.input.mode", "delta.schema.json", "delta.table.auto.create"), errors.keySet());
+    assertEquals(List.of("delta.input.mode: no"), errors.get("delta.input.mode"), "Java's own words are gone");
+    assertEquals(List.of("delta.schema.json: one", "delta.schema.json: two"), errors.get("delta.schema.json"));
+    assertEquals(values.size(), values.stream().map(ConfigValue::name).distinct().count(), "each setting once");
+    assertFalse(values.toString().contains("hunter2"), "who knows what it is");
+    settings.remove("delta.schema.json");
+    assertEquals(request(settings), request(core.validateRequest), "without what is not set");
+  }
+
+  /** Pairs in any order. */
+  private static Set<String> request(Map<String, String> pairs) {
+    return request(new Request().strings(pairs).bytes());
+  }
+
+  private static Set<String> request(byte[] bytes) {
+    byte[] asReply = new byte[bytes.length + 1]; // behind a status: ok
+    System.arraycopy(bytes, 0, asReply, 1, bytes.length);
+    Reply request = new Reply(asReply);
+    Set<String> pairs = new HashSet<>();
+    for (int left = request.count(); left > 0; left--) {
+      pairs.add(request.str() + "=" + request.str());
+    }
+    return pairs;
+  }
+
+  @Test
+  void a_check_of_connections_that_cannot_be_made_is_an_error() {
+    settings.put("delta.validate.connectivity", "true");
+    assertEquals(Set.of("delta.validate.connectivity"), errors().keySet());
+    assertTrue(errors().toString().contains("NATIVE_UNAVAILABLE: none"), errors().toString());
+    settings.put("delta.validate.connectivity", "false");
+    assertEquals(Map.of(), errors());
+    FakeNative broken = new FakeNative();
+    broken.validateReply = ReplyBytes.error(Reply.FATAL, ErrorCode.NATIVE_PANIC, "a defect");
+    assertFalse(new DeltaSinkConnector(() -> broken).validate(settings).configValues().isEmpty(), "nothing is thrown");
   }
 
   private Map<String, List<String>> errors() {

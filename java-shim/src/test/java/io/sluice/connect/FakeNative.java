@@ -26,6 +26,8 @@ final class FakeNative implements NativeCalls {
   byte[] preCommitReply = ReplyBytes.ok().i32(0).done();
   byte[] alterRequest;
   byte[] alterReply = ReplyBytes.ok().done();
+  byte[] validateRequest;
+  byte[] validateReply = ReplyBytes.ok().i32(0).done();
   byte[] closeReply = ReplyBytes.ok().done();
   byte[] stopReply = ReplyBytes.ok().done();
   byte[] statsReply = stats(41, "x");
@@ -119,6 +121,12 @@ final class FakeNative implements NativeCalls {
   public byte[] alterOffsets(byte[] request) {
     alterRequest = request;
     return alterReply;
+  }
+
+  @Override
+  public byte[] validate(byte[] request) {
+    validateRequest = request;
+    return validateReply;
   }
 
   private void call(long task, String name) {

@@ -134,9 +134,23 @@ class NativeCrossingTest {
   }
 
   @Test
+  void a_validation_tells_each_fault_at_its_setting() {
+    byte[] good = Request.validate(settings());
+    assertEquals(0, expectOk(Native.validate(good)).count());
+    assertCode(ErrorCode.CROSSING_INVALID, Native.validate(Arrays.copyOf(good, good.length - 1)));
+    Map<String, String> wrong = new HashMap<>(settings());
+    wrong.put("delta.partition.by", "nowhere");
+    Reply reply = expectOk(Native.validate(Request.validate(wrong)));
+    assertEquals(1, reply.count());
+    assertEquals("delta.partition.by", reply.str());
+    assertEquals("delta.partition.by: the table has no column nowhere", reply.str());
+  }
+
+  @Test
   void null_in_any_place_is_refused() {
     encoder.encode(rows(0, 3));
     assertCode(ErrorCode.CROSSING_INVALID, Native.start(null));
+    assertCode(ErrorCode.CROSSING_INVALID, Native.validate(null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.open(task, null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, null, null));
     assertCode(ErrorCode.CROSSING_INVALID, Native.put(task, null, encoder.buffers()));
