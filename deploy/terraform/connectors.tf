@@ -70,10 +70,5 @@ resource "aws_lambda_invocation" "apply" {
     reapply    = var.reapply
   })
 
-  depends_on = [
-    aws_ecs_service.connect,
-    aws_iam_role_policy.worker,
-    aws_vpc_security_group_ingress_rule.rest,
-    aws_vpc_security_group_egress_rule.all,
-  ]
+  depends_on = [aws_ecs_service.connect]
 }

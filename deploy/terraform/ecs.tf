@@ -87,9 +87,11 @@ resource "aws_ecs_task_definition" "connect" {
   }
 
   container_definitions = jsonencode([{
-    name         = "connect"
-    image        = var.image
-    essential    = true
+    name      = "connect"
+    image     = var.image
+    essential = true
+    # By this limit the JVM and Sluice know what there is.
+    memory       = var.workers.memory
     stopTimeout  = 60
     portMappings = [{ containerPort = 8083, protocol = "tcp" }]
     environment  = [for name, value in local.worker_environment : { name = name, value = value }]
@@ -141,6 +143,15 @@ resource "aws_ecs_service" "connect" {
     # It belongs to the auto-scaling.
     ignore_changes = [desired_count]
   }
+
+  # Without these its tasks could not start, or not work.
+  depends_on = [
+    aws_iam_role_policy_attachment.execution,
+    aws_iam_role_policy.secrets,
+    aws_iam_role_policy.worker,
+    aws_vpc_security_group_ingress_rule.rest,
+    aws_vpc_security_group_egress_rule.all,
+  ]
 }
 
 # Looks at Connect and at Kafka's consumer groups once a minute and prints figures; CloudWatch makes metrics of what it prints.
@@ -191,4 +202,6 @@ resource "aws_ecs_service" "watch" {
     subnets         = var.subnet_ids
     security_groups = [aws_security_group.this.id]
   }
+
+  depends_on = [aws_ecs_service.connect]
 }
