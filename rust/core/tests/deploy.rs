@@ -33,9 +33,18 @@ const REQUIRED: [(&str, &[&str]); 11] = [
     ("Job", &["/spec/template/spec/containers/0/image", "/spec/template/spec/restartPolicy"]),
     (
         "KafkaConnect",
-        &["/spec/bootstrapServers", "/spec/replicas", "/spec/groupId", "/spec/configStorageTopic", "/spec/resources/limits/memory"],
+        &[
+            "/spec/bootstrapServers",
+            "/spec/replicas",
+            "/spec/groupId",
+            "/spec/configStorageTopic",
+            "/spec/resources/limits/memory",
+        ],
     ),
-    ("KafkaConnector", &["/spec/class", "/spec/tasksMax", "/spec/config", "/metadata/labels/strimzi.io~1cluster"]),
+    (
+        "KafkaConnector",
+        &["/spec/class", "/spec/tasksMax", "/spec/config", "/metadata/labels/strimzi.io~1cluster"],
+    ),
     ("NetworkPolicy", &["/spec/podSelector", "/spec/ingress/0/from"]),
     ("PodDisruptionBudget", &["/spec/selector/matchLabels", "/spec/maxUnavailable"]),
     ("Role", &["/rules/0/resourceNames", "/rules/0/verbs"]),
@@ -91,12 +100,14 @@ fn documents() -> Vec<(String, Value)> {
 
 /// Documents that Kubernetes takes.
 fn objects() -> Vec<(String, Value)> {
-    let of_kubernetes = |path: &str| path.starts_with("deploy/kubernetes/") || path.starts_with("deploy/strimzi/");
+    let of_kubernetes =
+        |path: &str| path.starts_with("deploy/kubernetes/") || path.starts_with("deploy/strimzi/");
     documents().into_iter().filter(|(path, _)| of_kubernetes(path)).collect()
 }
 
 fn of_kind(kind: &str) -> Vec<Value> {
-    let found: Vec<_> = objects().into_iter().map(|(_, object)| object).filter(|object| object["kind"] == kind).collect();
+    let found: Vec<_> =
+        objects().into_iter().map(|(_, object)| object).filter(|object| object["kind"] == kind).collect();
     assert!(!found.is_empty(), "no {kind}");
     found
 }
@@ -117,7 +128,9 @@ fn all_connectors() -> Vec<Connector> {
             found.push((path, json["name"].as_str().unwrap().to_owned(), strings(&json["config"])));
         } else if path.starts_with("deploy/terraform/") {
             let connectors = json.as_object().unwrap();
-            found.extend(connectors.iter().map(|(name, config)| (path.clone(), name.clone(), strings(config))));
+            found.extend(
+                connectors.iter().map(|(name, config)| (path.clone(), name.clone(), strings(config))),
+            );
         }
     }
     for (path, object) in objects() {
@@ -129,7 +142,8 @@ fn all_connectors() -> Vec<Connector> {
         } else if object["kind"] == "ConfigMap" {
             for (file, text) in strings(&object["data"]) {
                 let Some(name) = file.strip_suffix(".json") else { continue };
-                let json: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {file}: {e}"));
+                let json: Value =
+                    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path}: {file}: {e}"));
                 found.push((path.clone(), name.to_owned(), strings(&json)));
             }
         }
@@ -161,7 +175,8 @@ fn connectors_are_accepted() {
     for (place, name, config) in &connectors {
         assert_accepted(place, name, config);
         assert_eq!(config["connector.class"], "io.sluice.connect.DeltaSinkConnector", "{place}: {name}");
-        let ours = |setting: &str| setting.starts_with(PREFIX) || SETTINGS.iter().any(|known| known.name == setting);
+        let ours =
+            |setting: &str| setting.starts_with(PREFIX) || SETTINGS.iter().any(|known| known.name == setting);
         for setting in config.keys().filter(|setting| !ours(setting)) {
             assert!(OF_CONNECT.contains(&setting.as_str()), "{place}: {name}: {setting} is not known");
         }
@@ -175,9 +190,13 @@ fn connectors_are_accepted() {
 fn kubernetes_objects_have_what_they_must_have() {
     for (path, object) in objects() {
         let kind = object["kind"].as_str().unwrap_or_else(|| panic!("{path}: an object without a kind"));
-        let (_, fields) = REQUIRED.iter().find(|(known, _)| *known == kind).unwrap_or_else(|| panic!("{path}: {kind}"));
+        let (_, fields) =
+            REQUIRED.iter().find(|(known, _)| *known == kind).unwrap_or_else(|| panic!("{path}: {kind}"));
         for field in ["/apiVersion", "/metadata/name"].iter().chain(fields.iter()) {
-            assert!(object.pointer(field).is_some_and(|value| !value.is_null()), "{path}: {kind} has no {field}");
+            assert!(
+                object.pointer(field).is_some_and(|value| !value.is_null()),
+                "{path}: {kind} has no {field}"
+            );
         }
     }
 }
@@ -197,7 +216,10 @@ fn kubernetes_objects_find_each_other() {
     let service = of_kind("Service")[0]["metadata"]["name"].as_str().unwrap().to_owned();
     let command = job.pointer("/spec/template/spec/containers/0/command/2").unwrap().as_str().unwrap();
     assert!(command.contains(&format!("http://{service}:8083/connectors/")), "{command}");
-    let may_ask = of_kind("NetworkPolicy")[0].pointer("/spec/ingress/0/from/0/podSelector/matchExpressions/0/values").unwrap().clone();
+    let may_ask = of_kind("NetworkPolicy")[0]
+        .pointer("/spec/ingress/0/from/0/podSelector/matchExpressions/0/values")
+        .unwrap()
+        .clone();
     for who in [&labels["app"], &job["spec"]["template"]["metadata"]["labels"]["app"]] {
         assert!(may_ask.as_array().unwrap().contains(who), "{who}");
     }
@@ -219,18 +241,23 @@ fn secrets_that_connectors_name_are_there() {
     let compose = text("deploy/compose/compose.yaml");
     let example = text("deploy/terraform/examples/seventy-streams/main.tf");
     let role = &of_kind("Role")[0];
-    let mounts = of_kind("Deployment")[0].pointer("/spec/template/spec/containers/0/volumeMounts").unwrap().clone();
+    let mounts =
+        of_kind("Deployment")[0].pointer("/spec/template/spec/containers/0/volumeMounts").unwrap().clone();
     let mut seen = BTreeSet::new();
     for (place, name, config) in all_connectors() {
-        let references = config.values().filter(|value| value.starts_with("${") && !value.starts_with("${topic}"));
-        for found in references.map(|value| reference.captures(value).unwrap_or_else(|| panic!("{place}: {value}"))) {
+        let references =
+            config.values().filter(|value| value.starts_with("${") && !value.starts_with("${topic}"));
+        for found in
+            references.map(|value| reference.captures(value).unwrap_or_else(|| panic!("{place}: {value}")))
+        {
             let path = found.get(2).map_or("", |path| path.as_str());
             let there = match &found[1] {
                 "env" if place.contains("/compose/") => compose.contains(&format!("      {}: ", &found[3])),
                 "env" => example.contains(&format!("    {} ", &found[3])) && found[3].starts_with("SECRET_"),
                 "directory" => mounts.as_array().unwrap().iter().any(|mount| mount["mountPath"] == path),
                 "secrets" => path.split_once('/').is_some_and(|(namespace, secret)| {
-                    role["metadata"]["namespace"] == namespace && role["rules"][0]["resourceNames"][0] == secret
+                    role["metadata"]["namespace"] == namespace
+                        && role["rules"][0]["resourceNames"][0] == secret
                 }),
                 _ => false,
             };
@@ -247,7 +274,9 @@ fn versions_are_the_same_everywhere() {
     assert_all(r"sluice-connect:(\d+\.[\w.-]+)", sluice, 4);
     assert_all(r"sluice-(\d[\w.-]*)\.zip", sluice, 2);
     let gradle = text("gradle/versions.gradle");
-    let of = |name: &str| Regex::new(&format!("{name}: '([^']+)'")).unwrap().captures(&gradle).unwrap()[1].to_owned();
+    let of = |name: &str| {
+        Regex::new(&format!("{name}: '([^']+)'")).unwrap().captures(&gradle).unwrap()[1].to_owned()
+    };
     assert_all(r"apache/kafka:([\w.-]+)", &of("kafka"), 2);
     assert_all(r"(?m)^  version: ([\d.]+)$", &of("kafka"), 1);
     assert_all(r"amazon/dynamodb-local:([\w.-]+)", &of("dynamodbLocal"), 1);
@@ -286,7 +315,8 @@ fn ports_and_paths_are_the_same_everywhere() {
 fn compose_publishes_on_loopback_only() {
     let (_, compose) = documents().into_iter().find(|(path, _)| path.ends_with("compose.yaml")).unwrap();
     let services = compose["services"].as_object().unwrap();
-    let ports: Vec<_> = services.values().filter_map(|service| service["ports"].as_array()).flatten().collect();
+    let ports: Vec<_> =
+        services.values().filter_map(|service| service["ports"].as_array()).flatten().collect();
     assert!(ports.len() >= 4);
     assert!(ports.iter().all(|port| port.as_str().unwrap().starts_with("127.0.0.1:")), "{ports:?}");
 }
@@ -302,7 +332,10 @@ fn cloudwatch_is_asked_for_what_watch_publishes() {
     let printed = watch.lines().find_map(|line| line.trim().strip_prefix("for metric in ")).unwrap();
     for metric in asked {
         assert!(printed.split([' ', ';']).any(|name| name == metric), "{metric}");
-        assert!(watch.contains(&format!("\\\"{metric}\\\":%d")) || watch.contains(&format!("\"{metric}\":%d")), "{metric}");
+        assert!(
+            watch.contains(&format!("\\\"{metric}\\\":%d")) || watch.contains(&format!("\"{metric}\":%d")),
+            "{metric}"
+        );
     }
     assert!(watch.contains(r#""Namespace":"Sluice","Dimensions":[["Cluster"]]"#));
     assert!(scaling.contains("Cluster = var.name") && scaling.contains(r#"name  = "Cluster""#));

@@ -24,7 +24,8 @@ const TABLE_PROPERTIES: [&str; 5] = [
 const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
 
 /// Folders at the root whose files documents name by path.
-const FOLDERS: [&str; 7] = ["connect-config/", "deploy/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
+const FOLDERS: [&str; 7] =
+    ["connect-config/", "deploy/", "docs/", "gradle/", "java-shim/", "rust/", "tests/"];
 
 fn root() -> PathBuf {
     fs::canonicalize("../..").unwrap()
