@@ -255,7 +255,12 @@ fn with_encryption(builder: AmazonS3Builder, s3: &S3Settings) -> AmazonS3Builder
     }
 }
 
-fn azure(url: &Url, settings: &StoreSettings, connector: Connector, retries: Retries) -> Result<Arc<dyn ObjectStore>> {
+fn azure(
+    url: &Url,
+    settings: &StoreSettings,
+    connector: Connector,
+    retries: Retries,
+) -> Result<Arc<dyn ObjectStore>> {
     let azure = &settings.azure;
     let mut builder = MicrosoftAzureBuilder::from_env()
         .with_url(url.as_str())
@@ -291,7 +296,12 @@ fn azure(url: &Url, settings: &StoreSettings, connector: Connector, retries: Ret
     Ok(Arc::new(builder.build().map_err(|e| unusable(url, &e))?))
 }
 
-fn gcs(url: &Url, settings: &StoreSettings, connector: Connector, retries: Retries) -> Result<Arc<dyn ObjectStore>> {
+fn gcs(
+    url: &Url,
+    settings: &StoreSettings,
+    connector: Connector,
+    retries: Retries,
+) -> Result<Arc<dyn ObjectStore>> {
     let gcs = &settings.gcs;
     let mut builder = GoogleCloudStorageBuilder::from_env()
         .with_bucket_name(url.authority())
