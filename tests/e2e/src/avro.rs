@@ -126,9 +126,8 @@ fn containers_and_single_objects_name_their_schemas_themselves() {
     let made: Value = serde_json::from_str(include_str!("../../vectors/avro/containers.json")).unwrap();
     let containers = Flow::new("avro-containers");
     let record = |flow: &Flow, hex: &str| json!({"topic": flow.scenario.name, "valueHex": hex});
-    let container = |codec: &str| record(&containers, made["containers"][codec].as_str().unwrap());
-    let two = record(&containers, made["two"].as_str().unwrap());
-    containers.send(&[container("deflate"), container("bzip2"), two]);
+    let container = |made: &Value| record(&containers, made.as_str().unwrap());
+    containers.send(&[&made["containers"]["deflate"], &made["bzip2"], &made["two"]].map(container));
     let settings = |flow: &Flow, framing: &str| {
         let config = flow.raw_config().set("delta.raw.format", "avro").set("delta.raw.framing", framing);
         with_dead_letters(config, &format!("{}-dead", flow.scenario.name))
