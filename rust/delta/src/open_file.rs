@@ -38,6 +38,8 @@ pub struct OpenFile {
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
     pub parquet: Option<ParquetFile>,
+    /// What [`OpenFile::weigh`] found last.
+    pub held: usize,
 }
 
 pub struct ParquetFile {
@@ -55,6 +57,7 @@ impl OpenFile {
             waiting: vec![],
             waiting_bytes: 0,
             parquet: None,
+            held: 0,
         }
     }
 
@@ -80,7 +83,7 @@ impl OpenFile {
 
     /// Whether so many rows wait that a file is worth its own memory.
     pub fn is_due(&self, target_bytes: u64) -> bool {
-        self.waiting_bytes as u64 >= target_bytes.min(of_columns(&self.layout) as u64)
+        self.waiting_bytes as u64 >= target_bytes.min(self.bytes_when_open() as u64)
     }
 
     /// What waits goes to `file`.
@@ -95,10 +98,16 @@ impl OpenFile {
         waiting.iter().try_for_each(|rows| parquet.write(rows))
     }
 
-    /// Bytes in memory.
-    pub fn held(&self) -> usize {
+    /// Bytes in memory. Walks the columns.
+    pub fn weigh(&mut self) -> usize {
         let parquet = self.parquet.as_ref();
-        self.waiting_bytes + parquet.map_or(0, |file| of_columns(&self.layout) + file.held())
+        self.held = self.waiting_bytes + parquet.map_or(0, |file| self.bytes_when_open() + file.held());
+        self.held
+    }
+
+    /// What a Parquet file that has just been opened takes.
+    fn bytes_when_open(&self) -> usize {
+        self.layout.columns_at_every_level * COLUMN_BYTES
     }
 }
 
@@ -136,11 +145,6 @@ impl ParquetFile {
     pub fn row_groups(&self) -> usize {
         self.writer.flushed_row_groups().len()
     }
-}
-
-/// What a Parquet file that has just been opened takes.
-fn of_columns(layout: &Layout) -> usize {
-    layout.schema.flattened_fields().len() * COLUMN_BYTES
 }
 
 pub fn extension(compression: Compression) -> &'static str {
