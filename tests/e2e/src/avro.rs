@@ -125,8 +125,7 @@ fn records_of_one_schema_need_no_registry() {
 fn containers_and_single_objects_name_their_schemas_themselves() {
     let made: Value = serde_json::from_str(include_str!("../../vectors/avro/containers.json")).unwrap();
     let containers = Flow::new("avro-containers");
-    let record = |flow: &Flow, hex: &str| json!({"topic": flow.scenario.name, "valueHex": hex});
-    let container = |made: &Value| record(&containers, made.as_str().unwrap());
+    let container = |made: &Value| containers.record_of_hex(made.as_str().unwrap());
     containers.send(&[&made["containers"]["deflate"], &made["bzip2"], &made["two"]].map(container));
     let settings = |flow: &Flow, framing: &str| {
         let config = flow.raw_config().set("delta.raw.format", "avro").set("delta.raw.framing", framing);
@@ -136,7 +135,8 @@ fn containers_and_single_objects_name_their_schemas_themselves() {
 
     let objects = Flow::new("avro-objects");
     let named = &made["fingerprints"][3];
-    let object = |fingerprint: &str| record(&objects, &format!("c301{fingerprint}{}", hex(&order(1, "tea"))));
+    let object =
+        |fingerprint: &str| objects.record_of_hex(&format!("c301{fingerprint}{}", hex(&order(1, "tea"))));
     objects.send(&[object(named["hex"].as_str().unwrap()), object("0102030405060708")]);
     let config = settings(&objects, "avro-single-object");
     objects.scenario.put(&config.set("delta.raw.schema", named["schema"].as_str().unwrap()));

@@ -52,7 +52,11 @@ impl Flow {
 
     /// The same of bytes.
     pub fn record_of(&self, value: &[u8]) -> Value {
-        json!({"topic": self.scenario.name, "valueHex": hex(value)})
+        self.record_of_hex(&hex(value))
+    }
+
+    pub fn record_of_hex(&self, value: &str) -> Value {
+        json!({"topic": self.scenario.name, "valueHex": value})
     }
 
     pub fn send(&self, records: &[Value]) {
