@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType as ArrowType;
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -45,6 +47,8 @@ pub struct OpenFile {
 pub struct ParquetFile {
     pub name: String,
     writer: ArrowWriter<Box<dyn DataFile>>,
+    /// What the row group's bounds take, which it does not tell: the least and the largest value of each column, whole.
+    bounds_bytes: usize,
 }
 
 impl OpenFile {
@@ -94,7 +98,7 @@ impl OpenFile {
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, self.layout.schema.clone(), options)
             .map_err(|e| parquet_error(&name, e))?;
-        let parquet = self.parquet.insert(ParquetFile { name, writer });
+        let parquet = self.parquet.insert(ParquetFile { name, writer, bounds_bytes: 0 });
         waiting.iter().try_for_each(|rows| parquet.write(rows))
     }
 
@@ -113,6 +117,7 @@ impl OpenFile {
 
 impl ParquetFile {
     fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.bounds_bytes = self.bounds_bytes.max(2 * longest_values(rows.columns()));
         // The writer takes names from its own schema, not from the rows.
         self.writer.write(rows).map_err(|e| parquet_error(&self.name, e))
     }
@@ -123,12 +128,13 @@ impl ParquetFile {
     }
 
     fn held(&self) -> usize {
-        self.writer.memory_size() + self.writer.inner().buffered()
+        self.bounds_bytes + self.writer.memory_size() + self.writer.inner().buffered()
     }
 
     /// Writes out the row group. False: there is none.
     pub fn flush(&mut self) -> Result<bool> {
         let any = self.writer.in_progress_rows() > 0;
+        self.bounds_bytes = 0;
         self.writer.flush().map_err(|e| parquet_error(&self.name, e))?;
         Ok(any)
     }
@@ -145,6 +151,19 @@ impl ParquetFile {
     pub fn row_groups(&self) -> usize {
         self.writer.flushed_row_groups().len()
     }
+}
+
+/// The longest value of each column, together.
+fn longest_values(columns: &[ArrayRef]) -> usize {
+    let longest = |column: &ArrayRef| match column.data_type() {
+        ArrowType::Utf8 => column.as_string::<i32>().offsets().lengths().max().unwrap_or(0),
+        ArrowType::Binary => column.as_binary::<i32>().offsets().lengths().max().unwrap_or(0),
+        ArrowType::Struct(_) => longest_values(column.as_struct().columns()),
+        ArrowType::List(_) => longest_values(std::slice::from_ref(column.as_list::<i32>().values())),
+        ArrowType::Map(..) => longest_values(column.as_map().entries().columns()),
+        _ => 0,
+    };
+    columns.iter().map(longest).sum()
 }
 
 pub fn extension(compression: Compression) -> &'static str {

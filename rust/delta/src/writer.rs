@@ -399,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn a_large_value_counts_thrice_until_its_row_group_is_written_out() {
+        let (_folder, store) = store();
+        let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);
+        let columns: [ArrayRef; 2] =
+            [Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec!["x".repeat(10 << 20)]))];
+        writer
+            .write(&table(), &RecordBatch::try_new(table().schema.arrow(), columns.into()).unwrap())
+            .unwrap();
+        // In its page, and as the least and the largest of its column.
+        assert!((30 << 20..31 << 20).contains(&writer.held()), "{}", writer.held());
+    }
+
+    #[test]
     fn row_groups_are_closed_by_size_however_many_rows_they_have() {
         let (_folder, store) = store();
         let mut writer = UnitWriter::new(store, of_tests(), Compression::None, u64::MAX);

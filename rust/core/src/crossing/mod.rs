@@ -111,6 +111,18 @@ impl Segment {
         move |row| each.map_or(typed as u64, |values| values.value_length(row) as u64)
     }
 
+    /// Of all rows together.
+    pub fn all_value_bytes(&self) -> u64 {
+        match &self.value {
+            Payload::Absent => 0,
+            Payload::Raw(values) | Payload::Any(values) => {
+                let offsets = values.value_offsets();
+                offsets.last().zip(offsets.first()).map_or(0, |(end, start)| (end - start) as u64)
+            }
+            Payload::Typed { array, .. } => array.get_array_memory_size() as u64,
+        }
+    }
+
     /// Whether a row has no value: a tombstone, or a row that Java refused.
     pub fn is_null(&self, row: usize) -> bool {
         match &self.value {

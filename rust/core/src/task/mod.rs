@@ -21,7 +21,7 @@ mod several;
 mod tests;
 
 pub use counters::Counters;
-pub use port::{Event, Memory, Table, Tables};
+pub use port::{Event, Table, Tables};
 
 use std::collections::HashMap;
 use std::iter;

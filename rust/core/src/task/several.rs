@@ -123,6 +123,7 @@ impl Fake {
 
 impl Tables for Fakes {
     type Table = Fake;
+    type Room = ();
 
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> Fake {
         let mut world = self.0.borrow_mut();
@@ -135,6 +136,10 @@ impl Tables for Fakes {
             open: vec![],
             failed: false,
         }
+    }
+
+    fn room(&self, _bytes: u64) -> Option<()> {
+        Some(())
     }
 }
 
@@ -163,8 +168,8 @@ impl Table for Fake {
         0
     }
 
-    fn memory(&self) -> Memory {
-        Memory::Enough
+    fn lacks_memory(&self) -> bool {
+        false
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
