@@ -19,7 +19,7 @@ use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, Settings, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::driver::{Call, Put};
-use sluice_core::task::{Event, Memory, Table, Tables, Task, Written};
+use sluice_core::task::{Event, Table, Tables, Task, Written};
 use sluice_delta::UnitWriter;
 use sluice_delta::world::Tokio;
 
@@ -121,9 +121,14 @@ struct NoTable {
 
 impl Tables for NoTables {
     type Table = NoTable;
+    type Room = ();
 
     fn open(&mut self, _: &str, _: &Arc<TableSettings>) -> NoTable {
         NoTable { info: self.0.clone(), events: VecDeque::new() }
+    }
+
+    fn room(&self, _: u64) -> Option<()> {
+        Some(())
     }
 }
 
@@ -145,8 +150,8 @@ impl Table for NoTable {
         0
     }
 
-    fn memory(&self) -> Memory {
-        Memory::Enough
+    fn lacks_memory(&self) -> bool {
+        false
     }
 
     fn commit(&mut self, _: Vec<Interval>) {

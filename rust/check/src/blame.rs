@@ -119,7 +119,8 @@ mod tests {
                 .concat();
         let proxy = [("delta.store.proxy.url", "http://x")];
         let (s3, az, gs) = ("s3://b/x/", "az://c/x/", "gs://b/x/");
-        let cases: &[(Part, Code, &str, &[(&str, &str)], &str)] = &[
+        type Given<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(Part, Code, &str, Given, &str)] = &[
             (Part::Objects, StoreDenied, s3, &[], "delta.table.uri"),
             (Part::Objects, StoreDenied, s3, &keys, "delta.s3.access.key.id"),
             (Part::Objects, StoreDenied, s3, &role, "delta.s3.role.arn"),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sluice_core::task::Memory;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What parts on their way to stores may take of it at most, and never more than a quarter.
@@ -11,7 +10,8 @@ const PARTS_BYTES: usize = 128 << 20;
 /// The semaphore counts these: it cannot count bytes.
 const PARTS_PERMITS: usize = 1 << 12;
 
-/// Above half of it, who holds more than their share give it back and take no more; above all of it, nobody takes any more.
+/// Above half of it, who holds more than their share give it back and take no more; above all of it, nobody takes any more. A batch counts
+/// while it is decoded, so that what is held passes it by one batch at most, and not by one for each task.
 pub struct Budget {
     /// Where nobody has asked for one.
     default: usize,
@@ -58,27 +58,39 @@ impl Budget {
         Share { budget: self.clone(), held: AtomicUsize::new(0) }
     }
 
+    /// For a batch. None where too much is held already.
+    pub(crate) fn room(self: &Arc<Self>, bytes: usize) -> Option<Room> {
+        let limit = self.limit();
+        let more = |held: usize| (held <= limit).then(|| held + bytes);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Room { budget: self.clone(), bytes })
+    }
+
     /// A part that goes to a store now. Waits while too much is on its way.
     pub(crate) async fn part(self: &Arc<Self>, bytes: usize) -> Part {
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        let mut part = Part { budget: self.clone(), bytes, permit: None };
+        let mut part = Part { _room: Room { budget: self.clone(), bytes }, _permit: None };
         let permit_bytes = (PARTS_BYTES.min(self.limit() / 4) / PARTS_PERMITS).max(1);
         let permits = bytes.div_ceil(permit_bytes).min(PARTS_PERMITS) as u32;
         // The semaphore is never closed.
         let permit = self.parts.clone().acquire_many_owned(permits).await.ok();
-        part.permit = permit;
+        part._permit = permit;
         part
     }
 }
 
 /// Gives back when it is dropped.
-pub(crate) struct Part {
+pub struct Room {
     budget: Arc<Budget>,
     bytes: usize,
-    permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Part {
+pub(crate) struct Part {
+    _room: Room,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Room {
     fn drop(&mut self) {
         self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -109,16 +121,11 @@ impl Share {
         self.held.load(Ordering::Relaxed)
     }
 
-    pub fn memory(&self) -> Memory {
+    /// Its holder has to give some back before it takes more.
+    pub fn is_short(&self) -> bool {
         let (all, limit) = (self.budget.held(), self.budget.limit());
         let holders = self.budget.holders.load(Ordering::Relaxed).max(1);
-        if all > limit {
-            Memory::Spent
-        } else if all > limit / 2 && self.held() > limit / 2 / holders {
-            Memory::Short
-        } else {
-            Memory::Enough
-        }
+        all > limit || (all > limit / 2 && self.held() > limit / 2 / holders)
     }
 }
 
@@ -137,15 +144,29 @@ mod tests {
         let budget = Budget::new(1000);
         let (large, small) = (budget.share(), budget.share());
         large.add(500);
-        assert_eq!(large.memory(), Memory::Enough);
+        assert!(!large.is_short());
         small.add(100);
-        assert_eq!((large.memory(), small.memory()), (Memory::Short, Memory::Enough));
+        assert_eq!((large.is_short(), small.is_short()), (true, false));
         large.add(401);
-        assert_eq!((large.memory(), small.memory()), (Memory::Spent, Memory::Spent));
+        assert_eq!((large.is_short(), small.is_short()), (true, true));
         large.remove(901);
-        assert_eq!((large.memory(), small.memory()), (Memory::Enough, Memory::Enough));
+        assert_eq!((large.is_short(), small.is_short()), (false, false));
         drop((large, small));
         assert_eq!((budget.held(), budget.holders.load(Ordering::Relaxed)), (0, 0));
+    }
+
+    #[test]
+    fn one_batch_passes_the_limit_and_not_one_of_each_task() {
+        let budget = Budget::new(1000);
+        let room = budget.room(1500);
+        assert!(room.is_some(), "however large it is");
+        assert!(budget.room(1).is_none());
+        drop(room);
+        let share = budget.share();
+        share.add(1000);
+        assert!(budget.room(10).is_some());
+        share.add(1);
+        assert!(budget.room(10).is_none());
     }
 
     #[test]

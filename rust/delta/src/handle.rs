@@ -11,7 +11,7 @@ use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
 use sluice_core::settings::{Compression, OtherConnectors};
 use sluice_core::table::TableInfo;
-use sluice_core::task::{Event, Memory, Table};
+use sluice_core::task::{Event, Table};
 use tokio::sync::mpsc;
 use tracing::Span;
 
@@ -169,8 +169,8 @@ impl Table for DeltaTable {
         self.way.as_ref().map_or(0, |way| way.share.held())
     }
 
-    fn memory(&self) -> Memory {
-        self.way.as_ref().map_or(Memory::Enough, |way| way.share.memory())
+    fn lacks_memory(&self) -> bool {
+        self.way.as_ref().is_some_and(|way| way.share.is_short())
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {

@@ -11,7 +11,7 @@ use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Room};
 use crate::coming::Coming;
 use crate::encoders::{self, Encoders};
 use crate::fail_point::FailPoint;
@@ -164,12 +164,17 @@ pub struct TaskTables {
 
 impl Tables for TaskTables {
     type Table = DeltaTable;
+    type Room = Room;
 
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> DeltaTable {
         match Spec::of(settings) {
             Ok(spec) => self.open_as(uri, spec),
             Err(error) => DeltaTable::failed(error),
         }
+    }
+
+    fn room(&self, bytes: u64) -> Option<Room> {
+        self.hub.budget.room(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType as ArrowType;
 use arrow_select::concat::concat_batches;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -38,11 +40,15 @@ pub struct OpenFile {
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
     pub parquet: Option<ParquetFile>,
+    /// What [`OpenFile::weigh`] found last.
+    pub held: usize,
 }
 
 pub struct ParquetFile {
     pub name: String,
     writer: ArrowWriter<Box<dyn DataFile>>,
+    /// What the row group's bounds take, which it does not tell: the least and the largest value of each column, whole.
+    bounds_bytes: usize,
 }
 
 impl OpenFile {
@@ -55,6 +61,7 @@ impl OpenFile {
             waiting: vec![],
             waiting_bytes: 0,
             parquet: None,
+            held: 0,
         }
     }
 
@@ -80,7 +87,7 @@ impl OpenFile {
 
     /// Whether so many rows wait that a file is worth its own memory.
     pub fn is_due(&self, target_bytes: u64) -> bool {
-        self.waiting_bytes as u64 >= target_bytes.min(of_columns(&self.layout) as u64)
+        self.waiting_bytes as u64 >= target_bytes.min(self.bytes_when_open() as u64)
     }
 
     /// What waits goes to `file`.
@@ -91,19 +98,26 @@ impl OpenFile {
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(file, self.layout.schema.clone(), options)
             .map_err(|e| parquet_error(&name, e))?;
-        let parquet = self.parquet.insert(ParquetFile { name, writer });
+        let parquet = self.parquet.insert(ParquetFile { name, writer, bounds_bytes: 0 });
         waiting.iter().try_for_each(|rows| parquet.write(rows))
     }
 
-    /// Bytes in memory.
-    pub fn held(&self) -> usize {
+    /// Bytes in memory. Walks the columns.
+    pub fn weigh(&mut self) -> usize {
         let parquet = self.parquet.as_ref();
-        self.waiting_bytes + parquet.map_or(0, |file| of_columns(&self.layout) + file.held())
+        self.held = self.waiting_bytes + parquet.map_or(0, |file| self.bytes_when_open() + file.held());
+        self.held
+    }
+
+    /// What a Parquet file that has just been opened takes.
+    fn bytes_when_open(&self) -> usize {
+        self.layout.columns_at_every_level * COLUMN_BYTES
     }
 }
 
 impl ParquetFile {
     fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.bounds_bytes = self.bounds_bytes.max(2 * longest_values(rows.columns()));
         // The writer takes names from its own schema, not from the rows.
         self.writer.write(rows).map_err(|e| parquet_error(&self.name, e))
     }
@@ -114,12 +128,13 @@ impl ParquetFile {
     }
 
     fn held(&self) -> usize {
-        self.writer.memory_size() + self.writer.inner().buffered()
+        self.bounds_bytes + self.writer.memory_size() + self.writer.inner().buffered()
     }
 
     /// Writes out the row group. False: there is none.
     pub fn flush(&mut self) -> Result<bool> {
         let any = self.writer.in_progress_rows() > 0;
+        self.bounds_bytes = 0;
         self.writer.flush().map_err(|e| parquet_error(&self.name, e))?;
         Ok(any)
     }
@@ -138,9 +153,17 @@ impl ParquetFile {
     }
 }
 
-/// What a Parquet file that has just been opened takes.
-fn of_columns(layout: &Layout) -> usize {
-    layout.schema.flattened_fields().len() * COLUMN_BYTES
+/// The longest value of each column, together.
+fn longest_values(columns: &[ArrayRef]) -> usize {
+    let longest = |column: &ArrayRef| match column.data_type() {
+        ArrowType::Utf8 => column.as_string::<i32>().offsets().lengths().max().unwrap_or(0),
+        ArrowType::Binary => column.as_binary::<i32>().offsets().lengths().max().unwrap_or(0),
+        ArrowType::Struct(_) => longest_values(column.as_struct().columns()),
+        ArrowType::List(_) => longest_values(std::slice::from_ref(column.as_list::<i32>().values())),
+        ArrowType::Map(..) => longest_values(column.as_map().entries().columns()),
+        _ => 0,
+    };
+    columns.iter().map(longest).sum()
 }
 
 pub fn extension(compression: Compression) -> &'static str {

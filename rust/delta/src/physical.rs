@@ -24,6 +24,8 @@ pub struct Layout {
     pub table: Arc<TableInfo>,
     /// The schema of the files.
     pub schema: SchemaRef,
+    /// Of the files, those that hold others included.
+    pub columns_at_every_level: usize,
     /// Where the columns of the files are among the table's.
     pub columns: Vec<usize>,
     pub partition_columns: Vec<PartitionColumn>,
@@ -63,7 +65,15 @@ impl Layout {
             ArrowSchema::new(columns.iter().map(|&place| physical[place].clone()).collect::<Fields>());
         let stats = StatsColumns::new(&table, &schema, &columns, &partitions);
         let random_folders = mapped || table.is_on("delta.randomizeFilePrefixes");
-        Ok(Layout { schema: Arc::new(schema), columns, partition_columns, stats, random_folders, table })
+        Ok(Layout {
+            columns_at_every_level: schema.flattened_fields().len(),
+            schema: Arc::new(schema),
+            columns,
+            partition_columns,
+            stats,
+            random_folders,
+            table,
+        })
     }
 
     /// The folder of a file, ending with a slash; empty for the table's root. With column mapping a random one, as

@@ -36,6 +36,7 @@ struct Process {
 }
 
 static PROCESS: Lazy<Result<Process>> = Lazy::new(|| {
+    memory::keep_little();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.min(4))

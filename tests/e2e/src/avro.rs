@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sluice_testkit::SchemaRegistry;
 
 use crate::cluster::cluster;
-use crate::flow::{Flow, Row, dead_letters, header, row, schema, with_dead_letters};
+use crate::flow::{Flow, Row, dead_letters, header, hex, row, schema, with_dead_letters};
 use crate::scenario::Config;
 
 /// For tests that leave it as it is.
@@ -114,6 +114,55 @@ fn records_of_one_schema_need_no_registry() {
     flow.scenario.refuses(&bare, &["delta.raw.schema", "nothing says how records were written"]);
     flow.scenario.put(&bare.set("delta.raw.schema", OLD));
     flow.scenario.runs(1);
+    let expected = [row(&[("id", "1"), ("item", "tea")]), row(&[("id", "2"), ("item", "pot")])];
+    assert_eq!(flow.rows(), expected);
+    flow.scenario.ends();
+}
+
+/// Records made by `tests/vectors/avro/containers.py`.
+#[test]
+fn containers_and_single_objects_name_their_schemas_themselves() {
+    let made: Value = serde_json::from_str(include_str!("../../vectors/avro/containers.json")).unwrap();
+    let containers = Flow::new("avro-containers");
+    let container = |made: &Value| containers.record_of_hex(made.as_str().unwrap());
+    containers.send(&[&made["containers"]["deflate"], &made["bzip2"], &made["two"]].map(container));
+    let settings = |flow: &Flow, framing: &str| {
+        let config = flow.raw_config().set("delta.raw.format", "avro").set("delta.raw.framing", framing);
+        with_dead_letters(config, &format!("{}-dead", flow.scenario.name))
+    };
+    containers.scenario.put(&settings(&containers, "avro-container"));
+
+    let objects = Flow::new("avro-objects");
+    let named = &made["fingerprints"][3];
+    let object =
+        |fingerprint: &str| objects.record_of_hex(&format!("c301{fingerprint}{}", hex(&order(1, "tea"))));
+    objects.send(&[object(named["hex"].as_str().unwrap()), object("0102030405060708")]);
+    let config = settings(&objects, "avro-single-object");
+    objects.scenario.put(&config.set("delta.raw.schema", named["schema"].as_str().unwrap()));
+
+    assert_eq!(containers.rows(), [row(&[("id", "7"), ("text", &"tea ".repeat(20))])]);
+    assert_eq!(objects.rows(), [row(&[("id", "1"), ("text", "tea")])]);
+    let [bzip2, two] = &dead_letters("avro-containers-dead", 2)[..] else { unreachable!() };
+    assert!(header(bzip2, "exception.message").contains("bzip2"), "{bzip2:?}");
+    assert!(header(two, "exception.message").contains("holds 2 records"), "{two:?}");
+    let unknown = &dead_letters("avro-objects-dead", 1)[0];
+    assert!(header(unknown, "exception.message").contains("RECORD_SCHEMA_UNKNOWN"), "{unknown:?}");
+    [containers, objects].iter().for_each(|flow| flow.scenario.ends());
+}
+
+#[test]
+fn a_header_names_the_schema_of_a_record() {
+    let flow = Flow::new("avro-headers");
+    let id = registry().register("avro-headers-value", &json!({"schema": OLD})).unwrap();
+    let in_header: String = framed(id, vec![]).into_iter().map(char::from).collect();
+    let mut headed = flow.record_of(&order(1, "tea"));
+    headed["headers"] = json!([["__value_schema_id", in_header]]);
+    flow.send(&[headed, flow.record_of(&framed(id, order(2, "pot")))]);
+    flow.scenario.put(
+        &config(&flow, registry())
+            .set("delta.raw.framing", "confluent-header")
+            .set("header.converter", "org.apache.kafka.connect.converters.ByteArrayConverter"),
+    );
     let expected = [row(&[("id", "1"), ("item", "tea")]), row(&[("id", "2"), ("item", "pot")])];
     assert_eq!(flow.rows(), expected);
     flow.scenario.ends();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::avro::{framed, registry};
 use crate::cluster::cluster;
-use crate::flow::{Flow, actions, column, dead_letters, header, row, schema, with_schema};
+use crate::flow::{Flow, actions, column, dead_letters, header, hex, row, schema, with_schema};
 use crate::scenario::{CLASS, Config, Scenario};
 use crate::stores::{every_version_is_completed, stores};
 
@@ -235,10 +235,7 @@ fn bookings() -> Vec<Value> {
     let new = r#"{"type":"record","name":"Booking","fields":[{"name":"id","type":"long"},{"name":"room","type":["null","string"]}]}"#;
     let [old, new] =
         [old, new].map(|text| registry().register("bookings-value", &json!({"schema": text})).unwrap());
-    let booking = |value: Vec<u8>| {
-        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        json!({"topic": "bookings", "valueHex": hex})
-    };
+    let booking = |value: Vec<u8>| json!({"topic": "bookings", "valueHex": hex(&value)});
     vec![booking(framed(old, vec![2])), booking(framed(new, vec![4, 2, 4, b'1', b'2'])), booking(vec![1])]
 }
 

@@ -52,8 +52,11 @@ impl Flow {
 
     /// The same of bytes.
     pub fn record_of(&self, value: &[u8]) -> Value {
-        let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        json!({"topic": self.scenario.name, "valueHex": hex})
+        self.record_of_hex(&hex(value))
+    }
+
+    pub fn record_of_hex(&self, value: &str) -> Value {
+        json!({"topic": self.scenario.name, "valueHex": value})
     }
 
     pub fn send(&self, records: &[Value]) {
@@ -115,6 +118,10 @@ fn place_and_offset(held: &Value) -> (String, i64) {
     let (at, offset) = (&held["partition"], &held["offset"]["kafka_offset"]);
     let topic = at["kafka_topic"].as_str().unwrap();
     (format!("{topic}-{}", at["kafka_partition"]), offset.as_i64().unwrap())
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Settings for a dead-letter queue with all that Connect says of a record.

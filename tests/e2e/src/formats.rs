@@ -103,9 +103,7 @@ fn values_that_are_compressed_are_decompressed() {
     let flow = Flow::new("compressed");
     // {"id":1,"text":"one"}
     let gzip = "1f8b08000000000002ffab56ca4c51b232d4512a49ad2851b252cacf4b55aa0500e3f4dbb415000000";
-    let gzip: Vec<u8> =
-        (0..gzip.len()).step_by(2).map(|at| u8::from_str_radix(&gzip[at..at + 2], 16).unwrap()).collect();
-    flow.send(&[flow.record_of(&gzip), flow.record_of(&gzip[..20]), flow.record(json!({"id": 2}))]);
+    flow.send(&[flow.record_of_hex(gzip), flow.record_of_hex(&gzip[..40]), flow.record(json!({"id": 2}))]);
     let config = flow
         .scenario
         .config()

@@ -163,9 +163,10 @@ fn a_worker_that_wakes_after_the_alteration_brings_nothing_in() {
     assert_eq!(workers[0].rest_url(), leader);
     scenario.talk_to(workers[0].connect());
 
-    // Too few for a commit: each task has an open file.
+    // Too few for a commit, and so large that each task opens a file for them.
     let before = data_files(&scenario.table);
-    scenario.send_ids(200..260);
+    let large = |id| format!(r#"{{"id":{id},"text":"{}"}}"#, "x".repeat(20_000));
+    scenario.send_lines(&(200..260).map(large).collect::<Vec<_>>());
     wait_for(
         "rows in both tasks",
         PATIENCE,

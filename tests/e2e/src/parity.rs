@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::avro::{framed, registry};
 use crate::cluster::cluster;
-use crate::flow::{Flow, Row, dead_letters, header, schema, with_dead_letters};
+use crate::flow::{Flow, Row, dead_letters, header, hex, schema, with_dead_letters};
 use crate::scenario::Scenario;
 
 /// Confluent's converter, as Apicurio has it.
@@ -54,8 +54,9 @@ fn avro_becomes_the_table_that_its_converter_makes() {
     let raw = Flow::of(Scenario::without_topic(cluster().connect(), "parity-avro-raw"));
     let texts = |what: &str| -> Vec<String> { serde_json::from_value(made[what].clone()).unwrap() };
     let (refused, taken) = (texts("refused"), texts("records"));
+    let frame = hex(&framed(id, vec![]));
     // The sink hears nothing of what a converter refuses, so the last records are others.
-    let records = refused.iter().chain(&taken).map(|hex| converted.record_of(&framed(id, bytes(hex))));
+    let records = refused.iter().chain(&taken).map(|hex| converted.record_of_hex(&format!("{frame}{hex}")));
     converted.send(&records.collect::<Vec<_>>());
     let of_converter = |key: &str| format!("value.converter.apicurio.registry.{key}");
     let by_converter = converted
@@ -114,8 +115,4 @@ fn differences<'a>(rows: &'a [Row], others: &'a [Row]) -> Vec<(&'a str, Option<&
         names.into_iter().map(values).filter(|(_, value, other)| value != other)
     };
     rows.iter().zip(others).flat_map(of_row).collect()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }

@@ -76,7 +76,9 @@ impl Faulty {
         sleep(lasts);
         proxy.set_reachable(true);
         self.reaches_the_end();
-        let told = self.told();
+        // The worker's log has a line a moment after the native side said it.
+        let both = || Ok(Some(self.told()).filter(|told| told.len() >= before.len() + 2));
+        let told = wait_for("the log to say so", PATIENCE, both).unwrap_or_else(|_| self.told());
         let [warning, end] = &told[before.len()..] else { panic!("{told:#?}") };
         assert!(warning.contains("WARN") && warning.contains("it is tried again for"), "{told:#?}");
         assert!(end.contains("INFO") && end.contains("works again after"), "{told:#?}");

@@ -10,7 +10,7 @@ use sluice_core::offsets::Interval;
 use sluice_core::schema::Schema;
 use sluice_core::settings::TableSettings;
 use sluice_core::table::TableInfo;
-use sluice_core::task::{self, Event, Table, Tables};
+use sluice_core::task::{Event, Table, Tables, Written};
 
 /// What the tables of a task hold.
 #[derive(Default)]
@@ -34,6 +34,7 @@ pub struct MemoryTable {
 
 impl Tables for Memory {
     type Table = MemoryTable;
+    type Room = ();
 
     fn open(&mut self, _uri: &str, _settings: &Arc<TableSettings>) -> MemoryTable {
         MemoryTable {
@@ -42,6 +43,10 @@ impl Tables for Memory {
             open_rows: 0,
             events: VecDeque::new(),
         }
+    }
+
+    fn room(&self, _bytes: u64) -> Option<()> {
+        Some(())
     }
 }
 
@@ -67,8 +72,8 @@ impl Table for MemoryTable {
         0
     }
 
-    fn memory(&self) -> task::Memory {
-        task::Memory::Enough
+    fn lacks_memory(&self) -> bool {
+        false
     }
 
     /// Checks what a unit promises: rows and intervals agree, and an interval starts where the table's offset is.
@@ -86,7 +91,7 @@ impl Table for MemoryTable {
         self.events.push_back(Event::Committed {
             version: 1,
             table: self.table.clone(),
-            written: task::Written::default(),
+            written: Written::default(),
         });
     }
 

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::partition::{Admission, Feed};
 use super::rows::{Made, Outcome};
-use super::{Actions, BadRow, Memory, Table, Tables, Task, assigned, route};
+use super::{Actions, BadRow, Table, Tables, Task, assigned, route};
 use crate::crossing::Segment;
 use crate::decode::{RowError, UnknownFieldCounts};
 use crate::error::{Class, Code, Error, Result};
@@ -82,9 +82,15 @@ impl<T: Tables> Task<T> {
     pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
         let again = std::mem::replace(&mut self.refused, true);
         self.turn(now)?;
-        if !batch.is_empty() && self.slots.iter().any(|slot| slot.table.memory() == Memory::Spent) {
-            let busy = Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
-            return self.refuse(busy);
+        // Until the rows count for themselves.
+        let mut _room = None;
+        if !batch.is_empty() {
+            _room = self.tables.room(batch.iter().map(Segment::all_value_bytes).sum());
+            if _room.is_none() {
+                let busy =
+                    Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
+                return self.refuse(busy);
+            }
         }
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;

@@ -21,7 +21,7 @@ mod several;
 mod tests;
 
 pub use meter::{Counters, Meter};
-pub use port::{Event, Memory, Table, Tables, Written};
+pub use port::{Event, Table, Tables, Written};
 
 use std::collections::HashMap;
 use std::iter;

@@ -13,9 +13,14 @@ use crate::table::TableInfo;
 /// Where a task's tables come from.
 pub trait Tables {
     type Table: Table;
+    /// Memory for a batch, given back when it is dropped.
+    type Room;
 
     /// A handle for one task on the table at `uri`. Does no I/O.
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> Self::Table;
+
+    /// Memory to decode a batch in, of what all of the process share. None: all of that is held.
+    fn room(&self, bytes: u64) -> Option<Self::Room>;
 }
 
 /// One task's handle on one table. It collects rows into the *open* unit until that is put up for commit.
@@ -38,8 +43,9 @@ pub trait Table {
         self.backlog()
     }
 
-    /// How the handle stands with the memory that all of the process share.
-    fn memory(&self) -> Memory;
+    /// There is little left of the memory that all of the process share, and this handle holds more than its part: its rows have to get
+    /// out before it takes more.
+    fn lacks_memory(&self) -> bool;
 
     /// Puts the open unit up for commit and opens the next one. Ends with [`Event::Committed`], [`Event::Fenced`],
     /// [`Event::Unwritten`] or [`Event::Failed`]. Never called while another unit of this handle is up for commit.
@@ -49,16 +55,6 @@ pub trait Table {
     fn discard(&mut self);
 
     fn poll(&mut self) -> Option<Event>;
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Memory {
-    #[default]
-    Enough,
-    /// There is little left, and this handle holds more than its share.
-    Short,
-    /// Nothing is left for more rows.
-    Spent,
 }
 
 /// Data files, together.

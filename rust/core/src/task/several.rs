@@ -125,6 +125,7 @@ impl Fake {
 
 impl Tables for Fakes {
     type Table = Fake;
+    type Room = ();
 
     fn open(&mut self, uri: &str, settings: &Arc<TableSettings>) -> Fake {
         let mut world = self.0.borrow_mut();
@@ -137,6 +138,10 @@ impl Tables for Fakes {
             open: vec![],
             failed: false,
         }
+    }
+
+    fn room(&self, _bytes: u64) -> Option<()> {
+        Some(())
     }
 }
 
@@ -165,8 +170,8 @@ impl Table for Fake {
         0
     }
 
-    fn memory(&self) -> Memory {
-        Memory::Enough
+    fn lacks_memory(&self) -> bool {
+        false
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 
-use super::port::{Memory, Table};
+use super::port::Table;
 use super::rows::{Rows, wanted_by};
 use crate::crossing::Segment;
 use crate::error::{Code, Error, Result};
@@ -142,7 +142,7 @@ impl<T: Table> Slot<T> {
 
     /// Rows have to get out of memory before more are taken.
     pub fn lacks_memory(&self) -> bool {
-        self.table.memory() != Memory::Enough
+        self.table.lacks_memory()
     }
 
     pub fn is_due(&self, now: u64, settings: &Settings) -> bool {
@@ -201,8 +201,8 @@ mod tests {
             0
         }
 
-        fn memory(&self) -> Memory {
-            Memory::Enough
+        fn lacks_memory(&self) -> bool {
+            false
         }
 
         fn commit(&mut self, _intervals: Vec<Interval>) {}

@@ -25,6 +25,14 @@ use arrow_array::RecordBatch;
 const SCHEMA: &str =
     r#"{"type":"struct","fields":[{"name":"v","type":"long","nullable":false,"metadata":{}}]}"#;
 
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Memory {
+    #[default]
+    Enough,
+    Short,
+    Spent,
+}
+
 #[derive(Default)]
 struct World {
     held: HashMap<String, i64>,
@@ -161,12 +169,17 @@ struct Fake {
 
 impl Tables for Fakes {
     type Table = Fake;
+    type Room = ();
 
     fn open(&mut self, _uri: &str, _settings: &Arc<TableSettings>) -> Fake {
         let mut world = self.0.borrow_mut();
         world.events.push(VecDeque::new());
         world.orders.push(Default::default());
         Fake { world: self.0.clone(), handle: world.events.len() - 1 }
+    }
+
+    fn room(&self, _bytes: u64) -> Option<()> {
+        (self.0.borrow().memory != Memory::Spent).then_some(())
     }
 }
 
@@ -188,8 +201,8 @@ impl Table for Fake {
         self.world.borrow().backlog
     }
 
-    fn memory(&self) -> Memory {
-        self.world.borrow().memory
+    fn lacks_memory(&self) -> bool {
+        self.world.borrow().memory != Memory::Enough
     }
 
     fn commit(&mut self, intervals: Vec<Interval>) {
