@@ -67,7 +67,8 @@ fn find(folder: &Path, texts: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries: Vec<_> =
         fs::read_dir(folder).at(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
     entries.sort();
-    let found: Vec<_> = entries.iter().filter(|path| path.is_file() && is_text(path)).collect();
+    let all_are = folder.file_name().is_some_and(|name| name.eq_ignore_ascii_case("LICENSES"));
+    let found: Vec<_> = entries.iter().filter(|path| path.is_file() && (all_are || is_text(path))).collect();
     let only_copying = found.iter().all(|path| name(path).starts_with("COPYING"));
     for path in found {
         // Beside a LICENSE it says which licenses there are; of zstd it is the one that is not taken.
@@ -106,6 +107,7 @@ mod tests {
             ("b/deep/er/NOTICE", "made by B"),
             ("c/src/lib.rs", ""),
             ("d/COPYING", "the only one"),
+            ("d/LICENSES/MIT.txt", "in a folder"),
         ];
         for (file, text) in files {
             let file = root.join(file);
@@ -127,6 +129,7 @@ mod tests {
         assert!(report.contains("\na 1.0.0, b 1.0.0:\n\nCopyright A\n\nMIT\n"), "{report}");
         assert!(report.contains("\nb 1.0.0:\n\nmade by B\n"), "{report}");
         assert!(report.contains("\nd 1.0.0:\n\nthe only one\n"), "{report}");
+        assert!(report.contains("\nd 1.0.0:\n\nin a folder\n"), "{report}");
         assert!(report.contains("\nc 1.0.0  license of c  (no text comes with it)\n"), "{report}");
         assert!(!report.contains("one of two") && !report.contains("fn license"), "{report}");
     }
