@@ -32,6 +32,7 @@ cargo xtask COMMAND
   package [OPTIONS]        build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
       --all                instead of that: zips for Linux with glibc 2.17 and with musl, on x86_64 and aarch64, in target/packages/
       --platform PLATFORM  of those only this: linux-x86_64-gnu, linux-aarch64-gnu, linux-x86_64-musl or linux-aarch64-musl; again for more
+      --emulate            try the package for linux-aarch64-gnu, too, under qemu
       --java PLATFORM=COMMAND  let that Java try the package, too; again for more. This machine's tries its own
   demo [OPTIONS]           run it: a broker, a Connect worker that is killed half way, a table that is checked row by row
       --records N          generated events to send (default 1000000)

@@ -32,6 +32,7 @@ pub struct Options {
     /// None: for this machine alone.
     platforms: Vec<&'static Platform>,
     javas: Vec<Java>,
+    emulate: bool,
 }
 
 impl Options {
@@ -53,14 +54,18 @@ impl Options {
                 java.platform.name
             )));
         }
-        Ok(Options { platforms, javas })
+        let emulate = args.flag("--emulate");
+        if emulate && !platforms.contains(&"linux-aarch64-gnu".parse()?) {
+            return Err(Error::new("`--emulate` wants a package for linux-aarch64-gnu"));
+        }
+        Ok(Options { platforms, javas, emulate })
     }
 }
 
 /// For this machine, `target/plugin/sluice/` and the zip; with platforms what is to be published.
 pub fn package(checkout: &Checkout, options: Options) -> Result<()> {
     if !options.platforms.is_empty() {
-        return release::release(checkout, &options.platforms, options.javas);
+        return release::release(checkout, options);
     }
     plugin(checkout)?;
     let zip = checkout.target().join(format!("sluice-{}.zip", checkout.version));
@@ -153,5 +158,7 @@ mod tests {
         let refused = |line: &str| parsed(line, Options::take).err().unwrap().to_string();
         assert!(refused("--platform windows").contains("linux-x86_64-gnu"));
         assert!(refused("--java linux-x86_64-musl=java").contains("--all"));
+        assert!(refused("--platform linux-x86_64-musl --emulate").contains("linux-aarch64-gnu"));
+        assert!(parsed("--all --emulate", Options::take).unwrap().emulate);
     }
 }

@@ -10,15 +10,15 @@ use super::hub::{self, Archive};
 use super::licenses::{self, Part};
 use super::platform::{PLATFORMS, Platform};
 use super::sbom::{self, PackedFile};
-use super::trial::{self, Java};
-use super::{crates, jar, library};
+use super::{Options, crates, jar, library, trial};
 use crate::checkout::{Checkout, empty, shown};
 use crate::{install, step};
 
 const BILL: &str = "doc/sluice.cdx.json";
 const CHECKSUMS: &str = "SHA256SUMS";
 
-pub fn release(checkout: &Checkout, platforms: &[&'static Platform], javas: Vec<Java>) -> Result<()> {
+pub fn release(checkout: &Checkout, options: Options) -> Result<()> {
+    let platforms = options.platforms.as_slice();
     install::programs(checkout)?;
     let zig = Zig::install(checkout)?;
     let folder = checkout.target().join("packages");
@@ -32,7 +32,10 @@ pub fn release(checkout: &Checkout, platforms: &[&'static Platform], javas: Vec<
     }
     jar(checkout)?;
 
-    let javas = trial::with_own(javas);
+    let mut javas = trial::with_own(options.javas);
+    if options.emulate {
+        javas.push(trial::emulated(checkout)?);
+    }
     let others = [cross::standard_library_part(checkout)?, zig.part()?];
     let mut zips = Vec::new();
     for platform in platforms {

