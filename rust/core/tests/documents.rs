@@ -7,7 +7,7 @@ use connectors::assert_accepted;
 use sluice_core::Code;
 use sluice_core::metrics::{OF_PROCESS, OF_TASK};
 use sluice_core::settings::declare::{OF_A_TABLE, PREFIX, SETTINGS, TABLES_PREFIX};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
