@@ -83,7 +83,7 @@ fn settings_named_in(text: &str) -> impl Iterator<Item = &str> {
         let before = text[..at].chars().next_back();
         let name = text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c))).next()?;
         let name = name.trim_end_matches(['.', '-']);
-        let inside = before.is_some_and(|c| c.is_alphanumeric() || c == '.');
+        let inside = before.is_some_and(|c| c.is_alphanumeric() || "._".contains(c));
         (!inside && name.len() > PREFIX.len()).then_some(name)
     })
 }
