@@ -238,6 +238,26 @@ fn metrics_that_documents_name_exist() {
     assert!(seen.len() > 20, "only {seen:?} were seen");
 }
 
+/// What whoever is woken by an alert is led to.
+#[test]
+fn every_alert_leads_to_its_section() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let after = |text: &str, mark: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let rules = read("deploy/prometheus/sluice.rules.yml");
+    let alerts = after(&rules, "- alert: ");
+    assert!(alerts.len() > 10, "only {alerts:?} were seen");
+    let named = after(&rules, "runbook: ");
+    let expected: Vec<_> =
+        alerts.iter().map(|alert| format!("docs/operations.md#{}", alert.to_lowercase())).collect();
+    assert_eq!(named, expected, "runbooks, in the order of the alerts");
+    let headings = after(&read("docs/operations.md"), "### ");
+    let sections: BTreeSet<_> = headings.iter().filter(|heading| heading.starts_with("Sluice")).collect();
+    let alerts: BTreeSet<_> = alerts.iter().collect();
+    assert_eq!(sections, alerts, "sections and alerts");
+}
+
 /// A connector that is pasted from a document has to be accepted.
 #[test]
 fn connectors_in_documents_are_accepted() {
