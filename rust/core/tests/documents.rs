@@ -20,6 +20,16 @@ const TABLE_PROPERTIES: [&str; 5] = [
     "delta.typeChanges",
 ];
 
+/// Settings of the Databricks sink of Confluent: they share the prefix too.
+const OF_ANOTHER_SINK: [&str; 6] = [
+    "delta.lake.host.name",
+    "delta.lake.http.path",
+    "delta.lake.table.auto.create",
+    "delta.lake.table2partition.map",
+    "delta.lake.token",
+    "delta.lake.topic2table.map",
+];
+
 /// Named in documents, look like an error code and are not.
 const CONSTANTS: [&str; 1] = ["CROSSING_VERSION"];
 
@@ -147,7 +157,8 @@ fn paths_in_the_checkout_exist() {
 
 #[test]
 fn settings_that_documents_name_exist() {
-    let known: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).chain(TABLE_PROPERTIES).collect();
+    let ours = SETTINGS.iter().map(|setting| setting.name);
+    let known: BTreeSet<_> = ours.chain(TABLE_PROPERTIES).chain(OF_ANOTHER_SINK).collect();
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for (path, text) in documents() {
@@ -225,6 +236,26 @@ fn metrics_that_documents_name_exist() {
     }
     assert_none("metrics that do not exist", wrong);
     assert!(seen.len() > 20, "only {seen:?} were seen");
+}
+
+/// What whoever is woken by an alert is led to.
+#[test]
+fn every_alert_leads_to_its_section() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let after = |text: &str, mark: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let rules = read("deploy/prometheus/sluice.rules.yml");
+    let alerts = after(&rules, "- alert: ");
+    assert!(alerts.len() > 10, "only {alerts:?} were seen");
+    let named = after(&rules, "runbook: ");
+    let expected: Vec<_> =
+        alerts.iter().map(|alert| format!("docs/operations.md#{}", alert.to_lowercase())).collect();
+    assert_eq!(named, expected, "runbooks, in the order of the alerts");
+    let headings = after(&read("docs/operations.md"), "### ");
+    let sections: BTreeSet<_> = headings.iter().filter(|heading| heading.starts_with("Sluice")).collect();
+    let alerts: BTreeSet<_> = alerts.iter().collect();
+    assert_eq!(sections, alerts, "sections and alerts");
 }
 
 /// A connector that is pasted from a document has to be accepted.
