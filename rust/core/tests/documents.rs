@@ -203,7 +203,7 @@ fn tests_that_documents_name_exist() {
     };
     let sources: String = [files(".rs"), files(".java")].concat().into_iter().map(|(_, text)| text).collect();
     let (mut wrong, mut checked) = (Vec::new(), 0);
-    let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md"];
+    let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md", "workers.md"];
     for (path, text) in
         documents().into_iter().filter(|(path, _)| shown_by_tests.iter().any(|name| path.ends_with(name)))
     {

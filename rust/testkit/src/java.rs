@@ -23,15 +23,13 @@ pub(crate) fn jvm(components: &Components, kafka: &Path, logging: &Path, heap: &
     let mut java = Command::new(java_home_tool("java"));
     java.arg(format!("-Xmx{heap}"));
     java.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
-    java.arg(format!("-Dlog4j.configuration=file:{}", logging.display()));
     // Without it each JVM listens on a Unix socket in the temporary folder and leaves its performance file behind.
     java.args(["-XX:+DisableAttachMechanism", "-XX:-UsePerfData"]);
     java.arg("-cp").arg(format!("{}/*:{}", kafka.display(), components.tools().display()));
     java
 }
 
-/// A properties file, because other formats need jars that Kafka does not bring. The keys of log4j 1, which Kafka had before 4.0, are
-/// none to log4j 2, nor the other way round.
+/// A properties file, because other formats need jars that Kafka does not bring.
 pub(crate) fn write_logging(file: &Path, level: &str) -> Result<()> {
     let text = format!(
         "status=error\n\
@@ -40,8 +38,15 @@ pub(crate) fn write_logging(file: &Path, level: &str) -> Result<()> {
          appender.out.layout.type=PatternLayout\n\
          appender.out.layout.pattern=%d %p %X{{connector.context}}%c{{1}} - %m%n\n\
          rootLogger.level={level}\n\
-         rootLogger.appenderRef.out.ref=out\n\
-         log4j.rootLogger={level},out\n\
+         rootLogger.appenderRef.out.ref=out\n"
+    );
+    std::fs::write(file, text).at(file)
+}
+
+/// The same for log4j 1, which Kafka had before 4.0.
+pub(crate) fn write_old_logging(file: &Path, level: &str) -> Result<()> {
+    let text = format!(
+        "log4j.rootLogger={level},out\n\
          log4j.appender.out=org.apache.log4j.ConsoleAppender\n\
          log4j.appender.out.layout=org.apache.log4j.PatternLayout\n\
          log4j.appender.out.layout.ConversionPattern=%d %p %X{{connector.context}}%c{{1}} - %m%n\n"

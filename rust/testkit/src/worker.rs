@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::components::Components;
 use crate::connect::Connect;
 use crate::error::{Context, Error, Result};
-use crate::java::{jvm, tail, write_logging};
+use crate::java::{jvm, tail, write_logging, write_old_logging};
 use crate::leash::Leashed;
 use crate::ports::free_ports;
 use crate::wait_for;
@@ -107,8 +107,11 @@ impl Worker {
         std::fs::write(&settings, text).at(&settings)?;
         let logging = folder.join("log4j2.properties");
         write_logging(&logging, "info")?;
+        let old_logging = folder.join("log4j.properties");
+        write_old_logging(&old_logging, "info")?;
         let kafka = options.kafka.clone().unwrap_or_else(|| components.kafka_libs());
         let mut java = jvm(components, &kafka, &logging, &options.heap);
+        java.arg(format!("-Dlog4j.configuration=file:{}", old_logging.display()));
         java.args(&options.jvm).arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&settings);
         // A crash of the JVM leaves its report here and not in whatever folder the test was started from.
         let mut worker = Command::new("nice");

@@ -74,10 +74,10 @@ impl Cluster {
         self.spawn_worker_with(name, group, WorkerOptions { jvm, ..WorkerOptions::default() })
     }
 
-    /// The same with other plugins or another Kafka.
+    /// The same with other plugins, settings or another Kafka.
     pub fn spawn_worker_with(&self, name: &str, group: &str, options: WorkerOptions) -> Worker {
-        let options =
-            WorkerOptions { group: group.into(), heap: "512m".into(), settings: file_provider(), ..options };
+        let settings = [file_provider(), options.settings.clone()].concat();
+        let options = WorkerOptions { group: group.into(), heap: "512m".into(), settings, ..options };
         let folder = self.folder.join(group).join(name);
         Worker::spawn(&self.components, &self.broker.bootstrap(), &folder, &options).unwrap()
     }
