@@ -7,7 +7,7 @@ use connectors::assert_accepted;
 use sluice_core::Code;
 use sluice_core::metrics::{OF_PROCESS, OF_TASK};
 use sluice_core::settings::declare::{OF_A_TABLE, PREFIX, SETTINGS, TABLES_PREFIX};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,16 @@ const TABLE_PROPERTIES: [&str; 5] = [
     "delta.logRetentionDuration",
     "delta.setTransactionRetentionDuration",
     "delta.typeChanges",
+];
+
+/// Settings of the Databricks sink of Confluent: they share the prefix too.
+const OF_ANOTHER_SINK: [&str; 6] = [
+    "delta.lake.host.name",
+    "delta.lake.http.path",
+    "delta.lake.table.auto.create",
+    "delta.lake.table2partition.map",
+    "delta.lake.token",
+    "delta.lake.topic2table.map",
 ];
 
 /// Named in documents, look like an error code and are not.
@@ -83,7 +93,7 @@ fn settings_named_in(text: &str) -> impl Iterator<Item = &str> {
         let before = text[..at].chars().next_back();
         let name = text[at..].split(|c: char| !(c.is_ascii_alphanumeric() || ".-".contains(c))).next()?;
         let name = name.trim_end_matches(['.', '-']);
-        let inside = before.is_some_and(|c| c.is_alphanumeric() || c == '.');
+        let inside = before.is_some_and(|c| c.is_alphanumeric() || "._".contains(c));
         (!inside && name.len() > PREFIX.len()).then_some(name)
     })
 }
@@ -147,7 +157,8 @@ fn paths_in_the_checkout_exist() {
 
 #[test]
 fn settings_that_documents_name_exist() {
-    let known: BTreeSet<_> = SETTINGS.iter().map(|setting| setting.name).chain(TABLE_PROPERTIES).collect();
+    let ours = SETTINGS.iter().map(|setting| setting.name);
+    let known: BTreeSet<_> = ours.chain(TABLE_PROPERTIES).chain(OF_ANOTHER_SINK).collect();
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for (path, text) in documents() {
@@ -192,7 +203,7 @@ fn tests_that_documents_name_exist() {
     };
     let sources: String = [files(".rs"), files(".java")].concat().into_iter().map(|(_, text)| text).collect();
     let (mut wrong, mut checked) = (Vec::new(), 0);
-    let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md"];
+    let shown_by_tests = ["exactly-once.md", "offsets.md", "fail-points.md", "workers.md"];
     for (path, text) in
         documents().into_iter().filter(|(path, _)| shown_by_tests.iter().any(|name| path.ends_with(name)))
     {
@@ -225,6 +236,26 @@ fn metrics_that_documents_name_exist() {
     }
     assert_none("metrics that do not exist", wrong);
     assert!(seen.len() > 20, "only {seen:?} were seen");
+}
+
+/// What whoever is woken by an alert is led to.
+#[test]
+fn every_alert_leads_to_its_section() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let after = |text: &str, mark: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.trim().strip_prefix(mark)).map(str::to_owned).collect()
+    };
+    let rules = read("deploy/prometheus/sluice.rules.yml");
+    let alerts = after(&rules, "- alert: ");
+    assert!(alerts.len() > 10, "only {alerts:?} were seen");
+    let named = after(&rules, "runbook: ");
+    let expected: Vec<_> =
+        alerts.iter().map(|alert| format!("docs/operations.md#{}", alert.to_lowercase())).collect();
+    assert_eq!(named, expected, "runbooks, in the order of the alerts");
+    let headings = after(&read("docs/operations.md"), "### ");
+    let sections: BTreeSet<_> = headings.iter().filter(|heading| heading.starts_with("Sluice")).collect();
+    let alerts: BTreeSet<_> = alerts.iter().collect();
+    assert_eq!(sections, alerts, "sections and alerts");
 }
 
 /// A connector that is pasted from a document has to be accepted.

@@ -34,6 +34,16 @@ impl Components {
         self.folder.join("kafka/libs")
     }
 
+    /// The jars of the oldest Kafka Connect that runs the plugin.
+    pub fn oldest_worker(&self) -> Result<PathBuf> {
+        installed(self.folder.join("workers/oldestWorker"), "cargo xtask install")
+    }
+
+    /// Those of the newest that is to be had.
+    pub fn newest_worker(&self) -> Result<PathBuf> {
+        installed(self.folder.join("workers/newestWorker"), "cargo xtask install")
+    }
+
     /// `plugin.path` for Kafka's own file connectors, to try a broker and a worker without Sluice.
     pub fn file_plugins(&self) -> PathBuf {
         self.folder.join("kafka/plugins")

@@ -32,6 +32,8 @@ pub struct ConnectorStatus {
     pub tasks: Vec<State>,
     /// The worker (`host:port`) of each task.
     pub workers: Vec<String>,
+    /// The version of each task's plugin; empty texts from workers before Kafka 4.1 (KIP-891).
+    pub versions: Vec<String>,
     /// Stack traces of what has failed.
     pub traces: Vec<String>,
 }
@@ -222,6 +224,7 @@ fn parse_status(status: &Value) -> ConnectorStatus {
         connector: state(&status["connector"]),
         tasks: tasks.iter().map(state).collect(),
         workers: tasks.iter().map(|task| text(&task["worker_id"])).collect(),
+        versions: tasks.iter().map(|task| text(&task["version"])).collect(),
         traces: failed.map(|part| text(&part["trace"])).collect(),
     }
 }
@@ -248,12 +251,13 @@ mod tests {
             "name": "x",
             "connector": {"state": "RUNNING", "worker_id": "127.0.0.1:1"},
             "tasks": [
-                {"id": 0, "state": "RUNNING", "worker_id": "127.0.0.1:1"},
+                {"id": 0, "state": "RUNNING", "worker_id": "127.0.0.1:1", "version": "0.1.0"},
                 {"id": 1, "state": "FAILED", "worker_id": "127.0.0.1:2", "trace": "boom"}
             ]
         }));
         assert_eq!(status.tasks, [State::Running, State::Failed]);
         assert_eq!(status.workers, ["127.0.0.1:1", "127.0.0.1:2"]);
+        assert_eq!(status.versions, ["0.1.0", ""]);
         assert_eq!(status.traces, ["boom"]);
         assert!(!status.all_running(2));
     }

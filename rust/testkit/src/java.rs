@@ -15,12 +15,17 @@ pub fn java_home_tool(name: &str) -> PathBuf {
 
 /// A JVM with Kafka's jars, logging to standard output.
 pub(crate) fn kafka_jvm(components: &Components, logging: &Path, heap: &str) -> Command {
+    jvm(components, &components.kafka_libs(), logging, heap)
+}
+
+/// The same with the jars of any Kafka.
+pub(crate) fn jvm(components: &Components, kafka: &Path, logging: &Path, heap: &str) -> Command {
     let mut java = Command::new(java_home_tool("java"));
     java.arg(format!("-Xmx{heap}"));
     java.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
     // Without it each JVM listens on a Unix socket in the temporary folder and leaves its performance file behind.
     java.args(["-XX:+DisableAttachMechanism", "-XX:-UsePerfData"]);
-    java.arg("-cp").arg(format!("{}/*:{}", components.kafka_libs().display(), components.tools().display()));
+    java.arg("-cp").arg(format!("{}/*:{}", kafka.display(), components.tools().display()));
     java
 }
 
@@ -34,6 +39,17 @@ pub(crate) fn write_logging(file: &Path, level: &str) -> Result<()> {
          appender.out.layout.pattern=%d %p %X{{connector.context}}%c{{1}} - %m%n\n\
          rootLogger.level={level}\n\
          rootLogger.appenderRef.out.ref=out\n"
+    );
+    std::fs::write(file, text).at(file)
+}
+
+/// The same for log4j 1, which Kafka had before 4.0.
+pub(crate) fn write_old_logging(file: &Path, level: &str) -> Result<()> {
+    let text = format!(
+        "log4j.rootLogger={level},out\n\
+         log4j.appender.out=org.apache.log4j.ConsoleAppender\n\
+         log4j.appender.out.layout=org.apache.log4j.PatternLayout\n\
+         log4j.appender.out.layout.ConversionPattern=%d %p %X{{connector.context}}%c{{1}} - %m%n\n"
     );
     std::fs::write(file, text).at(file)
 }

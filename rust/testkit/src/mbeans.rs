@@ -21,7 +21,7 @@ pub fn jmx_arguments(port: u16) -> Vec<String> {
     .collect()
 }
 
-/// Each attribute of each MBean, a line each.
+/// Each attribute of each MBean, a line each, `NAME ATTRIBUTE = VALUE`, and for each MBean `NAME is a CLASS`.
 pub fn read_mbeans(components: &Components, folder: &Path, port: u16) -> Result<String> {
     kafka_tool(components, folder, "MBeans", &[&port.to_string()])
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::components::Components;
 use crate::connect::Connect;
 use crate::error::{Context, Error, Result};
-use crate::java::{kafka_jvm, tail, write_logging};
+use crate::java::{jvm, tail, write_logging, write_old_logging};
 use crate::leash::Leashed;
 use crate::ports::free_ports;
 use crate::wait_for;
@@ -17,6 +17,8 @@ pub struct WorkerOptions {
     pub group: String,
     /// `plugin.path`; by default the packaged Sluice.
     pub plugins: Option<PathBuf>,
+    /// The jars of its Kafka; by default the broker's.
+    pub kafka: Option<PathBuf>,
     /// The JVM's `-Xmx`.
     pub heap: String,
     /// Further lines of the worker's properties, set last.
@@ -32,6 +34,7 @@ impl Default for WorkerOptions {
         WorkerOptions {
             group: "workers".into(),
             plugins: None,
+            kafka: None,
             heap: "1g".into(),
             settings: Vec::new(),
             jvm: Vec::new(),
@@ -104,7 +107,11 @@ impl Worker {
         std::fs::write(&settings, text).at(&settings)?;
         let logging = folder.join("log4j2.properties");
         write_logging(&logging, "info")?;
-        let mut java = kafka_jvm(components, &logging, &options.heap);
+        let old_logging = folder.join("log4j.properties");
+        write_old_logging(&old_logging, "info")?;
+        let kafka = options.kafka.clone().unwrap_or_else(|| components.kafka_libs());
+        let mut java = jvm(components, &kafka, &logging, &options.heap);
+        java.arg(format!("-Dlog4j.configuration=file:{}", old_logging.display()));
         java.args(&options.jvm).arg("org.apache.kafka.connect.cli.ConnectDistributed").arg(&settings);
         // A crash of the JVM leaves its report here and not in whatever folder the test was started from.
         let mut worker = Command::new("nice");
@@ -134,6 +141,10 @@ impl Worker {
     /// The worker's REST interface.
     pub fn connect(&self) -> Connect {
         Connect::new(self.rest_url())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     pub fn log(&self) -> &Path {

@@ -15,6 +15,7 @@ use crate::{python, servers, step};
 pub fn install(checkout: &Checkout, all_stores: bool) -> Result<()> {
     programs(checkout)?;
     components(checkout)?;
+    workers(checkout)?;
     registry(checkout)?;
     if all_stores {
         servers::install_all(checkout)?;
@@ -96,6 +97,17 @@ pub fn components(checkout: &Checkout) -> Result<()> {
         stamp.set()?;
     }
     Ok(())
+}
+
+/// Kafka Connect of other versions than the one that all else runs with.
+pub fn workers(checkout: &Checkout) -> Result<()> {
+    let components = checkout.components();
+    let _lock = lock(&components)?;
+    let why =
+        "the oldest that is supported and the newest, to test the plugin in, 60 MB; half a minute, once";
+    let tasks = ["oldestWorker", "newestWorker"];
+    let folders = tasks.map(|task| components.folder.join("workers").join(task));
+    jars(checkout, "workers", "other versions of Kafka Connect", why, &tasks, &folders)
 }
 
 /// Apicurio Registry, the Java that it needs and a converter for Avro, and `openssl`, by which its client's tests make certificates.

@@ -17,6 +17,7 @@ mod soak;
 mod stamp;
 mod step;
 mod test;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ cargo xtask COMMAND
       --minutes M          of harm (default 2)
       --seed S             the same events in the same order (default: another each time)
       --lock LOCK          s3, s3-dynamodb, or both at once (default)
+  upgrade --from COMMIT    upgrade real workers under load from the package of another commit, which is built for it, to this one's
   test                     everything: static checks, unit tests of both languages, end-to-end tests
   lint                     the static checks only
   fuzz [--seconds N]       feed the core with arbitrary bytes, N seconds for each target (default 60)
@@ -100,6 +102,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let packaging = if command == "package" { Some(package::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
+    let upgrading = if command == "upgrade" { Some(upgrade::Options::take(&mut args)?) } else { None };
     let all_stores = command == "install" && args.flag("--all-stores");
     let racing = if command == "interop" { interop::s3_dynamodb::Options::take(&mut args)? } else { None };
     let only = if command == "interop" && racing.is_none() { args.rest() } else { Vec::new() };
@@ -123,6 +126,9 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     if let Some(options) = benching {
         bench::run(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(options) = upgrading {
+        return upgrade::run(&checkout, &options);
     }
     if let Some(options) = simulating {
         return sim::run(&checkout, &options);

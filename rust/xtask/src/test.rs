@@ -82,6 +82,7 @@ fn all_steps(checkout: &Checkout, tally: &mut Tally) -> Result<()> {
     install::programs(checkout)?;
     static_checks(checkout, tally)?;
     install::components(checkout)?;
+    install::workers(checkout)?;
     install::registry(checkout)?;
     servers::install(checkout)?;
     // Without the plugin nothing below can run.

@@ -9,15 +9,19 @@ use sluice_testkit::{Broker, Components, Connect, Worker, WorkerOptions, java_ho
 
 use crate::mounts;
 
-/// The version that the second copy of the plugin bears, so that a connector can ask for it.
-pub const SECOND_VERSION: &str = "0.0.1-second";
+/// The version that the previous plugin bears, so that a connector can ask for it.
+pub const PREVIOUS_VERSION: &str = "0.0.1-previous";
+/// Names the folder of a package of another commit. Without it the previous plugin is a copy of the one that is tested, and differs from
+/// it in its version alone.
+const PREVIOUS: &str = "SLUICE_PREVIOUS_PLUGIN";
 
 pub struct Cluster {
     pub components: Components,
     pub folder: PathBuf,
     pub broker: Broker,
-    /// Has two copies of the plugin; a connector that names no version gets the newer, unchanged one. Has a converter for
-    /// Avro too.
+    /// `plugin.path` for the previous plugin.
+    pub previous: PathBuf,
+    /// Has the previous plugin too; a connector that names no version gets the newer one. Has a converter for Avro besides.
     pub worker: Worker,
     _lock: File,
 }
@@ -44,20 +48,19 @@ impl Cluster {
         // A copy, so that no build changes what is being tested.
         components.plugins = folder.join("plugins");
         copy_folder(&packaged, &components.plugins.join("sluice"));
-        let second = folder.join("second-plugins");
-        copy_folder(&packaged, &second.join("sluice"));
-        set_version(&second.join("sluice"), SECOND_VERSION);
+        let previous = folder.join("previous-plugins");
+        let of_another_commit = std::env::var_os(PREVIOUS).map(PathBuf::from);
+        copy_folder(of_another_commit.as_ref().unwrap_or(&packaged), &previous.join("sluice"));
+        set_version(&previous.join("sluice"), PREVIOUS_VERSION);
 
         let broker = Broker::start_secured(&components, &folder.join("broker")).unwrap();
         let converters = components.converters();
-        let plugin_path =
-            [&components.plugins, &second, &converters].map(|path| path.display().to_string()).join(",");
-        let mut settings = file_provider();
-        settings.push(("plugin.path".into(), plugin_path));
-        let options = WorkerOptions { settings, ..WorkerOptions::default() };
+        let plugins = plugin_path(&[&components.plugins, &previous, &converters]);
+        let options =
+            WorkerOptions { settings: file_provider(), plugins: Some(plugins), ..WorkerOptions::default() };
         let worker =
             Worker::start(&components, &broker.bootstrap(), &folder.join("worker"), &options).unwrap();
-        Cluster { components, folder, broker, worker, _lock: lock }
+        Cluster { components, folder, broker, previous, worker, _lock: lock }
     }
 
     /// The shared worker's REST interface.
@@ -67,16 +70,22 @@ impl Cluster {
 
     /// A further worker, in a group of its own or with others that a test starts. It may not be ready yet.
     pub fn spawn_worker(&self, name: &str, group: &str, jvm: &[&str]) -> Worker {
-        let options = WorkerOptions {
-            group: group.into(),
-            heap: "512m".into(),
-            settings: file_provider(),
-            jvm: jvm.iter().map(|argument| (*argument).to_owned()).collect(),
-            ..WorkerOptions::default()
-        };
+        let jvm = jvm.iter().map(|argument| (*argument).to_owned()).collect();
+        self.spawn_worker_with(name, group, WorkerOptions { jvm, ..WorkerOptions::default() })
+    }
+
+    /// The same with other plugins, settings or another Kafka.
+    pub fn spawn_worker_with(&self, name: &str, group: &str, options: WorkerOptions) -> Worker {
+        let settings = [file_provider(), options.settings.clone()].concat();
+        let options = WorkerOptions { group: group.into(), heap: "512m".into(), settings, ..options };
         let folder = self.folder.join(group).join(name);
         Worker::spawn(&self.components, &self.broker.bootstrap(), &folder, &options).unwrap()
     }
+}
+
+/// As a worker takes several folders.
+pub fn plugin_path(folders: &[&Path]) -> PathBuf {
+    folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(",").into()
 }
 
 /// Lets connectors take values from files: `${file:/path:key}`.

@@ -39,4 +39,6 @@ mod stores_denied;
 mod stores_faults;
 mod stores_flow;
 mod stores_secrets;
+mod upgrade;
 mod validation;
+mod workers;

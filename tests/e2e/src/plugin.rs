@@ -1,35 +1,7 @@
 //! The plugin in places where loading it is not the usual thing.
 
-use std::fs;
-
-use crate::cluster::{SECOND_VERSION, cluster};
+use crate::cluster::cluster;
 use crate::scenario::{CLASS, Scenario};
-
-#[test]
-fn two_copies_of_the_plugin_run_in_one_worker() {
-    let plugins = cluster().connect().plugins().unwrap();
-    let versions: Vec<_> =
-        plugins.iter().filter(|(class, _)| class == CLASS).map(|(_, version)| version).collect();
-    assert_eq!(versions.len(), 2, "{plugins:?}");
-    let scenarios = versions.iter().map(|version| {
-        let scenario = Scenario::new(&format!("copy-{version}"), 1);
-        scenario.put(&scenario.config().set("connector.plugin.version", format!("[{version}]")));
-        scenario
-    });
-    for scenario in scenarios.collect::<Vec<_>>() {
-        scenario.runs(1);
-        scenario.send(2000);
-        scenario.completes();
-    }
-    let log = fs::read_to_string(cluster().worker.log()).unwrap();
-    for version in versions {
-        let loaded = log.lines().filter(|line| {
-            line.contains("Native library") && line.ends_with(&format!("loaded for plugin version {version}"))
-        });
-        assert_eq!(loaded.count(), 1, "version {version}");
-    }
-    assert!(log.contains(SECOND_VERSION));
-}
 
 #[test]
 fn without_its_native_library_the_plugin_is_listed_and_validates_and_its_task_says_why() {

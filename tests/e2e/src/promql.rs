@@ -102,7 +102,8 @@ pub fn parts(query: &str) -> (Vec<Selector>, BTreeSet<String>) {
                 rest = after;
             }
             "and" | "or" | "unless" | "bool" | "offset" => {}
-            _ if rest.starts_with('(') => {} // a function
+            // A function, or an aggregation that says first what it groups by.
+            _ if ["(", "by ", "without "].iter().any(|next| rest.starts_with(next)) => {}
             _ => {
                 let mut matchers = Vec::new();
                 if let Some(inside) = rest.strip_prefix('{') {

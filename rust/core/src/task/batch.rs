@@ -82,16 +82,6 @@ impl<T: Tables> Task<T> {
     pub fn put(&mut self, now: u64, batch: &[Segment]) -> Result<(Actions, Vec<BadRow>)> {
         let again = std::mem::replace(&mut self.refused, true);
         self.turn(now)?;
-        // Until the rows count for themselves.
-        let mut _room = None;
-        if !batch.is_empty() {
-            _room = self.tables.room(batch.iter().map(Segment::all_value_bytes).sum());
-            if _room.is_none() {
-                let busy =
-                    Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
-                return self.refuse(busy);
-            }
-        }
         let before: Vec<_> = self.partitions.iter().map(|p| p.as_ref().map(|p| p.cursors())).collect();
         let counters_before = self.counters;
         match self.take(now, batch, again) {
@@ -124,11 +114,20 @@ impl<T: Tables> Task<T> {
                 "refused rows, and no reporter that could have them",
             ));
         }
+        let bytes = batch.iter().map(Segment::all_value_bytes).sum();
+        let room = (bytes > 0).then(|| {
+            let busy =
+                || Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
+            self.tables.room(bytes).ok_or_else(busy)
+        });
+        let room = room.transpose()?;
         let mut refused = Vec::new();
         let work = self.admit(batch, again, &mut refused)?;
         let made = self.make_rows(batch, &work, &mut refused)?;
         let bad = self.settle(batch, refused)?;
-        self.counters.bytes += batch.iter().map(Segment::all_value_bytes).sum::<u64>();
+        self.counters.bytes += bytes;
+        // From here on, the rows count for themselves.
+        drop(room);
         for (slot, (work, (batches, unknown))) in self.slots.iter_mut().zip(work.into_iter().zip(made)) {
             if unknown.total > 0 {
                 if self.counters.unknown_fields == 0 {

@@ -89,8 +89,7 @@ public final class DeltaSinkConnector extends SinkConnector {
     String converter = given.get(VALUE_CONVERTER);
     boolean raw = values.stream().anyMatch(value -> value.name().equals(Settings.INPUT_MODE) && "raw".equals(value.value()));
     if (raw && converter != null && !RAW_CONVERTERS.contains(converter.trim())) {
-      ConfigValue refused = new ConfigValue(VALUE_CONVERTER);
-      refused.value(converter);
+      ConfigValue refused = new ConfigValue(VALUE_CONVERTER); // as a value the worker would expect a Class
       refused.addErrorMessage(
           VALUE_CONVERTER + ": with " + Settings.INPUT_MODE + "=raw, values have to reach Sluice as they are in Kafka: set"
               + " org.apache.kafka.connect.converters.ByteArrayConverter");

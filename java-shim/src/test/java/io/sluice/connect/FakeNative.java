@@ -30,10 +30,10 @@ final class FakeNative implements NativeCalls {
   byte[] validateReply = ReplyBytes.ok().i32(0).done();
   byte[] closeReply = ReplyBytes.ok().done();
   byte[] stopReply = ReplyBytes.ok().done();
-  byte[] statsReply = stats(41, "x");
+  byte[] statsReply = measured(41, "x");
 
   /** A metric without labels, and one with a series for each table. */
-  static byte[] stats(long rows, String... tables) {
+  static byte[] measured(long rows, String... tables) {
     ReplyBytes reply = ReplyBytes.ok().i32(2).str("sluice-rows-total").str("rows made").i32(0).i32(1).i64(rows);
     reply.str("sluice-files-total").str("files").i32(2).str("table").str("kind").i32(tables.length);
     for (String table : tables) {

@@ -74,8 +74,8 @@ class LogPumpTest {
     Configurator.setLevel("io.sluice.sluice_core.task", Level.OFF);
     Configurator.setLevel("io.sluice.sluice_core", Level.DEBUG);
     pump.pump();
-    Configurator.setLevel("io.sluice.sluice_core.task", null);
-    Configurator.setLevel("io.sluice.sluice_core", null);
+    Configurator.setLevel("io.sluice.sluice_core.task", (Level) null);
+    Configurator.setLevel("io.sluice.sluice_core", (Level) null);
     assertArrayEquals(new byte[0], asked.get(0), "it knows of no target yet");
     assertArrayEquals(new byte[] {2, 5}, asked.get(1));
     assertArrayEquals(new byte[] {4, 5, 0}, asked.get(2));

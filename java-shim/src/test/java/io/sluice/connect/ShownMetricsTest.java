@@ -46,7 +46,7 @@ class ShownMetricsTest {
   /** A worker of Kafka 4.1 and one from before show the same, to the letter. */
   @Test
   void the_workers_own_metrics_and_the_mbeans_have_the_same_names() throws Exception {
-    core.statsReply = FakeNative.stats(41, "s3://lake/events/", "plain");
+    core.statsReply = FakeNative.measured(41, "s3://lake/events/", "plain");
     start();
     Map<String, Object> ours = shown();
     task.stop();
@@ -81,11 +81,11 @@ class ShownMetricsTest {
   void series_come_and_go() throws Exception {
     start();
     assertEquals(2, shown().size());
-    core.statsReply = FakeNative.stats(42, "y", "z");
+    core.statsReply = FakeNative.measured(42, "y", "z");
     assertEquals(2, shown().size(), "nobody has asked");
     task.preCommit(Map.of());
     assertEquals(Set.of(TASK + " sluice-rows-total", TASK + ",table=y,kind=new sluice-files-total", TASK + ",table=z,kind=new sluice-files-total"), shown().keySet());
-    core.statsReply = FakeNative.stats(42);
+    core.statsReply = FakeNative.measured(42);
     context.assigned.add(A0);
     task.open(List.of(A0));
     assertEquals(Map.of(TASK + " sluice-rows-total", 42L), shown());
@@ -108,7 +108,7 @@ class ShownMetricsTest {
     }
     long took = System.nanoTime() - calls.get(0);
     assertTrue(calls.size() <= 2 + took / 500_000_000, calls.size() + " calls in " + took + " ns");
-    core.statsReply = FakeNative.stats(43);
+    core.statsReply = FakeNative.measured(43);
     Thread.sleep(600);
     assertEquals(43L, measurements.value(new Series("sluice-rows-total", new LinkedHashMap<>())));
     assertNull(measurements.value(all.get(1)), "it is gone");
@@ -118,7 +118,7 @@ class ShownMetricsTest {
   void another_copy_of_the_plugin_keeps_its_mbeans() throws Exception {
     start();
     FakeNative other = new FakeNative();
-    other.statsReply = FakeNative.stats(7, "x");
+    other.statsReply = FakeNative.measured(7, "x");
     DeltaSinkTask second = new DeltaSinkTask(() -> other);
     second.initialize(new FakeContext());
     second.start(SETTINGS);
