@@ -16,6 +16,7 @@ import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.connect.connector.Connector;
+import org.apache.kafka.connect.errors.RetriableException;
 import org.apache.kafka.connect.sink.ErrantRecordReporter;
 import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.sink.SinkTask;
@@ -61,7 +62,7 @@ final class TryPlugin {
         task.open(List.of(PARTITION));
         for (int first = 0; first < count; first += BATCH) {
             proceed();
-            task.put(events(first, Math.min(count, first + BATCH)));
+            deliver(events(first, Math.min(count, first + BATCH)));
         }
         Map<TopicPartition, OffsetAndMetadata> all = Map.of(PARTITION, new OffsetAndMetadata(count));
         long end = System.currentTimeMillis() + PATIENCE_MILLIS;
@@ -72,6 +73,22 @@ final class TryPlugin {
         }
         task.close(List.of(PARTITION));
         task.stop();
+    }
+
+    /** Once more as long as the task asks for that, as Connect does. */
+    private void deliver(List<SinkRecord> records) throws InterruptedException {
+        long end = System.currentTimeMillis() + PATIENCE_MILLIS;
+        while (true) {
+            try {
+                task.put(records);
+                return;
+            } catch (RetriableException e) {
+                if (System.currentTimeMillis() > end) {
+                    throw e;
+                }
+                Thread.sleep(10);
+            }
+        }
     }
 
     private long committed(Map<TopicPartition, OffsetAndMetadata> all) {

@@ -62,12 +62,23 @@ impl Archive {
     /// The zip in `folder`.
     pub fn zip(&self, checkout: &Checkout, folder: &Path) -> Result<PathBuf> {
         let zip = folder.join(format!("{}.zip", self.name));
-        let mut jar = checkout.command(java_home_tool("jar"), &["cfM"]);
-        jar.arg(&zip).arg("-C").arg(&self.stage).arg(self.root.file_name().unwrap_or_default());
+        let mut jar = checkout.command(java_home_tool("jar"), &["--create", "--no-manifest", "--file"]);
+        jar.arg(&zip)
+            .args(date(checkout))
+            .arg("-C")
+            .arg(&self.stage)
+            .arg(self.root.file_name().unwrap_or_default());
         let what = format!("packing {}.zip", self.name);
         step::run(&what, "seconds", &jar, &checkout.log(&format!("zip-{}", self.name)), step::nothing)?;
         Ok(zip)
     }
+}
+
+/// The commit's, for all files, so that two builds of it have the same zip. Nothing where there is no repository.
+fn date(checkout: &Checkout) -> Option<String> {
+    let said = checkout.command("git", &["log", "-1", "--format=%cI"]).output().ok()?;
+    let time = String::from_utf8(said.stdout).ok()?;
+    (said.status.success() && !time.trim().is_empty()).then(|| format!("--date={}", time.trim()))
 }
 
 /// Unpacks the zip into the folder and gives the one folder that it has.
