@@ -18,13 +18,17 @@ pub const LIBC: &str = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
 /// `target/plugin/sluice/` and the zip.
 pub fn package(checkout: &Checkout) -> Result<()> {
     plugin(checkout)?;
-    let zip = checkout.target().join(format!("sluice-{}.zip", checkout.version));
+    let zip = zip(checkout);
     let _ = fs::remove_file(&zip);
     let mut jar = checkout.command(java_home_tool("jar"), &["cfM"]);
     jar.arg(&zip).arg("-C").arg(checkout.target().join("plugin")).arg("sluice");
     step::run("packing the zip", "a few seconds", &jar, &checkout.log("zip"), step::nothing)?;
     println!("plugin folder: {}\nzip:           {}", shown(&checkout.plugin()), shown(&zip));
     Ok(())
+}
+
+pub fn zip(checkout: &Checkout) -> PathBuf {
+    checkout.target().join(format!("sluice-{}.zip", checkout.version))
 }
 
 /// `target/plugin/sluice/`, and the `sluice` program in the Cargo target folder. Does only what has changed.
