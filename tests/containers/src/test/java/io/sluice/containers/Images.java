@@ -1,19 +1,25 @@
 package io.sluice.containers;
 
+import com.github.dockerjava.api.DockerClient;
+import com.github.dockerjava.api.async.ResultCallback;
+import com.github.dockerjava.api.exception.NotFoundException;
+import com.github.dockerjava.api.model.PullResponseItem;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.opentest4j.TestAbortedException;
-import org.testcontainers.images.RemoteDockerImage;
+import org.testcontainers.DockerClientFactory;
 import org.testcontainers.images.builder.ImageFromDockerfile;
 import org.testcontainers.utility.DockerImageName;
 
 /** The images, by their properties; build.gradle has the public ones. */
 final class Images {
-  private static final Map<String, RuntimeException> UNAVAILABLE = new HashMap<>();
+  private static final int PULL_MINUTES = 15;
+  private static final Map<String, Exception> UNAVAILABLE = new HashMap<>();
   private static String connect;
 
   private Images() {}
@@ -25,7 +31,7 @@ final class Images {
       return DockerImageName.parse(given);
     }
     DockerImageName image = DockerImageName.parse(System.getProperty("sluice.image.public." + name));
-    RuntimeException cause = UNAVAILABLE.computeIfAbsent(name, key -> pulled(image));
+    Exception cause = UNAVAILABLE.computeIfAbsent(name, key -> pulled(image));
     if (cause != null) {
       throw new TestAbortedException(
           "the image " + image + " cannot be had, and no -Dsluice.image." + name + "=IMAGE names another: " + root(cause), cause);
@@ -33,12 +39,19 @@ final class Images {
     return image;
   }
 
-  private static RuntimeException pulled(DockerImageName image) {
+  /** Once and not again and again for two minutes, as Testcontainers does it. */
+  private static Exception pulled(DockerImageName image) {
+    DockerClient docker = DockerClientFactory.instance().client();
     try {
-      new RemoteDockerImage(image).get();
+      docker.inspectImageCmd(image.asCanonicalNameString()).exec();
       return null;
-    } catch (RuntimeException e) {
-      return e;
+    } catch (NotFoundException e) {
+      try (ResultCallback.Adapter<PullResponseItem> pull =
+          docker.pullImageCmd(image.getUnversionedPart()).withTag(image.getVersionPart()).start()) {
+        return pull.awaitCompletion(PULL_MINUTES, TimeUnit.MINUTES) ? null : new IOException("not fetched in " + PULL_MINUTES + " minutes");
+      } catch (IOException | InterruptedException | RuntimeException failed) {
+        return failed;
+      }
     }
   }
 
