@@ -32,7 +32,7 @@ final class Config {
     Path file = Path.of(System.getProperty("sluice.root"), "deploy/compose/connectors", name);
     Map<String, String> config =
         JSON.convertValue(JSON.readTree(file.toFile()).path("config"), new TypeReference<TreeMap<String, String>>() {});
-    config.putAll(Map.of("topics", topic.name(), "delta.table.uri", table.uri, "delta.commit.interval.ms", "300"));
+    config.putAll(Map.of("topics", topic.name(), "delta.table.uri", table.uri, "delta.commit.interval.ms", "200"));
     return config;
   }
 }

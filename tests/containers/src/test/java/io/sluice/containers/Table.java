@@ -61,6 +61,21 @@ abstract class Table {
     return offsets;
   }
 
+  /** How often the connector that committed was another than the one before. */
+  long turns() throws Exception {
+    long turns = 0;
+    String before = null;
+    for (JsonNode action : actions()) {
+      JsonNode txn = action.path("txn");
+      if (txn.isObject()) {
+        String connector = txn.path("appId").asText().split("/")[1];
+        turns += before == null || connector.equals(before) ? 0 : 1;
+        before = connector;
+      }
+    }
+    return turns;
+  }
+
   /** The names of the log's versions, each of which there has to be. */
   List<String> versions() throws Exception {
     copy(LOG, copy.resolve(LOG));
