@@ -1,7 +1,10 @@
 package io.sluice.containers;
 
 import com.github.dockerjava.api.DockerClient;
+import java.io.IOException;
 import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.apache.kafka.clients.admin.Admin;
@@ -42,6 +45,11 @@ final class Cluster {
   private static DynamoDbClient dynamodb;
 
   private Cluster() {}
+
+  /** For what the tests leave. */
+  static Path folder() throws IOException {
+    return Files.createDirectories(Path.of(System.getProperty("sluice.root"), "target/containers"));
+  }
 
   /** Publishes ports on loopback only, where the Docker engine is on this machine. */
   private static Network network() {

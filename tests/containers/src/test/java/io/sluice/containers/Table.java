@@ -29,8 +29,7 @@ abstract class Table {
 
   Table(String uri) throws IOException {
     this.uri = uri;
-    Path all = Files.createDirectories(Path.of(System.getProperty("sluice.root"), "target/containers"));
-    copy = Files.createTempDirectory(all, uri.replaceAll("\\W+", "-"));
+    copy = Files.createTempDirectory(Cluster.folder(), uri.replaceAll("\\W+", "-"));
   }
 
   /** Copies what there is below a folder of the table, or all of it where that is empty. */

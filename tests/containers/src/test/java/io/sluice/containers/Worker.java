@@ -4,12 +4,17 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -29,8 +34,10 @@ final class Worker extends GenericContainer<Worker> {
 
   private final HttpClient http = HttpClient.newHttpClient();
 
-  Worker(String image, Network network, String group) {
+  Worker(String image, Network network, String group) throws IOException {
     super(image);
+    Path log = Files.createTempFile(Cluster.folder(), "worker-" + group + "-", ".log");
+    withLogConsumer(frame -> append(log, frame.getBytes()));
     withNetwork(network);
     withExposedPorts(REST, EXPORTER);
     withEnv("CONNECT_BOOTSTRAP_SERVERS", "kafka:19092");
@@ -47,6 +54,14 @@ final class Worker extends GenericContainer<Worker> {
     withEnv("SECRET_S3_KEY_ID", Cluster.KEY_ID);
     withEnv("SECRET_S3_KEY", Cluster.KEY);
     waitingFor(Wait.forHttp("/health").forPort(REST).withStartupTimeout(Duration.ofMinutes(3)));
+  }
+
+  private static void append(Path log, byte[] output) {
+    try {
+      Files.write(log, output, StandardOpenOption.APPEND);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** As {@code kill -9} does. */
