@@ -32,8 +32,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<ExitCode> {
     empty(&checkout.target().join("containers"))?;
     let mut gradle = checkout.gradle(&["-p", "tests/containers", "containers"]);
     if !options.has("sluice.plugin") && !options.has("sluice.image.connect") {
-        package::package(checkout)?;
-        gradle.arg(format!("-Dsluice.plugin={}", package::zip(checkout).display()));
+        gradle.arg(format!("-Dsluice.plugin={}", package::zip(checkout)?.display()));
         gradle.arg(format!("-Dsluice.program={}", checkout.components().sluice.display()));
     }
     gradle.args(&options.properties);

@@ -10,7 +10,6 @@ mod demo;
 mod fuzz;
 mod install;
 mod interop;
-mod library;
 mod package;
 mod python;
 mod servers;
@@ -32,7 +31,11 @@ cargo xtask COMMAND
 
   install [--all-stores]   fetch what building and testing needs: JDK 17, Gradle, jars of Kafka, Delta Kernel and DynamoDB, a schema
                            registry and a Java for it, and an S3 server; with --all-stores also MinIO, Azurite and moto, for tests that are ignored by default
-  package                  build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
+  package [OPTIONS]        build the plugin: target/plugin/sluice/ and target/sluice-<version>.zip
+      --all                instead of that: zips for Linux with glibc 2.17 and with musl, on x86_64 and aarch64, in target/packages/
+      --platform PLATFORM  of those only this: linux-x86_64-gnu, linux-aarch64-gnu, linux-x86_64-musl or linux-aarch64-musl; again for more
+      --emulate            try the package for linux-aarch64-gnu, too, under qemu
+      --java PLATFORM=COMMAND  let that Java try the package, too; again for more. This machine's tries its own
   demo [OPTIONS]           run it: a broker, a Connect worker that is killed half way, a table that is checked row by row
       --records N          generated events to send (default 1000000)
       --input FILE         send the lines of a JSON-lines file instead
@@ -99,6 +102,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let benching = if command == "bench" { Some(bench::Options::take(&mut args)?) } else { None };
     let soaking = if command == "soak" { Some(soak::Options::take(&mut args)?) } else { None };
     let chaos = if command == "chaos" { Some(chaos::Options::take(&mut args)?) } else { None };
+    let packaging = if command == "package" { Some(package::Options::take(&mut args)?) } else { None };
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
     let upgrading = if command == "upgrade" { Some(upgrade::Options::take(&mut args)?) } else { None };
@@ -107,6 +111,10 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let racing = if command == "interop" { interop::s3_dynamodb::Options::take(&mut args)? } else { None };
     let only = if command == "interop" && racing.is_none() { args.rest() } else { Vec::new() };
     args.end()?;
+    if let Some(options) = packaging {
+        package::package(&checkout, options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(options) = fuzzing {
         fuzz::fuzz(&checkout, &options)?;
         return Ok(ExitCode::SUCCESS);
@@ -138,7 +146,6 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     match (command.as_str(), options) {
         ("demo", Some(options)) => demo::run(&checkout, &options)?,
         ("install", _) => install::install(&checkout, all_stores)?,
-        ("package", _) => package::package(&checkout)?,
         ("test", _) => return Ok(test::test(&checkout)),
         ("interop", _) => return interop::run(&checkout, &only),
         ("lint", _) => test::lint(&checkout)?,
