@@ -39,11 +39,18 @@ pub fn of_chaos(output: &str) -> Counts {
 
 /// `[        12 tests successful      ]`, from JUnit's console launcher.
 pub fn of_junit(output: &str) -> Counts {
-    let number = |outcome: &str| -> u64 {
-        let lines = output.lines().filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'));
-        lines.filter_map(|line| line.trim().strip_suffix(outcome)?.trim().parse::<u64>().ok()).sum()
-    };
+    let number = |outcome| junit_number(output, outcome);
     Counts { passed: number("tests successful"), failed: number("tests failed") }
+}
+
+/// By a condition, or by a test itself.
+pub fn of_junit_skipped(output: &str) -> u64 {
+    junit_number(output, "tests skipped") + junit_number(output, "tests aborted")
+}
+
+fn junit_number(output: &str, outcome: &str) -> u64 {
+    let lines = output.lines().filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'));
+    lines.filter_map(|line| line.trim().strip_suffix(outcome)?.trim().parse::<u64>().ok()).sum()
 }
 
 #[cfg(test)]
@@ -70,7 +77,8 @@ mod tests {
     #[test]
     fn junit_summary_is_read() {
         let output = "[         5 containers failed      ]\n[        14 tests found           ]\n\
-            [         1 tests skipped         ]\n[        12 tests successful      ]\n[         1 tests failed          ]\n";
+            [         1 tests skipped         ]\n[         3 tests aborted         ]\n[        12 tests successful      ]\n[         1 tests failed          ]\n";
         assert_eq!(of_junit(output), Counts { passed: 12, failed: 1 });
+        assert_eq!(of_junit_skipped(output), 4);
     }
 }

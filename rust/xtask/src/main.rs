@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod chaos;
 mod checkout;
+mod containers;
 mod counts;
 mod demo;
 mod fuzz;
@@ -75,6 +76,8 @@ cargo xtask COMMAND
       --commits N          of both (default 500)
       --kill WHOM          sluice or spark: kill -9 again and again, in mid-commit
       --break-lock         no writer's claim has a condition: the check has to fail
+  containers [-Dsluice...] tests against containers of Kafka, our image, S3 and DynamoDB, where a Docker engine is; README.md in
+                           tests/containers has the properties
   generate                 rewrite the generated and the golden files from their sources
 
 Downloads and builds go to $SLUICE_CACHE, by default ~/.cache/sluice; everything else stays in the checkout's target/.
@@ -103,6 +106,7 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     let fuzzing = if command == "fuzz" { Some(fuzz::Options::take(&mut args)?) } else { None };
     let simulating = if command == "sim" { Some(sim::Options::take(&mut args)?) } else { None };
     let upgrading = if command == "upgrade" { Some(upgrade::Options::take(&mut args)?) } else { None };
+    let containers = if command == "containers" { Some(containers::Options::take(&mut args)?) } else { None };
     let all_stores = command == "install" && args.flag("--all-stores");
     let racing = if command == "interop" { interop::s3_dynamodb::Options::take(&mut args)? } else { None };
     let only = if command == "interop" && racing.is_none() { args.rest() } else { Vec::new() };
@@ -132,6 +136,9 @@ fn run(words: impl Iterator<Item = String>) -> Result<ExitCode> {
     }
     if let Some(options) = simulating {
         return sim::run(&checkout, &options);
+    }
+    if let Some(options) = containers {
+        return containers::run(&checkout, &options);
     }
     if let Some(options) = racing {
         return interop::s3_dynamodb::run(&checkout, &options);

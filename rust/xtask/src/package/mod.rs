@@ -67,6 +67,11 @@ pub fn package(checkout: &Checkout, options: Options) -> Result<()> {
     if !options.platforms.is_empty() {
         return release::release(checkout, options);
     }
+    zip(checkout).map(|_| ())
+}
+
+/// The zip for this machine, and `target/plugin/sluice/`.
+pub fn zip(checkout: &Checkout) -> Result<PathBuf> {
     plugin(checkout)?;
     let zip = checkout.target().join(format!("sluice-{}.zip", checkout.version));
     let _ = fs::remove_file(&zip);
@@ -74,7 +79,7 @@ pub fn package(checkout: &Checkout, options: Options) -> Result<()> {
     jar.arg(&zip).arg("-C").arg(checkout.target().join("plugin")).arg("sluice");
     step::run("packing the zip", "a few seconds", &jar, &checkout.log("zip"), step::nothing)?;
     println!("plugin folder: {}\nzip:           {}", shown(&checkout.plugin()), shown(&zip));
-    Ok(())
+    Ok(zip)
 }
 
 /// `target/plugin/sluice/`, and the `sluice` program in the Cargo target folder. Does only what has changed.

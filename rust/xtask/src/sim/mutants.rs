@@ -37,13 +37,13 @@ const MUTANTS: &[Mutant] = &[
         name: "an error is taken for a commit",
         file: "rust/delta/src/commit.rs",
         right: "Ok(Advance { landed: None }) => «return Err(error)»,",
-        wrong: "return self.end_all(group, 0)",
+        wrong: "return self.end_all(group, 0, false)",
     },
     Mutant {
         name: "a lost race is taken for a won one",
         file: "rust/delta/src/commit.rs",
-        right: "«self.world.pause(self.world.backoff(races, RACE_BACKOFF))»;",
-        wrong: "return self.end_all(group, 0)",
+        right: "«self.lost_race(races)»;",
+        wrong: "return self.end_all(group, 0, false)",
     },
     Mutant {
         name: "buffered rows are kept after a rewind",
