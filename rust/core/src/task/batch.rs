@@ -96,15 +96,11 @@ impl<T: Tables> Task<T> {
                     }
                 }
                 self.counters = counters_before;
-                self.refuse(error)
+                self.counters.batches_refused.add(error.code);
+                self.publish();
+                Err(error)
             }
         }
-    }
-
-    fn refuse<R>(&mut self, error: Error) -> Result<R> {
-        self.counters.batches_refused.add(error.code);
-        self.publish();
-        Err(error)
     }
 
     fn take(&mut self, now: u64, batch: &[Segment], again: bool) -> Result<Vec<BadRow>> {
@@ -115,12 +111,11 @@ impl<T: Tables> Task<T> {
             ));
         }
         let bytes = batch.iter().map(Segment::all_value_bytes).sum();
-        let room = (bytes > 0).then(|| {
-            let busy =
-                || Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
-            self.tables.room(bytes).ok_or_else(busy)
-        });
-        let room = room.transpose()?;
+        let busy = || Error::new(Code::Busy, "the process holds as many rows as its memory budget allows");
+        let room = match bytes {
+            0 => None,
+            bytes => Some(self.tables.room(bytes).ok_or_else(busy)?),
+        };
         let mut refused = Vec::new();
         let work = self.admit(batch, again, &mut refused)?;
         let made = self.make_rows(batch, &work, &mut refused)?;
