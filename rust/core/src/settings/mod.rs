@@ -5,6 +5,7 @@ pub mod choices;
 mod connect;
 pub mod declare;
 pub mod generate;
+pub mod maintenance;
 mod raw;
 mod reader;
 pub mod registry;
@@ -21,6 +22,7 @@ pub use choices::{
     ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use connect::topics;
+pub use maintenance::{Compaction, CompactionScope, Maintenance, Order, VacuumMode};
 pub use reader::SettingError;
 pub use registry::RegistrySettings;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
@@ -76,6 +78,7 @@ pub struct Settings {
     pub registry: Option<RegistrySettings>,
     /// Whether a validation also tries what the settings name.
     pub validate_connectivity: bool,
+    pub maintenance: Maintenance,
 }
 
 impl Settings {
@@ -146,6 +149,7 @@ impl Settings {
                 store_retry_timeout,
                 registry,
                 validate_connectivity,
+                maintenance: Maintenance::default(),
             })
         };
         match errors.is_empty().then(settings).flatten() {

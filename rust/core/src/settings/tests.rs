@@ -75,6 +75,7 @@ fn defaults_are_the_documented_ones() {
             store_retry_timeout: Duration::from_secs(3600),
             registry: None,
             validate_connectivity: false,
+            maintenance: Maintenance::default(),
         }
     );
 }

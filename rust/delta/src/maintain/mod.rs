@@ -1,0 +1,63 @@
+//! Upkeep of a table, apart from commits: whatever fails here, commits go on. Nothing that it does rests on being the only one
+//! who does it; that is for not doing work twice.
+
+pub mod files;
+pub mod rewrite;
+
+use std::sync::Arc;
+
+use buoyant_kernel::Snapshot;
+use buoyant_kernel::snapshot::SnapshotRef;
+use sluice_core::Result;
+
+use crate::kernel::{KernelEngine, engine, kernel_error};
+use crate::store::Store;
+use crate::world::World;
+
+/// A table as upkeep sees it. Its methods block; not for threads of the runtime.
+pub struct Maintained {
+    pub store: Arc<dyn Store>,
+    pub world: Arc<dyn World>,
+    /// For reading. What it writes is not durable on every store.
+    pub(crate) engine: KernelEngine,
+}
+
+/// Who wants to know how work goes, and may end it.
+pub trait Progress: Send + Sync {
+    /// Work on so many of something begins.
+    fn begin(&self, _what: &'static str, _of: u64) {}
+
+    fn advance(&self, _by: u64) {}
+
+    /// Whether to end early, at the next place where that leaves nothing half done.
+    fn is_stopped(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody.
+pub struct Quiet;
+
+impl Progress for Quiet {}
+
+impl Maintained {
+    pub fn new(store: Arc<dyn Store>, world: Arc<dyn World>) -> Self {
+        let engine = engine(&*store, &world);
+        Maintained { store, world, engine }
+    }
+
+    pub fn uri(&self) -> &str {
+        self.store.root().as_str()
+    }
+
+    pub(crate) fn newest(&self) -> Result<SnapshotRef> {
+        let doing = format!("cannot open the Delta table {}", self.uri());
+        Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))
+    }
+
+    pub(crate) fn at(&self, version: u64) -> Result<SnapshotRef> {
+        let doing = format!("cannot open version {version} of the Delta table {}", self.uri());
+        let builder = Snapshot::builder_for(self.uri()).at_version(version);
+        builder.build(&self.engine).map_err(|e| kernel_error(&doing, &e))
+    }
+}
