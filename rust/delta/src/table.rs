@@ -506,6 +506,10 @@ mod tests {
             self.0.create(name)
         }
 
+        fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            self.0.replace(name)
+        }
+
         fn delete(&self, name: &str) -> Result<()> {
             self.0.delete(name)
         }

@@ -270,6 +270,10 @@ mod tests {
             Ok(Box::new(Counted(self.inner.create(name)?, self.open.clone())))
         }
 
+        fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            self.inner.replace(name)
+        }
+
         fn delete(&self, name: &str) -> Result<()> {
             self.inner.delete(name)
         }
