@@ -1,10 +1,13 @@
 //! Upkeep of a table, apart from commits: whatever fails here, commits go on. Nothing that it does rests on being the only one
 //! who does it; that is for not doing work twice.
 
+pub(crate) mod duties;
 pub mod files;
+pub(crate) mod keep;
 pub mod lease;
 pub mod maintainer;
 pub mod rewrite;
+mod schedule;
 
 use std::sync::Arc;
 
