@@ -2,6 +2,9 @@
 //! who does it; that is for not doing work twice.
 
 pub(crate) mod duties;
+pub mod checkpoint;
+pub mod checksum;
+mod engine;
 pub mod files;
 pub(crate) mod keep;
 pub mod lease;
@@ -13,7 +16,9 @@ use std::sync::Arc;
 
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
-use sluice_core::Result;
+use sluice_core::{Code, Error, Result};
+
+use crate::features::{Protocol, unknown};
 
 use crate::kernel::{KernelEngine, engine, kernel_error};
 use crate::store::Store;
@@ -64,5 +69,25 @@ impl Maintained {
         let doing = format!("cannot open version {version} of the Delta table {}", self.uri());
         let builder = Snapshot::builder_for(self.uri()).at_version(version);
         builder.build(&self.engine).map_err(|e| kernel_error(&doing, &e))
+    }
+}
+
+fn kernel_failed(doing: &str, error: &buoyant_kernel::Error) -> Error {
+    use buoyant_kernel::Error as Kernel;
+    match error {
+        Kernel::ChecksumWriteUnsupported(_) | Kernel::CheckpointWrite(_) => {
+            Error::new(Code::TableUnsupported, format!("{doing}: {error}"))
+        }
+        other => kernel_error(doing, other),
+    }
+}
+
+/// A feature that is not known may ask of a log what we do not do.
+fn known_features(snapshot: &Snapshot, doing: &str) -> Result<()> {
+    let protocol =
+        Protocol::of(snapshot).map_err(|e| Error::new(Code::TableCorrupt, format!("{doing}: {e}")))?;
+    match unknown(&protocol) {
+        Some(reason) => Err(Error::new(Code::TableUnsupported, format!("{doing}: {reason}"))),
+        None => Ok(()),
     }
 }
