@@ -3,6 +3,7 @@
 
 pub mod files;
 pub mod rewrite;
+pub mod vacuum;
 
 use std::sync::Arc;
 
