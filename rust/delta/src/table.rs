@@ -23,6 +23,7 @@ use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, Said, engine, kernel_error};
 use crate::known::Known;
 use crate::log::read_commit;
+use crate::maintain::lease::{LEASE_APP_ID, Lease};
 use crate::measure::TableMeter;
 use crate::store::{Store, commit_path, has_log, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
@@ -71,6 +72,7 @@ pub struct TableState {
     pub(crate) meter: Arc<TableMeter>,
     /// What the process's times are counted from.
     begun: Instant,
+    pub(crate) lease: Arc<Lease>,
     current: Option<Current>,
 }
 
@@ -86,7 +88,7 @@ pub(crate) struct Current {
     pub forgets: bool,
     /// When it was the newest.
     seen: Instant,
-    metadata_id: String,
+    pub metadata_id: String,
     /// Of this very version.
     pub known: Known,
     /// Every app id in this very version with its `txn` version, expired ones too.
@@ -103,11 +105,23 @@ pub struct Advance {
 impl TableState {
     pub fn new(store: Arc<dyn Store>, world: Arc<dyn World>) -> Self {
         let engine = engine(&*store, &world);
-        TableState { store, engine, meter: Arc::default(), begun: world.now(), world, current: None }
+        TableState {
+            store,
+            engine,
+            meter: Arc::default(),
+            begun: world.now(),
+            world,
+            lease: Arc::default(),
+            current: None,
+        }
     }
 
     pub(crate) fn measured_by(self, meter: Arc<TableMeter>, begun: Instant) -> Self {
         TableState { meter, begun, ..self }
+    }
+
+    pub(crate) fn with_lease(self, lease: Arc<Lease>) -> Self {
+        TableState { lease, ..self }
     }
 
     /// Another writer had the version: waits a little before the next try.
@@ -167,8 +181,23 @@ impl TableState {
         {
             info!("table {} is another one than before: it was dropped and created again", self.uri());
         }
-        self.current = Some(fresh);
+        self.make_current(fresh);
         Ok(())
+    }
+
+    fn make_current(&mut self, fresh: Current) {
+        self.lease.seen(fresh.held.get(LEASE_APP_ID).copied());
+        self.current = Some(fresh);
+    }
+
+    /// Of a commit at `now`; none where the table does not have such times.
+    pub(crate) fn next_in_commit_timestamp(&self, now: i64) -> Result<Option<i64>> {
+        let current = self.current()?;
+        let failed =
+            |e: delta_kernel::Error| kernel_error(&format!("cannot read the log of {}", self.uri()), &e);
+        let engine = current.known.engine(&self.engine).map_err(failed)?;
+        let last = current.tip.get_in_commit_timestamp(&engine).map_err(failed)?;
+        Ok(last.map(|last| now.max(last + 1)))
     }
 
     /// Whether there is a log. A folder without one is not a table.
@@ -304,7 +333,7 @@ impl TableState {
         }
         fresh.held = self.current.take().map(|old| old.held).unwrap_or_default();
         fresh.held.extend(txns.into_iter().map(|txn| (txn.app_id, txn.version)));
-        self.current = Some(fresh);
+        self.make_current(fresh);
         Ok(advance)
     }
 

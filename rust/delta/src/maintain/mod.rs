@@ -2,6 +2,8 @@
 //! who does it; that is for not doing work twice.
 
 pub mod files;
+pub mod lease;
+pub mod maintainer;
 pub mod rewrite;
 pub mod vacuum;
 
