@@ -207,6 +207,20 @@ pub fn unknown(protocol: &Protocol) -> Option<String> {
     let has = protocol.features();
     let unknown = has.iter().find(|name| FEATURES.iter().all(|feature| feature.name != **name))?;
     Some(format!("it has the table feature {unknown}, which Sluice does not know"))
+/// What of the protocol we do not know, if anything: then what of the table's files is needed, we do not know either.
+pub fn unknown(protocol: &Protocol) -> Option<String> {
+    let Protocol { min_reader_version, min_writer_version, reader_features, .. } = protocol;
+    if *min_reader_version > 3 {
+        return Some(format!("its minReaderVersion is {min_reader_version}, and 3 is the highest known"));
+    }
+    if *min_writer_version > 7 {
+        return Some(format!("its minWriterVersion is {min_writer_version}, and 7 is the highest known"));
+    }
+    let is_known = |name: &str| FEATURES.iter().any(|feature| feature.name == name);
+    let all = protocol.features().into_iter().chain(reader_features.clone().into_iter().flatten());
+    all.into_iter()
+        .find(|name| !is_known(name))
+        .map(|name| format!("it has the table feature {name}, which Sluice does not know"))
 }
 
 /// Why we would not write to the table correctly, if so.

@@ -15,7 +15,7 @@ use crate::partition::{self, PartitionColumn, PartitionValue};
 use crate::stats::StatsColumns;
 
 const MAPPING_MODE: &str = "delta.columnMapping.mode";
-const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
+pub const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
 const FIELD_ID: &str = "delta.columnMapping.id";
 const MATERIALIZE: &str = "delta.feature.materializePartitionColumns";
 

@@ -11,6 +11,7 @@ pub mod lease;
 pub mod maintainer;
 pub mod rewrite;
 mod schedule;
+pub mod vacuum;
 
 use std::sync::Arc;
 
