@@ -1,6 +1,7 @@
 //! Upkeep of a table, apart from commits: whatever fails here, commits go on. Nothing that it does rests on being the only one
 //! who does it; that is for not doing work twice.
 
+pub mod compact;
 pub mod files;
 pub mod lease;
 pub mod maintainer;
