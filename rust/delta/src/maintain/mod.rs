@@ -5,6 +5,7 @@ pub(crate) mod duties;
 pub mod checkpoint;
 pub mod checksum;
 mod engine;
+pub mod compact;
 pub mod files;
 pub(crate) mod keep;
 pub mod lease;
