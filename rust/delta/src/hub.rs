@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sluice_core::error::Result;
 use sluice_core::metrics::{BUDGET, BUDGET_HELD, Samples};
-use sluice_core::settings::{Maintenance, Settings, StoreSettings, TableSettings};
+use sluice_core::settings::{Settings, StoreSettings, TableSettings};
 use sluice_core::task::Tables;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
@@ -17,7 +17,7 @@ use crate::encoders::{self, Encoders};
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
 use crate::maintain::Maintained;
-use crate::maintain::duties::Duties;
+use crate::maintain::duties::{Duties, Wanted};
 use crate::maintain::keep::{Keeper, Wishes};
 use crate::measure::{Requests, table_samples};
 use crate::outage::Outage;
@@ -132,19 +132,19 @@ impl Hub {
         &*self.world
     }
 
-    /// The way to a table, shared with every task that has it open. Ends when the last of them lets go. `wishes`: what a task that
+    /// The way to a table, shared with every task that has it open. Ends when the last of them lets go. `wanted`: what a task that
     /// opens it wants of its upkeep.
     pub(crate) fn requests(
         &self,
         uri: &str,
         settings: &StoreSettings,
-        wishes: Option<&Maintenance>,
+        wanted: Option<Wanted>,
     ) -> Result<Service> {
         let key = (uri.to_owned(), settings.clone());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tables.get(&key);
-        if let (Some(known), Some(wishes)) = (known, wishes) {
-            *known.wishes.lock().unwrap_or_else(PoisonError::into_inner) = wishes.clone();
+        if let (Some(known), Some(wanted)) = (known, &wanted) {
+            *known.wishes.lock().unwrap_or_else(PoisonError::into_inner) = wanted.clone();
         }
         if let Some(known) = known
             && let Some(requests) = known.requests.upgrade().filter(|open| !open.is_closed())
@@ -156,18 +156,18 @@ impl Hub {
         let state = TableState::new(store.clone(), self.world.clone());
         let state = state.measured_by(outage.meter().clone(), self.begun);
         let (requests, receiver) = mpsc::unbounded_channel();
-        let wishes = Arc::new(Mutex::new(wishes.cloned().unwrap_or_default()));
+        let wishes = Arc::new(Mutex::new(wanted.unwrap_or_default()));
         let keeper = Keeper {
             world: self.world.clone(),
             wishes: wishes.clone(),
             lease: state.lease.clone(),
-            meter: outage.meter().clone(),
-            requests: requests.downgrade(),
             at_work: self.tables_maintained.clone(),
+            encoders: self.encoders.clone(),
             duties: Arc::new(Duties::new(
                 Maintained::new(store, self.world.clone()),
                 self.budget.clone(),
-                self.encoders.clone(),
+                outage.meter().clone(),
+                requests.downgrade(),
             )),
         };
         self.world.spawn(Box::pin(keeper.keep(state.made.subscribe())));
@@ -217,7 +217,9 @@ impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let settings = &self.settings.store;
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
-            let service = self.hub.requests(uri, settings, Some(&spec.maintenance))?;
+            let compression = self.settings.compression;
+            let wanted = Wanted { maintenance: spec.maintenance.clone(), compression };
+            let service = self.hub.requests(uri, settings, Some(wanted))?;
             let writing = Writing {
                 world: self.hub.world.clone(),
                 store,

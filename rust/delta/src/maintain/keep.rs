@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use sluice_core::settings::Maintenance;
 use sluice_core::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{Span, debug, warn};
 
-use super::duties::{Duties, Found};
+use super::duties::{Duties, Found, Wanted};
 use super::lease::{LEASE, Lease, Turn};
+use super::Progress;
 use super::schedule::{Duty, Next, Schedule};
-use crate::measure::TableMeter;
+use crate::encoders::Encoders;
 use crate::serve::{Ask, Request, What};
 use crate::table::Spec;
 use crate::world::World;
@@ -28,17 +28,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// What tasks want of a table's upkeep: the one that opened it last decides.
-pub(crate) type Wishes = Arc<Mutex<Maintenance>>;
+pub(crate) type Wishes = Arc<Mutex<Wanted>>;
 
 pub(crate) struct Keeper {
     pub world: Arc<dyn World>,
     pub wishes: Wishes,
     pub lease: Arc<Lease>,
-    pub meter: Arc<TableMeter>,
-    /// The way to the table, as long as a task has it open.
-    pub requests: mpsc::WeakUnboundedSender<Request>,
     /// Bounds how many tables of the process are worked on at once.
     pub at_work: Arc<Semaphore>,
+    pub encoders: Encoders,
     pub duties: Arc<Duties>,
 }
 
@@ -46,16 +44,17 @@ impl Keeper {
     /// Ends when the table is let go. `versions` tells of the commits that this process made.
     pub async fn keep(self, mut versions: watch::Receiver<Option<u64>>) {
         let part = f64::from(self.world.random() as u32) / f64::from(u32::MAX);
-        let mut schedule = Schedule::new(self.world.now(), &self.wishes(), part);
+        let mut schedule = Schedule::new(self.world.now(), &self.wanted().maintenance, part);
         while versions.has_changed().is_ok() {
             let version = *versions.borrow_and_update();
-            let wishes = self.wishes();
+            let wanted = self.wanted();
+            let wishes = &wanted.maintenance;
             let next = match version.filter(|_| wishes.enabled) {
-                Some(version) => schedule.next(self.world.now(), version, &wishes),
+                Some(version) => schedule.next(self.world.now(), version, wishes),
                 None => Next::In(None),
             };
             match next {
-                Next::Due(duty) => self.attend(duty, wishes, &mut schedule).await,
+                Next::Due(duty) => self.attend(duty, wanted, &mut schedule).await,
                 Next::In(wait) => {
                     let sleep = self.world.sleep(wait.unwrap_or(LONG));
                     select(pin!(versions.changed()), sleep).await;
@@ -64,7 +63,7 @@ impl Keeper {
         }
     }
 
-    fn wishes(&self) -> Maintenance {
+    fn wanted(&self) -> Wanted {
         self.wishes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -72,10 +71,10 @@ impl Keeper {
         self.duties.table.uri()
     }
 
-    async fn attend(&self, duty: Duty, wishes: Maintenance, schedule: &mut Schedule) {
-        let wishes = Arc::new(wishes);
-        let attended = self.try_attend(duty, &wishes).await;
-        let now = self.world.now();
+    async fn attend(&self, duty: Duty, wanted: Wanted, schedule: &mut Schedule) {
+        let wanted = Arc::new(wanted);
+        let attended = self.try_attend(duty, &wanted).await;
+        let (now, wishes) = (self.world.now(), &wanted.maintenance);
         match attended {
             Ok(Attended::Kept(found, took)) => match found {
                 Found::Log { next } => schedule.log_kept(now, took, next),
@@ -89,19 +88,18 @@ impl Keeper {
                 debug!("{duty:?} of {} is left to whose turn it is", self.uri());
                 schedule.put_off(duty, now, wait);
             }
-            Err(_) if self.requests.strong_count() == 0 => {}
+            Err(_) if self.duties.is_stopped() => {}
             Err(error) => {
-                self.meter.maintenance_failed();
                 let wait = schedule.failed(duty, now).as_secs();
                 warn!("the upkeep of table {} failed and is tried again in {wait} s: {error}", self.uri());
             }
         }
     }
 
-    async fn try_attend(&self, duty: Duty, wishes: &Arc<Maintenance>) -> Result<Attended> {
+    async fn try_attend(&self, duty: Duty, wanted: &Arc<Wanted>) -> Result<Attended> {
         let begun = self.world.now();
-        let (duties, wanted) = (self.duties.clone(), wishes.clone());
-        if let Some(found) = self.blocking(move || duties.look(duty, &wanted)).await? {
+        let (duties, wants) = (self.duties.clone(), wanted.clone());
+        if let Some(found) = self.blocking(move || duties.look(duty, &wants)).await? {
             return Ok(Attended::Kept(found, self.world.now() - begun));
         }
         if let Turn::Others(until) = self.take_turn().await? {
@@ -112,32 +110,34 @@ impl Keeper {
         // The semaphore is never closed.
         let permit = self.at_work.clone().acquire_owned().await;
         let begun = self.world.now();
-        let (duties, wanted, requests) = (self.duties.clone(), wishes.clone(), self.requests.clone());
-        let mut working = pin!(self.blocking(move || {
+        let (duties, wants) = (self.duties.clone(), wanted.clone());
+        let work = move || {
             let _permit = permit;
-            duties.attend(duty, &wanted, &requests)
-        }));
-        let found = loop {
-            match select(working, self.world.sleep(LEASE / 3)).await {
-                Either::Left((done, _)) => break done?,
-                Either::Right(((), still)) => {
-                    working = still;
-                    // Commits of rows take it along.
-                    self.lease.want();
-                }
+            duties.attend(duty, &wants)
+        };
+        // Who encodes for commits and who encodes here share the cores.
+        let working = async {
+            match duty {
+                Duty::Compaction => self.encoders.run(&*self.world, work).await.unwrap_or_else(panicked),
+                Duty::Log | Duty::Vacuum => self.blocking(work).await,
             }
         };
-        let took = self.world.now() - begun;
-        self.meter.maintained(took);
-        Ok(Attended::Kept(found, took))
+        let mut working = pin!(working);
+        let found = loop {
+            match select(working.as_mut(), self.world.sleep(LEASE / 3)).await {
+                Either::Left((done, _)) => break done?,
+                // Commits of rows take it along.
+                Either::Right(_) => self.lease.want(),
+            }
+        };
+        Ok(Attended::Kept(found, self.world.now() - begun))
     }
 
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let panicked = || Error::new(Code::NativePanic, "it panicked; the worker's log has the reason");
-        self.world.blocking(work).await.unwrap_or_else(|| Err(panicked()))
+        self.world.blocking(work).await.unwrap_or_else(panicked)
     }
 
     /// Waits for a commit of rows to take the turn along, which costs nothing, and makes one for it where none comes.
@@ -153,11 +153,15 @@ impl Keeper {
                 Turn::Ours(_) | Turn::Nobodys => self.lease.want(),
             }
             if self.world.now() >= end {
-                return ask(&self.requests, What::Turn).await;
+                return ask(&self.duties.requests, What::Turn).await;
             }
             self.world.sleep(LOOKS).await;
         }
     }
+}
+
+fn panicked<T>() -> Result<T> {
+    Err(Error::new(Code::NativePanic, "it panicked; the worker's log has the reason"))
 }
 
 enum Attended {
