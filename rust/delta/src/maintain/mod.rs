@@ -3,9 +3,13 @@
 
 pub mod checkpoint;
 pub mod checksum;
+pub mod clean_log;
+pub mod compact_log;
 mod engine;
 pub mod files;
+mod listing;
 pub mod rewrite;
+mod sidecars;
 
 use std::sync::Arc;
 
