@@ -4,6 +4,8 @@
 pub(crate) mod duties;
 pub mod checkpoint;
 pub mod checksum;
+pub mod clean_log;
+pub mod compact_log;
 mod engine;
 pub mod compact;
 pub mod files;
@@ -13,6 +15,9 @@ pub mod maintainer;
 pub mod rewrite;
 mod schedule;
 pub mod vacuum;
+mod listing;
+pub mod rewrite;
+mod sidecars;
 
 use std::sync::Arc;
 
