@@ -13,8 +13,9 @@ use tracing::{Span, debug, warn};
 use super::duties::{Duties, Found, Wanted};
 use super::lease::{LEASE, Lease, Turn};
 use super::Progress;
-use super::schedule::{Duty, Next, Schedule};
+use super::schedule::{Next, Schedule};
 use crate::encoders::Encoders;
+use crate::measure::maintenance::Duty;
 use crate::serve::{Ask, Request, What};
 use crate::table::Spec;
 use crate::world::World;
@@ -76,20 +77,24 @@ impl Keeper {
         let attended = self.try_attend(duty, &wanted).await;
         let (now, wishes) = (self.world.now(), &wanted.maintenance);
         match attended {
-            Ok(Attended::Kept(found, took)) => match found {
+            Ok(Attended::Kept(found, took)) => {
+                self.duties.meter.maintained(duty, took);
+                match found {
                 Found::Log { next } => schedule.log_kept(now, took, next),
                 Found::Compaction => {
                     let interval = wishes.compaction.as_ref().map(|compaction| compaction.interval);
                     schedule.done(duty, now, interval.unwrap_or(LONG));
                 }
                 Found::Vacuum => schedule.done(duty, now, wishes.vacuum_interval),
-            },
+            }}
             Ok(Attended::Others(wait)) => {
                 debug!("{duty:?} of {} is left to whose turn it is", self.uri());
+                self.duties.meter.since_checkpoint(None);
                 schedule.put_off(duty, now, wait);
             }
             Err(_) if self.duties.is_stopped() => {}
             Err(error) => {
+                self.duties.meter.maintenance_failed(duty);
                 let wait = schedule.failed(duty, now).as_secs();
                 warn!("the upkeep of table {} failed and is tried again in {wait} s: {error}", self.uri());
             }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use sluice_core::settings::{Maintenance, VacuumMode};
 
+use crate::measure::maintenance::Duty;
+
 /// After work on the log, so many times as long as that took nothing is done to it: of a table with many commits, upkeep takes a
 /// small part of the time however large it is.
 const RESTS: u32 = 9;
@@ -12,19 +14,6 @@ const LONGEST_REST: Duration = Duration::from_secs(600);
 /// The first wait after a failure; it doubles with each further one.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
 const LONGEST_AFTER_FAILURES: Duration = Duration::from_secs(1800);
-
-/// What is done together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Duty {
-    /// Checkpoints, checksum files, log compaction, clean-up.
-    Log,
-    Compaction,
-    Vacuum,
-}
-
-impl Duty {
-    const ALL: [Duty; 3] = [Duty::Log, Duty::Compaction, Duty::Vacuum];
-}
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
