@@ -198,16 +198,8 @@ pub fn is_feature_property(key: &str) -> bool {
     key.starts_with("delta.feature.")
 }
 
-/// Why we would not even keep the table's log correctly, if so: nobody knows what a feature asks for that is not known.
-pub fn unknown(protocol: &Protocol) -> Option<String> {
-    if protocol.min_writer_version > 7 || protocol.min_reader_version > 3 {
-        let Protocol { min_reader_version: reader, min_writer_version: writer, .. } = protocol;
-        return Some(format!("its protocol is {reader}, {writer}, and 3, 7 is the highest known"));
-    }
-    let has = protocol.features();
-    let unknown = has.iter().find(|name| FEATURES.iter().all(|feature| feature.name != **name))?;
-    Some(format!("it has the table feature {unknown}, which Sluice does not know"))
-/// What of the protocol we do not know, if anything: then what of the table's files is needed, we do not know either.
+/// Why we would not even keep the table's log correctly, nor know which files it needs, if so: nobody knows what a feature asks
+/// for that is not known.
 pub fn unknown(protocol: &Protocol) -> Option<String> {
     let Protocol { min_reader_version, min_writer_version, reader_features, .. } = protocol;
     if *min_reader_version > 3 {

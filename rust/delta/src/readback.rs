@@ -116,8 +116,7 @@ impl Rig {
     }
 
     fn adds(&self) -> Vec<Value> {
-        let commit =
-            std::fs::read_to_string(self.folder.path().join("_delta_log/00000000000000000001.json"));
+        let commit = std::fs::read_to_string(self.folder.path().join("_delta_log/00000000000000000001.json"));
         let actions = commit.unwrap();
         actions
             .lines()

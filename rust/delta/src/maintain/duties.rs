@@ -44,6 +44,12 @@ pub(crate) struct Duties {
     cleaned: Mutex<Option<Instant>>,
 }
 
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted { maintenance: Maintenance::default(), compression: Compression::Zstd }
+    }
+}
+
 /// How things are afterwards.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {

@@ -10,9 +10,9 @@ use sluice_core::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{Span, debug, warn};
 
+use super::Progress;
 use super::duties::{Duties, Found, Wanted};
 use super::lease::{LEASE, Lease, Turn};
-use super::Progress;
 use super::schedule::{Next, Schedule};
 use crate::encoders::Encoders;
 use crate::measure::maintenance::Duty;
@@ -80,13 +80,14 @@ impl Keeper {
             Ok(Attended::Kept(found, took)) => {
                 self.duties.meter.maintained(duty, took);
                 match found {
-                Found::Log { next } => schedule.log_kept(now, took, next),
-                Found::Compaction => {
-                    let interval = wishes.compaction.as_ref().map(|compaction| compaction.interval);
-                    schedule.done(duty, now, interval.unwrap_or(LONG));
+                    Found::Log { next } => schedule.log_kept(now, took, next),
+                    Found::Compaction => {
+                        let interval = wishes.compaction.as_ref().map(|compaction| compaction.interval);
+                        schedule.done(duty, now, interval.unwrap_or(LONG));
+                    }
+                    Found::Vacuum => schedule.done(duty, now, wishes.vacuum_interval),
                 }
-                Found::Vacuum => schedule.done(duty, now, wishes.vacuum_interval),
-            }}
+            }
             Ok(Attended::Others(wait)) => {
                 debug!("{duty:?} of {} is left to whose turn it is", self.uri());
                 self.duties.meter.since_checkpoint(None);

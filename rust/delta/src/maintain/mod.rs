@@ -1,23 +1,22 @@
 //! Upkeep of a table, apart from commits: whatever fails here, commits go on. Nothing that it does rests on being the only one
 //! who does it; that is for not doing work twice.
 
-pub(crate) mod duties;
 pub mod checkpoint;
 pub mod checksum;
 pub mod clean_log;
-pub mod compact_log;
-mod engine;
 pub mod compact;
+pub mod compact_log;
+pub(crate) mod duties;
+mod engine;
 pub mod files;
 pub(crate) mod keep;
 pub mod lease;
+mod listing;
 pub mod maintainer;
 pub mod rewrite;
 mod schedule;
-pub mod vacuum;
-mod listing;
-pub mod rewrite;
 mod sidecars;
+pub mod vacuum;
 
 use std::sync::Arc;
 

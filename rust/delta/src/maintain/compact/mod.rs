@@ -27,7 +27,7 @@ use self::merge::{Memory, Merged, Merger, Unclaimed};
 use self::plan::{Aims, MOST_FILES, plan};
 use super::files::{LiveFile, ORDER_TAG, live_files};
 use super::rewrite::{Rewrite, Rewritten};
-use super::{Maintained, Progress};
+use super::{Maintained, Progress, Quiet};
 use crate::budget::Budget;
 use crate::features::{self, Protocol};
 use crate::kernel::kernel_error;
@@ -125,6 +125,24 @@ pub fn compact(
     }
 }
 
+/// Whether there is anything to merge.
+pub(crate) fn is_due(table: &Maintained, settings: &Compaction, budget: &Arc<Budget>) -> Result<bool> {
+    let mut commit = |_: Rewrite| Ok(Rewritten::Overlaps("nothing is committed".into()));
+    let (compression, done) = (Compression::None, Compacted::default());
+    let work = Work {
+        table,
+        settings,
+        compression,
+        budget: Some(budget),
+        commit: &mut commit,
+        progress: &Quiet,
+        done,
+    };
+    let snapshot = table.newest()?;
+    let (_, bins) = work.plan(&snapshot, &mut work.merger(&snapshot)?)?;
+    Ok(!bins.is_empty())
+}
+
 struct Work<'a> {
     table: &'a Maintained,
     settings: &'a Compaction,
@@ -145,27 +163,16 @@ struct Group {
     deleted: u64,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     /// Plans once, for the newest version, and merges.
     fn round(&mut self) -> Result<Round> {
         let snapshot = self.table.newest()?;
-        let info = writable(self.table, &snapshot)?;
-        let (table, progress) = (self.table, self.progress);
-        let mut merger = Merger::new(table, &snapshot, info, self.settings, self.compression, progress)?;
-        self.check_clustering(&snapshot, &merger)?;
-        let files = live_files(self.table, &snapshot)?;
-        let memory = self.memory();
-        let growth = match &merger.sorter {
-            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose(),
-            None => Ok(None),
-        };
-        let growth = match growth {
-            Ok(growth) => growth,
+        let (table, progress, memory) = (self.table, self.progress, self.memory());
+        let mut merger = self.merger(&snapshot)?;
+        let (aims, bins) = match self.plan(&snapshot, &mut merger) {
+            Ok(planned) => planned,
             Err(error) => return self.failed(&snapshot, error),
         };
-        let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
-        let aims = self.aims(memory, growth, order);
-        let bins = plan(files, &aims);
         progress.begin("files to merge", bins.iter().map(|bin| bin.len() as u64).sum());
         let mut group = self.group();
         for bin in bins {
@@ -198,6 +205,27 @@ impl Work<'_> {
             }
         }
         self.land(&snapshot, group, aims.order.as_ref(), Ended::Done)
+    }
+
+    fn merger(&self, snapshot: &SnapshotRef) -> Result<Merger<'a>> {
+        let info = writable(self.table, snapshot)?;
+        let (table, settings, progress) = (self.table, self.settings, self.progress);
+        let merger = Merger::new(table, snapshot, info, settings, self.compression, progress)?;
+        self.check_clustering(snapshot, &merger)?;
+        Ok(merger)
+    }
+
+    /// What is merged with what.
+    fn plan(&self, snapshot: &SnapshotRef, merger: &mut Merger<'_>) -> Result<(Aims, Vec<Vec<LiveFile>>)> {
+        let files = live_files(self.table, snapshot)?;
+        let growth = match &merger.sorter {
+            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose()?,
+            None => None,
+        };
+        let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
+        let aims = self.aims(self.memory(), growth, order);
+        let bins = plan(files, &aims);
+        Ok((aims, bins))
     }
 
     fn memory(&self) -> Memory {
