@@ -42,7 +42,7 @@ impl TableInfo {
     }
 }
 
-/// An interval as Spark writes it, such as `interval 12 hours`.
+/// An interval as Spark writes it, such as `interval 12 hours`. None: it has no fixed length, or is none.
 pub fn interval(text: &str) -> Option<Duration> {
     let text = text.trim().to_lowercase();
     let mut words = text.strip_prefix("interval").unwrap_or(&text).split_whitespace().peekable();

@@ -198,7 +198,8 @@ pub fn is_feature_property(key: &str) -> bool {
     key.starts_with("delta.feature.")
 }
 
-/// What of the protocol we do not know, if anything: then what of the table's files is needed, we do not know either.
+/// Why we would not even keep the table's log correctly, nor know which files it needs, if so: nobody knows what a feature asks
+/// for that is not known.
 pub fn unknown(protocol: &Protocol) -> Option<String> {
     let Protocol { min_reader_version, min_writer_version, reader_features, .. } = protocol;
     if *min_reader_version > 3 {
