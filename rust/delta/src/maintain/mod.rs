@@ -4,6 +4,7 @@
 pub mod checkpoint;
 pub mod checksum;
 pub mod clean_log;
+pub mod compact;
 pub mod compact_log;
 mod engine;
 pub mod files;
