@@ -25,7 +25,6 @@ use buoyant_kernel::snapshot::SnapshotRef;
 use sluice_core::{Code, Error, Result};
 
 use crate::features::{Protocol, unknown};
-
 use crate::kernel::{KernelEngine, engine, kernel_error};
 use crate::store::Store;
 use crate::world::World;
@@ -66,7 +65,7 @@ impl Maintained {
         self.store.root().as_str()
     }
 
-    pub(crate) fn newest(&self) -> Result<SnapshotRef> {
+    pub fn newest(&self) -> Result<SnapshotRef> {
         let doing = format!("cannot open the Delta table {}", self.uri());
         Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))
     }

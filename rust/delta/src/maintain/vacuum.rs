@@ -29,8 +29,7 @@ use sluice_core::schema::Schema;
 use sluice_core::table::{DELETED_FILE_RETENTION, interval};
 use sluice_core::{Code, Error, Result};
 
-use super::{Maintained, Progress};
-use crate::features::{self, Protocol};
+use super::{Maintained, Progress, known_features};
 use crate::partition::hive_escaped;
 use crate::physical::PHYSICAL_NAME;
 use crate::store::{commit_version, delete_all, object_path, root_path, store_error};
@@ -332,18 +331,7 @@ fn table_retention(property: Option<&str>) -> Result<Duration> {
 /// Features may say that there are files that nothing we read refers to. The protocol wants this of every VACUUM where the
 /// table has `vacuumProtocolCheck`; there is no reason not to do it always.
 fn check_protocol(maintained: &Maintained, snapshot: &Snapshot) -> Result<()> {
-    let uri = maintained.uri();
-    let protocol = Protocol::of(snapshot)
-        .map_err(|e| Error::new(Code::TableCorrupt, format!("protocol of {uri}: {e}")))?;
-    match features::unknown(&protocol) {
-        Some(why) => {
-            let message = format!(
-                "nothing of the table {uri} is deleted: {why}. Let VACUUM of an engine that knows it do so"
-            );
-            Err(Error::new(Code::TableUnsupported, message))
-        }
-        None => Ok(()),
-    }
+    known_features(snapshot, &format!("cannot vacuum {}", maintained.uri()))
 }
 
 /// What is not of the table.
