@@ -29,8 +29,6 @@ pub struct Schedule {
     log_from: u64,
     /// Not before.
     not_before: [Instant; 3],
-    /// The newest version when files were looked at last.
-    compacted_at: Option<u64>,
     failures: [u32; 3],
 }
 
@@ -41,7 +39,7 @@ impl Schedule {
         // A worker that is started again each day vacuums all the same.
         let vacuum = wishes.vacuum_interval / 24;
         let not_before = [now, now + compaction.mul_f64(part), now + vacuum.mul_f64(part)];
-        Schedule { log_from: 0, not_before, compacted_at: None, failures: [0; 3] }
+        Schedule { log_from: 0, not_before, failures: [0; 3] }
     }
 
     pub fn next(&self, now: Instant, version: u64, wishes: &Maintenance) -> Next {
