@@ -12,7 +12,7 @@ const RESTS: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// The first wait after a failure; it doubles with each further one.
-const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
+pub const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
 const LONGEST_AFTER_FAILURES: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, PartialEq, Eq)]
