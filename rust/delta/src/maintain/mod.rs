@@ -10,6 +10,8 @@ pub mod files;
 mod listing;
 pub mod rewrite;
 mod sidecars;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
