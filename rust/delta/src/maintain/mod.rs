@@ -17,6 +17,8 @@ pub mod rewrite;
 mod schedule;
 mod sidecars;
 pub mod vacuum;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
