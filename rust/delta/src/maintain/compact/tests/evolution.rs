@@ -4,7 +4,7 @@ use std::io::Write;
 
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampMicrosecondType};
+use arrow_array::types::TimestampMicrosecondType;
 use parquet::data_type::{Int64Type as ParquetLong, Int96, Int96Type};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
@@ -18,7 +18,12 @@ fn columns_may_be_added_dropped_and_renamed() {
     for mode in ["name", "id"] {
         let mut next = 0;
         let inner = vec![field("a", DataType::Long), field("b", DataType::String)];
-        let fields = vec![id(), field("s", DataType::Struct(inner)), field("gone", DataType::Long), field("old", DataType::String)];
+        let fields = vec![
+            id(),
+            field("s", DataType::Struct(inner)),
+            field("gone", DataType::Long),
+            field("old", DataType::String),
+        ];
         let fields = fields.into_iter().map(|field| mapped(field, &mut next)).collect();
         let highest = next.to_string();
         let properties = [("delta.columnMapping.mode", mode), ("delta.columnMapping.maxColumnId", &highest)];
@@ -54,7 +59,6 @@ fn columns_may_be_added_dropped_and_renamed() {
 #[test]
 fn widened_columns_have_their_new_types() {
     let decimal = |precision, scale| DataType::Decimal { precision, scale };
-    let list = |of| DataType::Array { element: Box::new(of), contains_null: true };
     let changes = [
         (DataType::Byte, DataType::Short),
         (DataType::Byte, DataType::Integer),
@@ -68,7 +72,6 @@ fn widened_columns_have_their_new_types() {
         (DataType::Date, DataType::TimestampNtz),
         (decimal(7, 2), decimal(12, 4)),
         (decimal(18, 3), decimal(38, 10)),
-        (list(DataType::Integer), list(DataType::Long)),
         (
             DataType::Struct(vec![field("x", DataType::Short)]),
             DataType::Struct(vec![field("x", DataType::Long), field("y", DataType::String)]),
@@ -76,7 +79,8 @@ fn widened_columns_have_their_new_types() {
     ];
     let name = |n: usize| format!("c{n}");
     let old = changes.iter().enumerate().map(|(n, (from, _))| field(&name(n), from.clone()));
-    let mut table = Table::new([vec![id()], old.collect()].concat(), &[], &[("delta.enableTypeWidening", "true")]);
+    let mut table =
+        Table::new([vec![id()], old.collect()].concat(), &[], &[("delta.enableTypeWidening", "true")]);
     let mut random = Random::new(15);
     for n in 0..4 {
         if n == 2 {
@@ -92,11 +96,60 @@ fn widened_columns_have_their_new_types() {
     table.compact_all(&eager());
     let stored = table.stored(&table.files()[0]).schema();
     for (n, (_, to)) in changes.iter().enumerate() {
-        let expected = match to.arrow() {
-            nested @ (arrow_schema::DataType::List(_) | arrow_schema::DataType::Struct(_)) => nested,
-            primitive => primitive,
+        assert_eq!(*stored.field(n + 1).data_type(), to.arrow(), "{}", name(n));
+    }
+}
+
+/// The Delta kernel does not read such files before they are merged.
+#[test]
+fn widened_elements_of_lists_and_maps_have_their_new_types() {
+    let list = |of: &DataType| DataType::Array { element: Box::new(of.clone()), contains_null: true };
+    let map = |of: &DataType| DataType::Map {
+        key: Box::new(DataType::String),
+        value: Box::new(of.clone()),
+        value_contains_null: true,
+    };
+    for mode in ["none", "name", "id"] {
+        let fields = |of: DataType, next: &mut i64| {
+            let inner = DataType::Struct(vec![field("l", list(&of)), field("plain", of.clone())]);
+            let all = [list(&of), map(&of), inner.clone(), list(&inner)].into_iter().enumerate();
+            let all = all.map(|(n, data_type)| field(&format!("c{n}"), data_type));
+            [id()].into_iter().chain(all).map(|field| mapped(field, next)).collect::<Vec<_>>()
         };
-        assert_eq!(*stored.field(n + 1).data_type(), expected, "{}", name(n));
+        for (from, to) in [
+            (DataType::Integer, DataType::Long),
+            (DataType::Byte, DataType::Short),
+            (DataType::Float, DataType::Double),
+            (DataType::Decimal { precision: 7, scale: 2 }, DataType::Decimal { precision: 20, scale: 3 }),
+        ] {
+            let mut next = 0;
+            let old = fields(from, &mut next);
+            let highest = next.to_string();
+            let properties =
+                [("delta.columnMapping.mode", mode), ("delta.columnMapping.maxColumnId", highest.as_str())];
+            let mut table = Table::new(old, &[], &properties);
+            let mut random = Random::new(18);
+            let mut expected = Vec::new();
+            for n in 0..4 {
+                if n == 2 {
+                    table.alter(|info| info.schema.fields = fields(to.clone(), &mut 0));
+                }
+                let batch = random.batch(&table.rig, n * 50, 50);
+                table.rig.write(std::slice::from_ref(&batch));
+                expected.push(batch);
+            }
+            assert_eq!(table.try_compact(&eager()).unwrap().removed_files, 4);
+            let schema = table.rig.table.schema.arrow();
+            let cast = |batch: &RecordBatch| {
+                let columns = batch.columns().iter().zip(schema.fields());
+                let columns =
+                    columns.map(|(array, field)| arrow_cast::cast(array, field.data_type()).unwrap());
+                RecordBatch::try_new(schema.clone(), columns.collect()).unwrap()
+            };
+            let expected: Vec<RecordBatch> = expected.iter().map(cast).collect();
+            let expected = arrow_select::concat::concat_batches(&schema, &expected).unwrap();
+            assert_eq!(table.rig.read(None), expected, "{mode} {to}");
+        }
     }
 }
 
@@ -117,10 +170,13 @@ fn times_of_96_bits_keep_their_year() {
         column.typed::<ParquetLong>().write_batch(&ids, Some(&[1, 1]), None).unwrap();
         column.close().unwrap();
         let mut column = group.next_column().unwrap().unwrap();
-        let times: Vec<Int96> = days.iter().map(|day| {
-            let nanos = 3_000_u64;
-            Int96::from(vec![nanos as u32, (nanos >> 32) as u32, (day + 2_440_588) as u32])
-        }).collect();
+        let times: Vec<Int96> = days
+            .iter()
+            .map(|day| {
+                let nanos = 3_000_u64;
+                Int96::from(vec![nanos as u32, (nanos >> 32) as u32, (day + 2_440_588) as u32])
+            })
+            .collect();
         column.typed::<Int96Type>().write_batch(&times, Some(&[1, 1]), None).unwrap();
         column.close().unwrap();
         group.close().unwrap();
@@ -128,8 +184,10 @@ fn times_of_96_bits_keep_their_year() {
         let name = format!("spark-{n}.parquet");
         let mut file = fs::File::create(table.rig.folder.path().join(&name)).unwrap();
         file.write_all(&bytes).unwrap();
-        table.commit(&[json!({"add": {"path": name, "size": bytes.len(), "partitionValues": {}, "modificationTime": n,
-            "dataChange": true, "stats": json!({"numRecords": 2}).to_string()}})]);
+        table.commit(&[
+            json!({"add": {"path": name, "size": bytes.len(), "partitionValues": {}, "modificationTime": n,
+            "dataChange": true, "stats": json!({"numRecords": 2}).to_string()}}),
+        ]);
     }
     assert_eq!(table.try_compact(&eager()).unwrap().removed_files, 2);
     let rows = table.rig.read(None);

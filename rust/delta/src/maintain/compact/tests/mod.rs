@@ -109,9 +109,9 @@ impl Table {
     }
 
     fn log_of(&self, path: &str, kind: &str) -> Value {
-        let commits = (0..=self.version()).rev().map(|version| {
-            fs::read_to_string(self.rig.folder.path().join(commit_name(version))).unwrap()
-        });
+        let commits = (0..=self.version())
+            .rev()
+            .map(|version| fs::read_to_string(self.rig.folder.path().join(commit_name(version))).unwrap());
         let actions = commits.flat_map(|commit| {
             let lines: Vec<Value> = commit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
             lines

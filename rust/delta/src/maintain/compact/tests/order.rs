@@ -30,14 +30,16 @@ fn rows_are_ordered_by_each_type_of_column_and_only_once() {
         columns[1] = Arc::new(arrow_array::Int32Array::from(vec![7; 100]));
         table.rig.write(&[table.rig.rows(columns)]);
     }
-    let names = scalars().into_iter().map(|field| field.name).chain(["struct.deep.s".into(), "BINARY".into()]);
+    let names =
+        scalars().into_iter().map(|field| field.name).chain(["struct.deep.s".into(), "BINARY".into()]);
     for name in names {
         let settings = Compaction { order: by(&[&name, "p"]), ..eager() };
         let compacted = table.compact_all(&settings);
         assert_eq!((compacted.removed_files, compacted.added_files), (if name == "byte" { 3 } else { 1 }, 1));
         if !name.contains('.') && name != "BINARY" {
             let stored = table.stored(&table.files()[0]);
-            let place = table.rig.table.schema.fields.iter().position(|field| field.name == name).unwrap() - 1;
+            let place =
+                table.rig.table.schema.fields.iter().position(|field| field.name == name).unwrap() - 1;
             let column = stored.column(place);
             let keys = keys(column);
             assert!(keys.is_sorted(), "{name}");
@@ -88,7 +90,8 @@ fn a_z_order_keeps_rows_together_that_are_near_in_all_columns() {
     let (x, y) = (stored.column(1).as_primitive::<Int64Type>(), stored.column(2).as_primitive::<Int64Type>());
     for square in 0..16 {
         let rows = square * 256..(square + 1) * 256;
-        let distinct = |column: &Int64Array| rows.clone().map(|row| column.value(row)).collect::<BTreeSet<_>>().len();
+        let distinct =
+            |column: &Int64Array| rows.clone().map(|row| column.value(row)).collect::<BTreeSet<_>>().len();
         assert_eq!((distinct(x), distinct(y)), (16, 16), "square {square}");
     }
 }
@@ -101,7 +104,8 @@ fn rows_that_do_not_go_into_memory_together_are_ordered_in_parts() {
         let batch = random.batch(&table.rig, n * 2000, 2000);
         table.rig.write(&[batch]);
     }
-    let settings = Compaction { order: by(&["s"]), memory_bytes: 400 << 10, target_bytes: 4 << 20, ..eager() };
+    let settings =
+        Compaction { order: by(&["s"]), memory_bytes: 400 << 10, target_bytes: 4 << 20, ..eager() };
     let compacted = table.compact_all(&settings);
     assert!(compacted.added_files > 1, "{compacted:?}");
     for file in table.files() {
@@ -121,7 +125,10 @@ fn columns_that_rows_cannot_be_ordered_by_are_an_error() {
         (by(&["id", "nowhere"]), "delta.compaction.order.by: the column nowhere is not in the table"),
         (z(&["struct.deep.x"]), "delta.compaction.z.order.by: the column struct.deep.x is not in the table"),
         (by(&["list"]), "delta.compaction.order.by: the column list is nested: rows cannot be ordered by it"),
-        (by(&["struct.deep"]), "delta.compaction.order.by: the column struct.deep is nested: rows cannot be ordered by it"),
+        (
+            by(&["struct.deep"]),
+            "delta.compaction.order.by: the column struct.deep is nested: rows cannot be ordered by it",
+        ),
     ] {
         let error = table.try_compact(&Compaction { order, ..eager() }).unwrap_err();
         assert_eq!((error.code, error.message.as_str()), (Code::ColumnMismatch, expected));

@@ -40,11 +40,15 @@ fn column_mapping_and_partitions_stay_what_they_are() {
             let batch = random.batch(&table.rig, n * 40, 40);
             table.rig.write(&[batch]);
         }
-        let partitions: BTreeSet<_> = table.files().iter().map(|file| file.partition_values.clone()).collect();
+        let partitions: BTreeSet<_> =
+            table.files().iter().map(|file| file.partition_values.clone()).collect();
         table.compact_all(&eager());
         let files = table.files();
         assert_eq!(files.len(), partitions.len(), "{mode}");
-        assert_eq!(files.iter().map(|file| file.partition_values.clone()).collect::<BTreeSet<_>>(), partitions);
+        assert_eq!(
+            files.iter().map(|file| file.partition_values.clone()).collect::<BTreeSet<_>>(),
+            partitions
+        );
         let schema = table.stored(&files[0]).schema();
         assert_eq!(schema.field(0).name(), "col-1");
     }
@@ -53,19 +57,29 @@ fn column_mapping_and_partitions_stay_what_they_are() {
 /// A value may have several forms as text; readers that compare texts see one partition only where the form stays.
 #[test]
 fn partition_values_stay_the_texts_that_they_are() {
-    let table = Table::new(vec![id(), field("a b", DataType::String), field("t", DataType::Timestamp)], &["a b", "t"], &[]);
-    let texts: [Option<&str>; 5] = [Some("a/b:c %"), None, Some("ü"), Some("{x}[y]^`|\\\"'#?*<>"), Some("..")];
+    let table = Table::new(
+        vec![id(), field("a b", DataType::String), field("t", DataType::Timestamp)],
+        &["a b", "t"],
+        &[],
+    );
+    let texts: [Option<&str>; 5] =
+        [Some("a/b:c %"), None, Some("ü"), Some("{x}[y]^`|\\\"'#?*<>"), Some("..")];
     for n in 0..3 {
         let column: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
-        let times = arrow_array::TimestampMicrosecondArray::from(vec![Some(1), Some(2), None, Some(3), Some(0)]);
+        let times =
+            arrow_array::TimestampMicrosecondArray::from(vec![Some(1), Some(2), None, Some(3), Some(0)]);
         let rows = table.rig.rows(vec![ids(n * 5, 5), column, Arc::new(times.with_timezone("UTC"))]);
         table.rig.write(&[rows]);
     }
     // As Spark writes times.
-    let odd = table.files().into_iter().find(|file| file.path.starts_with("a%20b=%2e") || file.path.contains("=..")).unwrap();
+    let odd = table
+        .files()
+        .into_iter()
+        .find(|file| file.path.starts_with("a%20b=%2e") || file.path.contains("=.."))
+        .unwrap();
     let mut add = table.add_of(&odd);
     add["partitionValues"]["t"] = "1970-01-01 00:00:00".into();
-    table.commit(&[json!({"remove": {"path": odd.path, "deletionTimestamp": 0, "dataChange": true}}), json!({"add": add})]);
+    table.commit(&[json!({ "add": add })]);
     assert_eq!(table.files().len(), 15);
     table.compact_all(&eager());
     let files = table.files();
@@ -76,8 +90,10 @@ fn partition_values_stay_the_texts_that_they_are() {
 
 #[test]
 fn partition_columns_are_in_the_files_where_the_table_wants_that() {
-    let fields = vec![id(), field("p", DataType::String), field("d", DataType::Date), field("v", DataType::Long)];
-    let table = Table::new(fields, &["d", "p"], &[("delta.feature.materializePartitionColumns", "supported")]);
+    let fields =
+        vec![id(), field("p", DataType::String), field("d", DataType::Date), field("v", DataType::Long)];
+    let table =
+        Table::new(fields, &["d", "p"], &[("delta.feature.materializePartitionColumns", "supported")]);
     let protocol = std::fs::read_to_string(table.rig.folder.path().join(commit_name(0))).unwrap();
     let mut protocol: Value = serde_json::from_str(protocol.lines().next().unwrap()).unwrap();
     protocol["protocol"]["writerFeatures"].as_array_mut().unwrap().push("materializePartitionColumns".into());
@@ -94,13 +110,17 @@ fn partition_columns_are_in_the_files_where_the_table_wants_that() {
         assert_eq!(names, ["id", "p", "d", "v"]);
         let texts = stored.column(1).as_string::<i32>();
         let value = file.partition_values["p"].as_deref();
-        assert!((0..texts.len()).all(|row| texts.is_valid(row).then(|| texts.value(row)) == value));
+        // An empty text is null in the log.
+        let stored =
+            |row: usize| texts.is_valid(row).then(|| texts.value(row)).filter(|text| !text.is_empty());
+        assert!((0..texts.len()).all(|row| stored(row) == value));
     }
 }
 
 #[test]
 fn deleted_rows_do_not_come_back() {
-    let table = Table::new(vec![id(), field("s", DataType::String)], &[], &[("delta.enableDeletionVectors", "true")]);
+    let table =
+        Table::new(vec![id(), field("s", DataType::String)], &[], &[("delta.enableDeletionVectors", "true")]);
     let mut random = Random::new(5);
     for n in 0..4 {
         let batch = random.batch(&table.rig, n * 100, 100);
@@ -171,7 +191,11 @@ fn tables_that_are_not_written_to_are_refused() {
     assert_eq!(table.compact_all(&eager()).commits, 1);
     let clustering = json!({"clusteringColumns": [["id"]]}).to_string();
     let mut protocol: Value = serde_json::from_str(
-        std::fs::read_to_string(table.rig.folder.path().join(commit_name(0))).unwrap().lines().next().unwrap(),
+        std::fs::read_to_string(table.rig.folder.path().join(commit_name(0)))
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap(),
     )
     .unwrap();
     let mut with = |feature: &str, actions: &[Value]| {

@@ -57,7 +57,8 @@ fn commit_versions(table: &Table) -> BTreeMap<i64, i64> {
         let ids = stored.column(0).as_primitive::<Int64Type>();
         let versions = stored.column_by_name(VERSION).map(|column| column.as_primitive::<Int64Type>());
         for row in 0..stored.num_rows() {
-            let stored = versions.filter(|versions| versions.is_valid(row)).map(|versions| versions.value(row));
+            let stored =
+                versions.filter(|versions| versions.is_valid(row)).map(|versions| versions.value(row));
             found.insert(ids.value(row), stored.or(file.default_row_commit_version).unwrap());
         }
     }
@@ -107,7 +108,8 @@ fn rows_that_are_tracked_have_columns_for_it() {
     // Supported, not enabled: nobody relies on the ids.
     table.alter(|info| drop(info.properties.remove("delta.enableRowTracking")));
     table.compact_all(&eager());
-    let names: Vec<_> = table.stored(&table.files()[0]).schema().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<_> =
+        table.stored(&table.files()[0]).schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["col-1", "col-3"]);
     assert!(table.files().iter().all(|file| file.base_row_id.is_some()));
 }
