@@ -115,7 +115,9 @@ pub struct InspectArguments {
 impl Command {
     pub fn parse(arguments: &[&str]) -> Result<Command, String> {
         match arguments {
-            ["audit" | "check" | "inspect" | "maintain", rest @ ..] if rest.contains(&"--help") => Ok(Command::Help),
+            ["audit" | "check" | "inspect" | "maintain", rest @ ..] if rest.contains(&"--help") => {
+                Ok(Command::Help)
+            }
             ["audit", rest @ ..] => AuditArguments::parse(rest).map(Command::Audit),
             ["check", rest @ ..] => CheckArguments::parse(rest).map(Command::Check),
             ["inspect", rest @ ..] => InspectArguments::parse(rest).map(Command::Inspect),

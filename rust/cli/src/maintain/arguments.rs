@@ -169,8 +169,12 @@ mod tests {
         let given =
             parse(&["--vacuum", "/t", "--checkpoint", "--compact", "--vacuum", "--checksum"]).unwrap();
         assert_eq!(given.jobs, [Job::Compact, Job::Checkpoint, Job::Checksum, Job::Vacuum]);
-        assert_eq!(parse(&["/t"]).unwrap(), MaintainArguments { table: "/t".to_owned(), ..Default::default() });
-        let vacuum = parse(&["/t", "--vacuum", "--delete", "--retention", "12 hours", "--no-retention-check"]);
+        assert_eq!(
+            parse(&["/t"]).unwrap(),
+            MaintainArguments { table: "/t".to_owned(), ..Default::default() }
+        );
+        let vacuum =
+            parse(&["/t", "--vacuum", "--delete", "--retention", "12 hours", "--no-retention-check"]);
         let vacuum = vacuum.unwrap();
         assert!(vacuum.delete && vacuum.shorter && !vacuum.dry_run);
         assert_eq!(vacuum.retention, Some(Duration::from_secs(12 * 3600)));
@@ -179,7 +183,8 @@ mod tests {
     #[test]
     fn options_of_compaction_go_before_the_connectors_settings() {
         let given =
-            parse(&["/t", "--compact", "--min-files", "2", "--z-order-by", "a, b", "--all-partitions"]).unwrap();
+            parse(&["/t", "--compact", "--min-files", "2", "--z-order-by", "a, b", "--all-partitions"])
+                .unwrap();
         let connector = [
             (COMPACTION_ORDER_BY, "c"),
             (COMPACTION_MIN_FILES, "5"),

@@ -55,7 +55,10 @@ enum Outcome {
     Checkpointed(Checkpointed),
     Checksum(Checksum),
     CompactedLog(CompactedLog),
-    CleanedLog { cleaned: CleanedLog, dry_run: bool },
+    CleanedLog {
+        cleaned: CleanedLog,
+        dry_run: bool,
+    },
     Vacuumed(Vacuumed),
     /// There was nothing to do, and why.
     NotDue(String),
@@ -159,16 +162,14 @@ impl<'a> Work<'a> {
                 let snapshot = self.table.newest()?;
                 match snapshot.log_segment().checkpoint_version {
                     Some(version) => checksum(&self.table, version).map(Outcome::Checksum),
-                    None if is_asked_for => {
-                        checksum(&self.table, snapshot.version()).map(Outcome::Checksum)
-                    }
+                    None if is_asked_for => checksum(&self.table, snapshot.version()).map(Outcome::Checksum),
                     None => Ok(Outcome::NotDue("it goes with a checkpoint, and there is none".to_owned())),
                 }
             }
             Job::CompactLog => {
                 let usual = Maintenance::default().log_compaction_commits.filter(|_| is_asked_for);
                 match self.settings.log_compaction_commits.or(usual) {
-                    Some(commits) => compact_log(&self.table, &*self.table.newest()?, commits, &self.shown)
+                    Some(commits) => compact_log(&self.table, &self.table.newest()?, commits, &self.shown)
                         .map(Outcome::CompactedLog),
                     None => Ok(Outcome::NotDue("the connector's settings switch it off".to_owned())),
                 }

@@ -134,7 +134,9 @@ mod tests {
 
     #[test]
     fn what_is_known_is_told() {
-        let told = |of, done, paint| line(&Work { job: "vacuum", what: "files", of, done, ..Work::default() }, paint);
+        let told = |of, done, paint| {
+            line(&Work { job: "vacuum", what: "files", of, done, ..Work::default() }, paint)
+        };
         assert_eq!(told(0, 0, Paint::Plain), "vacuum: files");
         assert_eq!(told(0, 12_345, Paint::Plain), "vacuum: files: 12,345");
         assert_eq!(told(20_000, 5_000, Paint::Plain), "vacuum: files: 5,000 of 20,000");

@@ -91,7 +91,9 @@ fn of_compaction(done: &Compacted) -> Vec<String> {
     }
     if done.split_runs > 0 {
         let runs = counted(done.split_runs, "time");
-        lines.push(format!("{runs} rows did not go into memory together and are in order in parts: --memory-bytes"));
+        lines.push(format!(
+            "{runs} rows did not go into memory together and are in order in parts: --memory-bytes"
+        ));
     }
     match &done.ended {
         Ended::Done | Ended::Stopped => {}
@@ -107,7 +109,8 @@ fn of_clean_up(done: &CleanedLog, dry_run: bool) -> Vec<String> {
         files => {
             let gone = if dry_run { "would be deleted" } else { "deleted" };
             let files = counted(files as u64, "file");
-            let from = done.from.map(|from| format!("; the log starts at version {from}")).unwrap_or_default();
+            let from =
+                done.from.map(|from| format!("; the log starts at version {from}")).unwrap_or_default();
             format!("{files} of {} {gone}{from}", bytes(done.bytes))
         }
     }];
@@ -129,7 +132,7 @@ fn of_vacuum(done: &Vacuumed) -> Vec<String> {
     if done.young.files > 0 {
         let age = time(Duration::from_millis(done.unreferenced));
         let young = sum(&done.young);
-        lines.push(format!("{young} that no version has are younger than {age}, and stay: a commit may be on its way"));
+        lines.push(format!("kept, as a commit may be on its way: {young} of no version, younger than {age}"));
     }
     if done.dry_run {
         lines.extend(done.names.iter().take(MOST_NAMES).map(|name| format!("  {name}")));
@@ -240,7 +243,12 @@ mod tests {
     }
 
     fn report(jobs: Vec<Done>) -> Report {
-        Report { table: "s3://lake/events/".to_owned(), jobs, stopped: false, took: Duration::from_millis(9_900) }
+        Report {
+            table: "s3://lake/events/".to_owned(),
+            jobs,
+            stopped: false,
+            took: Duration::from_millis(9_900),
+        }
     }
 
     fn vacuumed() -> Vacuumed {
@@ -288,10 +296,13 @@ checkpoint   of version 130: 2 files, 1.2 MB (1.2 s)
 compact-log  nothing to do: too few commits since the checkpoint (1.2 s)
 vacuum       30 files of 30 MB would be deleted; --delete deletes them (1.2 s)
              by version 128, with a retention of 7 days
-             1 file of 1 MB that no version has are younger than 7 days, and stay: a commit may be on its way
+             kept, as a commit may be on its way: 1 file of 1 MB of no version, younger than 7 days
                0.parquet";
         assert!(told.starts_with(expected), "{told}");
-        assert!(told.ends_with("  19.parquet\n               and 10 more files\n\nmaintain: done in 9.9 s"), "{told}");
+        assert!(
+            told.ends_with("  19.parquet\n               and 10 more files\n\nmaintain: done in 9.9 s"),
+            "{told}"
+        );
     }
 
     #[test]

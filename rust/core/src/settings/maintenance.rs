@@ -95,9 +95,7 @@ impl Maintenance {
 
 impl Maintenance {
     /// That of a connector's settings, whatever else is in them, and how its files are compressed.
-    pub fn parse(
-        given: &BTreeMap<String, String>,
-    ) -> Result<(Maintenance, Compression), Vec<SettingError>> {
+    pub fn parse(given: &BTreeMap<String, String>) -> Result<(Maintenance, Compression), Vec<SettingError>> {
         let (given, mut errors) = aliases::resolve(given);
         let mut read = Reader::new(&given);
         let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
