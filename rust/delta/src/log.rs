@@ -4,6 +4,7 @@ use std::fmt;
 
 use buoyant_kernel::actions::DomainMetadata;
 use object_store::ObjectStoreExt;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_core::{Code, Error, Result};
@@ -80,6 +81,7 @@ pub struct Commit {
     pub origin: Option<Origin>,
     pub txns: Vec<Txn>,
     pub metadata_id: Option<String>,
+    pub has_protocol: bool,
     pub adds: Vec<Add>,
     pub removes: Vec<Remove>,
     pub domains: Vec<Domain>,
@@ -152,6 +154,7 @@ struct Action {
     commit_info: Option<CommitInfo>,
     txn: Option<Txn>,
     meta_data: Option<Metadata>,
+    protocol: Option<IgnoredAny>,
     add: Option<Add>,
     remove: Option<Remove>,
     domain_metadata: Option<Domain>,
@@ -188,6 +191,7 @@ impl Commit {
                 commit.info = info;
             }
             commit.metadata_id = commit.metadata_id.or(action.meta_data.map(|metadata| metadata.id));
+            commit.has_protocol |= action.protocol.is_some();
             commit.txns.extend(action.txn);
             commit.adds.extend(action.add);
             commit.removes.extend(action.remove);

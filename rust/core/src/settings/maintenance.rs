@@ -3,6 +3,13 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::declare;
+use super::reader::Reader;
+use crate::computed::column_names;
+
+/// A smaller target makes files that are small again.
+const SMALLEST_TARGET: u64 = 1 << 20;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Maintenance {
     /// Whether anything is done at all.
@@ -59,6 +66,65 @@ pub enum VacuumMode {
     /// Only tells what would be deleted.
     DryRun,
     Delete,
+}
+
+impl Maintenance {
+    /// None after an error, which the reader keeps.
+    pub(super) fn read(read: &mut Reader, target_file_bytes: u64) -> Option<Maintenance> {
+        let enabled = read.boolean(declare::MAINTENANCE_ENABLED);
+        let log_compaction_commits = read.long(declare::MAINTENANCE_LOG_COMPACTION_COMMITS);
+        if log_compaction_commits == 1 {
+            let why = "a file for one commit saves nothing: it has to be 0 or at least 2";
+            read.invalid(declare::MAINTENANCE_LOG_COMPACTION_COMMITS, why);
+        }
+        let compacts = read.boolean(declare::COMPACTION_ENABLED);
+        let compaction = Compaction::read(read, target_file_bytes);
+        let vacuum = read.choice(declare::VACUUM_MODE);
+        let vacuum_interval = Duration::from_millis(read.long(declare::VACUUM_INTERVAL_MS));
+        Some(Maintenance {
+            enabled,
+            log_compaction_commits: NonZeroU64::new(log_compaction_commits),
+            compaction: Some(compaction?).filter(|_| compacts),
+            vacuum: vacuum?,
+            vacuum_interval,
+        })
+    }
+}
+
+impl Compaction {
+    fn read(read: &mut Reader, target_file_bytes: u64) -> Option<Compaction> {
+        let target_bytes = match read.long(declare::COMPACTION_TARGET_FILE_BYTES) {
+            0 => target_file_bytes,
+            given => given,
+        };
+        if (1..SMALLEST_TARGET).contains(&target_bytes) {
+            let why = format!("it has to be 0 or at least {SMALLEST_TARGET}");
+            read.invalid(declare::COMPACTION_TARGET_FILE_BYTES, why);
+        }
+        let min_files = read.long(declare::COMPACTION_MIN_FILES);
+        let scope = read.choice(declare::COMPACTION_SCOPE);
+        let cold = Duration::from_millis(read.long(declare::COMPACTION_COLD_MS));
+        let interval = Duration::from_millis(read.long(declare::COMPACTION_INTERVAL_MS));
+        let memory_bytes = read.long(declare::COMPACTION_MEMORY_BYTES);
+        let bytes_per_second = NonZeroU64::new(read.long(declare::COMPACTION_MAX_BYTES_PER_SECOND));
+        Some(Compaction {
+            target_bytes,
+            min_files: usize::try_from(min_files).unwrap_or(usize::MAX),
+            scope: scope?,
+            cold,
+            interval,
+            memory_bytes,
+            bytes_per_second,
+            order: order(read),
+        })
+    }
+}
+
+/// Where both are given, the first is a table's own and the second everybody's: all else is refused.
+fn order(read: &mut Reader) -> Order {
+    let by = read.text(declare::COMPACTION_ORDER_BY, column_names);
+    let z = read.text(declare::COMPACTION_Z_ORDER_BY, column_names);
+    by.map(Order::By).or(z.map(Order::ZOrder)).unwrap_or_default()
 }
 
 impl Default for Maintenance {

@@ -106,6 +106,12 @@ impl Store for FaultyStore {
         })
     }
 
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.outages.check(Part::Create)?;
+        let inner = self.inner.replace(name)?;
+        Ok(Box::new(FaultyFile { inner, outages: self.outages.clone() }))
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.inner.delete(name)
     }
