@@ -55,6 +55,11 @@ impl TableLog {
         self.files.len()
     }
 
+    /// Of the files in the table.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// Whether the file of that path is in the table.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)

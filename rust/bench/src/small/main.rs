@@ -91,7 +91,8 @@ fn fill(table: &mut impl Table, versions: u64, rows: &mut Rows) {
 }
 
 fn settings(uri: &str) -> Settings {
-    let settings = [("name", CONNECTOR), ("delta.table.uri", uri), ("topics", TOPIC)];
+    let kept = ("delta.maintenance.enabled", "false");
+    let settings = [("name", CONNECTOR), ("delta.table.uri", uri), ("topics", TOPIC), kept];
     let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     Settings::parse(&settings).expect("valid settings")
 }

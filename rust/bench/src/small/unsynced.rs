@@ -45,6 +45,10 @@ impl Store for Unsynced {
         Ok(Box::new(Written { file: BufWriter::new(created.map_err(|e| failed(&e))?), bytes: 0 }))
     }
 
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.inner.replace(name)
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.inner.delete(name)
     }
