@@ -83,8 +83,8 @@ def session(work, ivy, memory="2g"):
 
 
 class Tools:
-    def __init__(self, append, reader, work, ivy):
-        self.append, self.reader, self.work = append, reader, Path(work).resolve()
+    def __init__(self, append, sluice, reader, work, ivy):
+        self.append, self.sluice, self.reader, self.work = append, sluice, reader, Path(work).resolve()
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.ivy = ivy
@@ -109,6 +109,21 @@ class Tools:
         for unit in units:
             appender.commit(unit)
         appender.close()
+
+    def start_maintain(self, location, *options):
+        pipe = subprocess.PIPE
+        command = [self.sluice, "maintain", location, *options]
+        return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+
+    def end_maintain(self, process):
+        """What it says; it has to succeed."""
+        said = process.communicate()[0]
+        if process.returncode:
+            raise Failed(f"sluice maintain ended with {process.returncode}: {said[-1500:]}")
+        return said
+
+    def maintain(self, location, *options):
+        return self.end_maintain(self.start_maintain(location, *options))
 
     def kernel_rows(self, location):
         """Delta Kernel's rows, as ReadTable prints them."""

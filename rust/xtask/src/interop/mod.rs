@@ -16,7 +16,7 @@ pub fn run(checkout: &Checkout, only: &[String]) -> Result<ExitCode> {
     let components = checkout.components();
     let classes = format!("{}:{}/*", components.tools().display(), components.kernel_libs().display());
     let mut tests = parts.program(checkout, "main.py");
-    tests.arg("--reader").arg(classes);
+    tests.arg("--sluice").arg(&components.sluice).arg("--reader").arg(classes);
     tests.arg("--work").arg(checkout.target().join("interop")).args(only);
     judge(checkout, "interop", "one Spark session for all; several minutes", &tests)
 }
