@@ -1,10 +1,12 @@
 //! What a worker does to keep its tables healthy.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::declare;
-use super::reader::Reader;
+use super::choices::Compression;
+use super::reader::{Reader, SettingError};
+use super::{aliases, declare};
 use crate::computed::column_names;
 
 /// A smaller target makes files that are small again.
@@ -88,6 +90,19 @@ impl Maintenance {
             vacuum: vacuum?,
             vacuum_interval,
         })
+    }
+}
+
+impl Maintenance {
+    /// That of a connector's settings, whatever else is in them, and how its files are compressed.
+    pub fn parse(given: &BTreeMap<String, String>) -> Result<(Maintenance, Compression), Vec<SettingError>> {
+        let (given, mut errors) = aliases::resolve(given);
+        let mut read = Reader::new(&given);
+        let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
+        let maintenance = Maintenance::read(&mut read, target_file_bytes);
+        let compression = read.choice(declare::PARQUET_COMPRESSION);
+        errors.append(&mut read.errors);
+        maintenance.zip(compression).filter(|_| errors.is_empty()).ok_or(errors)
     }
 }
 

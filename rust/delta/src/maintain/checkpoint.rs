@@ -45,7 +45,7 @@ pub fn due(snapshot: &Snapshot) -> bool {
 }
 
 /// The version that is to have the next one, or a later one.
-pub(crate) fn due_at(snapshot: &Snapshot) -> u64 {
+pub fn due_at(snapshot: &Snapshot) -> u64 {
     let interval = snapshot.table_properties().checkpoint_interval.map_or(INTERVAL, NonZero::get);
     snapshot.log_segment().checkpoint_version.unwrap_or(0).saturating_add(interval)
 }
