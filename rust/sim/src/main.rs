@@ -4,6 +4,7 @@
 //! `sluice-sim SEED`: runs one seed and prints its trace. `sluice-sim FIRST COUNT`: runs seeds one after the other and prints a line
 //! of JSON for each thousand and for each that fails.
 
+mod bucket;
 mod connect;
 mod entries;
 mod kafka;
@@ -19,6 +20,7 @@ mod routes;
 mod scenario;
 mod storage;
 mod threads;
+mod upkeep;
 mod writer;
 
 use std::process::ExitCode;

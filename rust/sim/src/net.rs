@@ -23,6 +23,25 @@ pub struct Odds {
     pub slow: u64,
 }
 
+/// How long at most what goes wrong lasts.
+#[derive(Debug, Clone, Copy)]
+pub struct Longest {
+    /// Until a request arrives whose client has given up.
+    pub late: Millis,
+    pub slow: Millis,
+    pub away: Millis,
+    /// A worker stands still.
+    pub stall: Millis,
+    /// Clocks are off, in either direction.
+    pub skew: Millis,
+}
+
+impl Default for Longest {
+    fn default() -> Self {
+        Longest { late: 60_000, slow: 40_000, away: 40_000, stall: 45_000, skew: 10_000_000 }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Well,
@@ -37,6 +56,7 @@ enum Fate {
 pub struct Net {
     pub sim: Sim,
     odds: Odds,
+    pub longest: Longest,
     /// Off: everything goes well from now on.
     faults: AtomicBool,
     /// Until then, in ms, every request fails.
@@ -49,10 +69,11 @@ pub struct Net {
 pub type Effect<T> = Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>;
 
 impl Net {
-    pub fn new(sim: Sim, odds: Odds) -> Arc<Net> {
+    pub fn new(sim: Sim, odds: Odds, longest: Longest) -> Arc<Net> {
         Arc::new(Net {
             sim,
             odds,
+            longest,
             faults: AtomicBool::new(true),
             away_until: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -67,6 +88,12 @@ impl Net {
 
     pub fn go_away(&self, time: Millis) {
         self.away_until.store(self.sim.now() + time, Ordering::Relaxed);
+    }
+
+    /// Of a request for many things, one is not done.
+    pub fn is_part_refused(&self) -> bool {
+        let odds = self.odds.refused;
+        odds > 0 && self.faults.load(Ordering::Relaxed) && self.sim.chance(odds)
     }
 
     fn fate(&self) -> Fate {
@@ -107,7 +134,7 @@ impl Net {
                 net.sim.trace(|| format!("process {process}: {what} goes {fate:?}"));
             }
             let there = match fate {
-                Fate::Slow => net.sim.between(1_000, 40_000),
+                Fate::Slow => net.sim.between(1_000, net.longest.slow),
                 _ => net.sim.between(1, 30),
             };
             net.sim.sleep_ms(there).await;
@@ -122,7 +149,7 @@ impl Net {
                     None
                 }
                 Fate::Late => {
-                    let late = net.sim.between(100, 60_000);
+                    let late = net.sim.between(100, net.longest.late);
                     let sim = net.sim.clone();
                     net.sim.spawn(OUTSIDE, async move {
                         sim.sleep_ms(late).await;

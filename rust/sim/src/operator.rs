@@ -108,7 +108,7 @@ impl Operator {
 
     /// Something happens.
     pub async fn event(&mut self) {
-        let sim = self.sim().clone();
+        let (sim, longest) = (self.sim().clone(), self.cluster.plan.longest);
         match sim.draw(10) {
             0 | 1 => {
                 let index = self.pick();
@@ -121,7 +121,7 @@ impl Operator {
             }
             2 | 3 => {
                 let index = self.pick();
-                let asleep = sim.between(500, 45_000);
+                let asleep = sim.between(500, longest.stall);
                 let process = self.workers[index].process;
                 sim.trace(|| format!("process {process} stands still for {asleep} ms"));
                 sim.stall(process, asleep);
@@ -155,13 +155,13 @@ impl Operator {
                 }
             }
             5 => {
-                let away = sim.between(1_000, 40_000);
+                let away = sim.between(1_000, longest.away);
                 sim.trace(|| format!("the store is away for {away} ms"));
                 self.storage.net.go_away(away);
             }
             6 => {
                 let process = self.workers[self.pick()].process;
-                sim.skew(process, sim.between(0, 20_000_000) as i64 - 10_000_000);
+                sim.skew(process, sim.between(0, 2 * longest.skew) as i64 - longest.skew as i64);
             }
             7 => {
                 let Cluster { kafka, oracle, plan, .. } = &*self.cluster;
@@ -227,14 +227,14 @@ impl Operator {
     fn writer(&self, process: ProcessId, table: &str) -> Option<Writer> {
         let store = self.storage.table(process, &format!("s3://bucket/{table}")).ok()?;
         let (sim, oracle) = (self.sim().clone(), self.cluster.oracle.clone());
-        Some(Writer { sim, oracle, store, table: table.to_owned(), first_value: -1 })
+        Some(Writer { sim, process, oracle, store, table: table.to_owned(), first_value: -1 })
     }
 
     /// By another writer: the connector would not make them forget offsets.
     async fn create_tables(&self) {
         for table in &self.cluster.plan.tables {
             let Some(writer) = self.writer(OUTSIDE, table) else { return };
-            let creation = writer::creation(self.cluster.plan.retention);
+            let creation = writer::creation(self.cluster.plan.retention, self.cluster.plan.upkeep.as_ref());
             self.sim().world(OUTSIDE).blocking(move || writer.claim(0, &creation)).await;
         }
     }
@@ -271,12 +271,20 @@ impl Operator {
         let table =
             self.cluster.plan.tables[sim.draw(self.cluster.plan.tables.len() as u64) as usize].clone();
         let Some(mut writer) = self.writer(process, &table) else { return };
-        let mostly_checkpoints = self.cluster.plan.retention.is_some();
-        let change = match sim.draw(if mostly_checkpoints { 10 } else { 5 }) {
+        let plan = &self.cluster.plan;
+        let upkeep = plan.upkeep.as_ref();
+        let kinds = match (plan.retention.is_some(), upkeep) {
+            (true, _) => 10,
+            (false, Some(_)) => 8,
+            (false, None) => 5,
+        };
+        let change = match sim.draw(kinds) {
             0 => Change::Append,
             1 => Change::Delete,
             2 => Change::Compact,
             3 => Change::AddColumn,
+            5 if let Some(upkeep) = upkeep => Change::Vacuum(upkeep.file_retention),
+            6 | 7 if upkeep.is_some() => Change::Compact,
             _ => return self.cluster.oracle.checkpoint(&table),
         };
         let world = sim.world(process);

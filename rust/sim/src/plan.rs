@@ -6,9 +6,10 @@ use sluice_core::settings::{Settings, as_one_error};
 
 use crate::kafka::{Kind, Protocol, Record};
 use crate::machine::{Millis, Sim};
-use crate::net::Odds;
+use crate::net::{Longest, Odds};
 use crate::predecessor::{BEFORE, Predecessor};
 use crate::routes::{self, Route};
+use crate::upkeep::Upkeep;
 
 pub const CONNECTOR: &str = "sim";
 pub const TOPIC: &str = "t";
@@ -45,6 +46,9 @@ pub struct Plan {
     pub routed: bool,
     /// Records that no route matches are reported, and not passed over.
     pub reports_unrouted: bool,
+    /// None: nobody keeps the tables.
+    pub upkeep: Option<Upkeep>,
+    pub longest: Longest,
     /// Of the kinds of records, in a thousand.
     tombstones: u64,
     bad: u64,
@@ -66,7 +70,7 @@ impl Plan {
             true => sim.one_of([(150, Predecessor::KafkaDeltaIngest), (150, Predecessor::Connector)]),
             false => None,
         };
-        Plan {
+        let mut plan = Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
             tables: if routed || sim.chance(500) {
@@ -102,7 +106,22 @@ impl Plan {
             routed,
             reports_unrouted: sim.chance(500),
             memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
+            upkeep: sim.chance(250).then(|| Upkeep::draw(sim)),
+            longest: Longest::default(),
+        };
+        if let Some(upkeep) = &plan.upkeep {
+            plan.longest = upkeep.longest();
         }
+        if plan.deletes() {
+            plan.duration = sim.between(20_000, 150_000);
+            plan.retry_timeout = sim.between(3_000, 8_000);
+        }
+        plan
+    }
+
+    /// What is old is deleted within the life of the cluster.
+    pub fn deletes(&self) -> bool {
+        self.upkeep.as_ref().is_some_and(|upkeep| upkeep.deletes)
     }
 
     /// Of a task, and whether they tell of the predecessor.
@@ -133,6 +152,15 @@ impl Plan {
         }
         if self.grows {
             set("delta.schema.evolution", "add");
+        }
+        match &self.upkeep {
+            None => drop(set("delta.maintenance.enabled", "false")),
+            Some(upkeep) => {
+                let properties = upkeep.properties().into_iter();
+                let properties: Vec<_> = properties.map(|(name, value)| format!("{name}={value}")).collect();
+                set("delta.table.properties", &properties.join(";"));
+                upkeep.settings().iter().for_each(|(name, value)| drop(set(name, value)));
+            }
         }
         if self.commit_max_records > 0 {
             set("delta.commit.max.records", &self.commit_max_records.to_string());

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use object_store::memory::InMemory;
-
+use crate::bucket::Bucket;
 use crate::connect::{Cluster, Counts, Stop};
 use crate::entries::LockTable;
 use crate::kafka::{Kafka, Kind};
@@ -15,6 +14,7 @@ use crate::oracle::Oracle;
 use crate::plan::Plan;
 use crate::storage::Storage;
 use crate::threads::Threads;
+use crate::upkeep::jobs::Keeper;
 
 /// How long the cluster has, once nothing goes wrong any more, to bring all rows into the tables.
 const PROGRESS_BOUND: Millis = 300_000;
@@ -49,10 +49,21 @@ async fn produce(cluster: Arc<Cluster>) {
     }
 }
 
-async fn operate(mut operator: Operator, finish: Stop) {
+async fn operate(mut operator: Operator, keeper: Option<Keeper>, finish: Stop) {
     let cluster = operator.cluster.clone();
     let sim = cluster.sim.clone();
     operator.start().await;
+    let (over, kept) = (Stop::default(), Stop::default());
+    match keeper {
+        None => kept.now(),
+        Some(keeper) => {
+            let (over, kept) = (over.clone(), kept.clone());
+            sim.spawn(OUTSIDE, async move {
+                keeper.run(over).await;
+                kept.now();
+            });
+        }
+    }
     while sim.now() < cluster.plan.duration {
         sim.sleep_ms(sim.between(100, 10_000)).await;
         operator.event().await;
@@ -88,6 +99,13 @@ async fn operate(mut operator: Operator, finish: Stop) {
     }
     operator.stop();
     sim.sleep_ms(10_000).await;
+    if cluster.plan.deletes() {
+        sim.sleep_ms(60_000).await;
+    }
+    over.now();
+    while !kept.is_asked() {
+        sim.sleep_ms(100).await;
+    }
     finish.now();
 }
 
@@ -96,10 +114,10 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
     let sim = Sim::new(seed, traced);
     let plan = Arc::new(Plan::draw(&sim));
     let kafka = Kafka::new(sim.clone(), plan.protocol, plan.partitions);
-    let objects = Arc::new(InMemory::new());
+    let objects = Arc::new(Bucket::new(sim.clone(), plan.upkeep.is_some()));
     let locks = LockTable::default();
     let oracle = Oracle::new(sim.clone(), kafka.clone(), objects.clone(), locks.clone(), plan.clone());
-    let net = Net::new(sim.clone(), plan.odds);
+    let net = Net::new(sim.clone(), plan.odds, plan.longest);
     let under_dynamodb = plan.under_dynamodb;
     let storage = Arc::new(Storage { net: net.clone(), objects, locks, under_dynamodb });
     let cluster = Arc::new(Cluster {
@@ -111,10 +129,11 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         calm: false.into(),
         counts: Counts::default(),
     });
+    let keeper = Keeper::new(cluster.clone(), storage.clone());
     let operator = Operator::new(cluster.clone(), storage);
     let finish = Stop::default();
     sim.spawn(OUTSIDE, produce(cluster.clone()));
-    sim.spawn(OUTSIDE, operate(operator, finish.clone()));
+    sim.spawn(OUTSIDE, operate(operator, keeper, finish.clone()));
     let mut machine = Machine::new(sim.clone(), threads);
     let done = || finish.is_asked();
     if !machine.run(&done, &mut || oracle.look()) && sim.failure().is_none() {
