@@ -45,12 +45,15 @@ pub fn list(text: &str) -> Parsed<Vec<Expression>> {
     Ok(items)
 }
 
-/// Names of columns, each once, with commas between them.
+/// Names of columns, or of fields of structs as `a.b`, each once, with commas between them.
 pub fn names(text: &str) -> Parsed<Vec<String>> {
     let mut parser = Parser::new(text);
     let mut names = Vec::new();
     while !parser.at_end() {
-        let name = parser.name()?;
+        let mut name = parser.name()?;
+        while parser.accept('.') {
+            name = format!("{name}.{}", parser.name()?);
+        }
         if names.contains(&name) {
             return Err(format!("{name} is given twice"));
         }

@@ -1396,9 +1396,10 @@ pub const SETTINGS: &[Setting] = &[
         group: "Maintenance",
         importance: Importance::Low,
         title: "Order of merged files",
-        doc: "Columns that the rows of merged files are ordered by, the first one first, such as `customer, ts`, so that \
-              readers skip more of them. Names with other characters than letters, digits, `_`, `-`, `$` and `@` stand in \
-              backquotes. Without it rows stay as they came. Not together with `delta.compaction.z.order.by`.",
+        doc: "Columns that the rows of merged files are ordered by, the first one first, such as `customer, \
+              address.country`, so that readers skip more of them. Names with other characters than letters, digits, `_`, \
+              `-`, `$` and `@` stand in backquotes. Without it rows stay as they came. The table has to have all of the \
+              columns. Not together with `delta.compaction.z.order.by`.",
     },
     Setting {
         name: COMPACTION_Z_ORDER_BY,

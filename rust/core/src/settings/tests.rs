@@ -260,7 +260,7 @@ fn maintenance_is_read_for_each_table() {
         ("delta.maintenance.log.compaction.commits", "0"),
         ("delta.compaction.enabled", "true"),
         ("delta.compaction.max.bytes.per.second", "0"),
-        ("delta.compaction.z.order.by", " customer, `the day`,_kafka_offset "),
+        ("delta.compaction.z.order.by", " customer.id, `the day`,_kafka . offset "),
         ("delta.vacuum.mode", "dry-run"),
         ("delta.tables.a.maintenance.enabled", "false"),
         ("delta.tables.a.compaction.enabled", "false"),
@@ -277,7 +277,7 @@ fn maintenance_is_read_for_each_table() {
         ("delta.tables.b.vacuum.interval.ms", "4000"),
     ]))
     .unwrap();
-    let names = ["customer", "the day", "_kafka_offset"].map(str::to_owned);
+    let names = ["customer.id", "the day", "_kafka.offset"].map(str::to_owned);
     let everybodys = Maintenance {
         log_compaction_commits: None,
         compaction: Some(Compaction {
@@ -319,7 +319,8 @@ fn what_maintenance_cannot_do_is_refused() {
         ("delta.compaction.scope", "hot", "cold, all"),
         ("delta.compaction.order.by", "a,,b", "expected, not ','"),
         ("delta.compaction.order.by", "a, b, a", "a is given twice"),
-        ("delta.compaction.order.by", "a.b", "',' expected"),
+        ("delta.compaction.order.by", "a.", "expected, not the end"),
+        ("delta.compaction.order.by", "day(ts)", "',' expected"),
         ("delta.vacuum.mode", "true", "off, dry-run, delete"),
     ] {
         let errors = errors(&[("delta.compaction.enabled", "true"), (key, value)]);

@@ -1,17 +1,27 @@
 //! Upkeep of a table, apart from commits: whatever fails here, commits go on. Nothing that it does rests on being the only one
 //! who does it; that is for not doing work twice.
 
+pub mod checkpoint;
+pub mod checksum;
+pub mod clean_log;
+pub mod compact;
+pub mod compact_log;
+mod engine;
 pub mod files;
 pub mod lease;
+mod listing;
 pub mod maintainer;
 pub mod rewrite;
+mod sidecars;
+pub mod vacuum;
 
 use std::sync::Arc;
 
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
-use sluice_core::Result;
+use sluice_core::{Code, Error, Result};
 
+use crate::features::{Protocol, unknown};
 use crate::kernel::{KernelEngine, engine, kernel_error};
 use crate::store::Store;
 use crate::world::World;
@@ -52,7 +62,7 @@ impl Maintained {
         self.store.root().as_str()
     }
 
-    pub(crate) fn newest(&self) -> Result<SnapshotRef> {
+    pub fn newest(&self) -> Result<SnapshotRef> {
         let doing = format!("cannot open the Delta table {}", self.uri());
         Snapshot::builder_for(self.uri()).build(&self.engine).map_err(|e| kernel_error(&doing, &e))
     }
@@ -61,5 +71,25 @@ impl Maintained {
         let doing = format!("cannot open version {version} of the Delta table {}", self.uri());
         let builder = Snapshot::builder_for(self.uri()).at_version(version);
         builder.build(&self.engine).map_err(|e| kernel_error(&doing, &e))
+    }
+}
+
+fn kernel_failed(doing: &str, error: &buoyant_kernel::Error) -> Error {
+    use buoyant_kernel::Error as Kernel;
+    match error {
+        Kernel::ChecksumWriteUnsupported(_) | Kernel::CheckpointWrite(_) => {
+            Error::new(Code::TableUnsupported, format!("{doing}: {error}"))
+        }
+        other => kernel_error(doing, other),
+    }
+}
+
+/// A feature that is not known may ask of a log what we do not do.
+fn known_features(snapshot: &Snapshot, doing: &str) -> Result<()> {
+    let protocol =
+        Protocol::of(snapshot).map_err(|e| Error::new(Code::TableCorrupt, format!("{doing}: {e}")))?;
+    match unknown(&protocol) {
+        Some(reason) => Err(Error::new(Code::TableUnsupported, format!("{doing}: {reason}"))),
+        None => Ok(()),
     }
 }

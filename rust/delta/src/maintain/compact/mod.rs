@@ -1,0 +1,375 @@
+//! Small data files become large ones. The rows stay what they are.
+
+mod merge;
+mod object;
+mod order;
+mod pace;
+mod plan;
+mod read;
+#[cfg(test)]
+mod tests;
+mod tracking;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use buoyant_kernel::Snapshot;
+use buoyant_kernel::snapshot::SnapshotRef;
+use serde_json::{Value, json};
+use sluice_core::schema::Schema;
+use sluice_core::settings::{Compaction, CompactionScope, Compression, Order};
+use sluice_core::table::TableInfo;
+use sluice_core::{Code, Error, Result};
+use tracing::{debug, info};
+
+use self::merge::{Memory, Merged, Merger, Unclaimed};
+use self::plan::{Aims, MOST_FILES, plan};
+use super::files::{LiveFile, ORDER_TAG, live_files};
+use super::rewrite::{Rewrite, Rewritten};
+use super::{Maintained, Progress};
+use crate::budget::Budget;
+use crate::features::{self, Protocol};
+use crate::kernel::kernel_error;
+
+/// What goes into one commit: so much that a table gets few versions, and so little that not much was for nothing where
+/// somebody else changes what was read.
+const COMMIT_BYTES: u64 = 1 << 30;
+const COMMIT_TIME: Duration = Duration::from_secs(60);
+
+/// How often a newer version is planned for, as long as nothing lands.
+const TRIES: u32 = 5;
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What compaction did.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Compacted {
+    pub commits: u64,
+    /// Of the last commit.
+    pub version: Option<u64>,
+    pub removed_files: u64,
+    pub removed_bytes: u64,
+    pub added_files: u64,
+    pub added_bytes: u64,
+    /// In the added files.
+    pub rows: u64,
+    /// Rows that deletion vectors had taken away already, and that are in no file now.
+    pub deleted_rows: u64,
+    /// How often somebody else changed what was read.
+    pub conflicts: u64,
+    /// How often rows that should be in order did not go into memory together, so that only parts of them are.
+    pub split_runs: u64,
+    /// Groups of files that would not have become fewer.
+    pub fruitless: u64,
+    pub ended: Ended,
+}
+
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is left to merge.
+    #[default]
+    Done,
+    Stopped,
+    /// Rows on their way into tables need the memory.
+    NoMemory,
+    /// Others kept changing what was read.
+    Conflicts(String),
+}
+
+enum Round {
+    Ended(Ended),
+    /// From the newest version on.
+    Again(Why),
+}
+
+enum Why {
+    Overlap(String),
+    /// Something could not be read that newer versions may not have any more.
+    Failed(Error),
+}
+
+/// Merges files by `settings` until no more are to be merged. `commit` puts a rewrite up for commit; when it fails, the files
+/// stay, as it may have landed. Blocks; for a thread with a permit to encode where rows are encoded beside it.
+pub fn compact(
+    table: &Maintained,
+    settings: &Compaction,
+    compression: Compression,
+    budget: Option<&Arc<Budget>>,
+    commit: &mut dyn FnMut(&mut Rewrite) -> Result<Rewritten>,
+    progress: &dyn Progress,
+) -> Result<Compacted> {
+    let mut work =
+        Work { table, settings, compression, budget, commit, progress, done: Compacted::default() };
+    let (mut tries, mut commits) = (0, 0);
+    loop {
+        let why = match work.round()? {
+            Round::Ended(ended) => {
+                work.done.ended = ended;
+                return Ok(work.done);
+            }
+            Round::Again(why) => why,
+        };
+        tries = if work.done.commits > commits { 1 } else { tries + 1 };
+        commits = work.done.commits;
+        match why {
+            Why::Overlap(why) if tries == TRIES => {
+                work.done.ended = Ended::Conflicts(why);
+                return Ok(work.done);
+            }
+            Why::Failed(error) if tries == TRIES => return Err(error),
+            Why::Overlap(why) => info!("compaction of {} starts again: {why}", table.uri()),
+            Why::Failed(error) => info!("compaction of {} starts again: {error}", table.uri()),
+        }
+        table.world.pause(table.world.backoff(tries, LONGEST_BACKOFF));
+    }
+}
+
+struct Work<'a> {
+    table: &'a Maintained,
+    settings: &'a Compaction,
+    compression: Compression,
+    budget: Option<&'a Arc<Budget>>,
+    commit: &'a mut dyn FnMut(&mut Rewrite) -> Result<Rewritten>,
+    progress: &'a dyn Progress,
+    done: Compacted,
+}
+
+/// What goes into one commit.
+struct Group {
+    begun: Instant,
+    removed: Vec<LiveFile>,
+    bytes: u64,
+    added: Unclaimed,
+    rows: u64,
+    deleted: u64,
+}
+
+impl Work<'_> {
+    /// Plans once, for the newest version, and merges.
+    fn round(&mut self) -> Result<Round> {
+        let snapshot = self.table.newest()?;
+        let info = writable(self.table, &snapshot)?;
+        let (table, progress) = (self.table, self.progress);
+        let mut merger = Merger::new(table, &snapshot, info, self.settings, self.compression, progress)?;
+        self.check_clustering(&snapshot, &merger)?;
+        let files = live_files(self.table, &snapshot)?;
+        let memory = self.memory();
+        let growth = match &merger.sorter {
+            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose(),
+            None => Ok(None),
+        };
+        let growth = match growth {
+            Ok(growth) => growth,
+            Err(error) => return self.failed(&snapshot, error),
+        };
+        let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
+        let aims = self.aims(memory, growth, order);
+        let bins = plan(files, &aims);
+        progress.begin("files to merge", bins.iter().map(|bin| bin.len() as u64).sum());
+        let mut group = self.group();
+        for bin in bins {
+            if progress.is_stopped() {
+                return Ok(Round::Ended(Ended::Stopped));
+            }
+            let room = self.budget.map(|budget| budget.spare(memory.0 as usize));
+            let Some(_room) = room.map_or(Some(None), |room| room.map(Some)) else {
+                return self.land(&snapshot, group, aims.order.as_ref(), Ended::NoMemory);
+            };
+            let merged = match merger.merge(&bin, memory) {
+                Ok(Some(merged)) => merged,
+                Ok(None) => return Ok(Round::Ended(Ended::Stopped)),
+                Err(error) => return self.failed(&snapshot, error),
+            };
+            let has_to_change = bin.iter().any(|file| aims.has_to_change(file));
+            if merged.added.len() >= bin.len() && !has_to_change {
+                debug!("{} files of {} would not become fewer", bin.len(), table.uri());
+                self.done.fruitless += 1;
+                continue;
+            }
+            self.done.split_runs += u64::from(merged.runs > 1);
+            group.add(bin, merged);
+            if group.is_full(self.table.world.now()) {
+                let full = std::mem::replace(&mut group, self.group());
+                match self.land(&snapshot, full, aims.order.as_ref(), Ended::Done)? {
+                    Round::Ended(_) => {}
+                    again => return Ok(again),
+                }
+            }
+        }
+        self.land(&snapshot, group, aims.order.as_ref(), Ended::Done)
+    }
+
+    fn memory(&self) -> Memory {
+        let limit = self.budget.map_or(usize::MAX, |budget| budget.limit() / 4);
+        Memory(self.settings.memory_bytes.min(limit as u64))
+    }
+
+    fn aims(&self, memory: Memory, growth: Option<f64>, order: Option<Arc<str>>) -> Aims {
+        let target = self.settings.target_bytes.max(1);
+        let bin_bytes = growth.map_or(target, |growth| ((memory.run_bytes() as f64 / growth) as u64).max(1));
+        let cold = i64::try_from(self.settings.cold.as_millis()).unwrap_or(i64::MAX);
+        let is_cold_only = self.settings.scope == CompactionScope::Cold;
+        Aims {
+            bin_bytes,
+            // A file that is nearly as large as it can become stays.
+            small_bytes: target.min(bin_bytes) / 4 * 3,
+            min_files: self.settings.min_files,
+            cold_since: is_cold_only.then(|| self.table.world.epoch_millis().saturating_sub(cold)),
+            order,
+        }
+    }
+
+    fn group(&self) -> Group {
+        Group {
+            begun: self.table.world.now(),
+            removed: vec![],
+            bytes: 0,
+            added: Unclaimed::new(self.table.store.clone()),
+            rows: 0,
+            deleted: 0,
+        }
+    }
+
+    /// Where others have moved on, files may be gone.
+    fn failed(&self, snapshot: &SnapshotRef, error: Error) -> Result<Round> {
+        match self.table.newest() {
+            Ok(newest) if newest.version() > snapshot.version() => Ok(Round::Again(Why::Failed(error))),
+            _ => Err(error),
+        }
+    }
+
+    fn land(
+        &mut self,
+        snapshot: &SnapshotRef,
+        group: Group,
+        tag: Option<&Arc<str>>,
+        ended: Ended,
+    ) -> Result<Round> {
+        if group.removed.is_empty() {
+            return Ok(Round::Ended(ended));
+        }
+        let store = self.table.store.clone();
+        let mut rewrite = group.rewrite(snapshot.version(), &self.settings.order);
+        rewrite.tags.extend(tag.map(|tag| (ORDER_TAG.to_owned(), tag.to_string())));
+        let outcome = (self.commit)(&mut rewrite)?;
+        match outcome {
+            Rewritten::Landed(version) => {
+                self.done.commits += 1;
+                self.done.version = Some(version);
+                self.done.count(&rewrite);
+                Ok(Round::Ended(ended))
+            }
+            Rewritten::Overlaps(why) => {
+                self.done.conflicts += 1;
+                crate::writer::discard(&*store, &rewrite.added);
+                Ok(Round::Again(Why::Overlap(why)))
+            }
+        }
+    }
+
+    /// A commit of ours does not go through the kernel, which refuses such files.
+    fn check_clustering(&self, snapshot: &SnapshotRef, merger: &Merger<'_>) -> Result<()> {
+        let doing = format!("cannot read the clustering columns of {}", self.table.uri());
+        let columns = snapshot.get_physical_clustering_columns(&self.table.engine);
+        let columns = columns.map_err(|e| kernel_error(&doing, &e))?.unwrap_or_default();
+        let layout = merger.layout();
+        match columns.iter().find(|column| !layout.stats.contains(column.path())) {
+            None => Ok(()),
+            Some(column) => Err(unsupported(
+                self.table,
+                &format!("its clustering column {column} gets no statistics by the table's properties"),
+            )),
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, bin: Vec<LiveFile>, merged: Merged) {
+        self.bytes += bin.iter().map(|file| file.size).sum::<u64>();
+        self.removed.extend(bin);
+        self.added.append(merged.added);
+        self.rows += merged.rows;
+        self.deleted += merged.deleted;
+    }
+
+    fn is_full(&self, now: Instant) -> bool {
+        let time = now.saturating_duration_since(self.begun);
+        self.bytes >= COMMIT_BYTES || self.removed.len() >= MOST_FILES || time >= COMMIT_TIME
+    }
+
+    fn rewrite(self, version: u64, order: &Order) -> Rewrite {
+        let (by, z) = match order {
+            Order::None => (vec![], vec![]),
+            Order::By(columns) => (columns.clone(), vec![]),
+            Order::ZOrder(columns) => (vec![], columns.clone()),
+        };
+        let mut parameters = json!({"predicate": "[]", "auto": "false", "clusterBy": "[]",
+            "zOrderBy": json!(z).to_string()});
+        if !by.is_empty() {
+            parameters["orderBy"] = json!(by).to_string().into();
+        }
+        let added = self.added.claim();
+        let sizes = || added.iter().map(|file| file.size);
+        let vectors = self.removed.iter().filter(|file| file.deletion_vector.is_some()).count();
+        let metrics: BTreeMap<&str, u64> = [
+            ("numRemovedFiles", self.removed.len() as u64),
+            ("numRemovedBytes", self.bytes),
+            ("numDeletionVectorsRemoved", vectors as u64),
+            ("numAddedFiles", added.len() as u64),
+            ("numAddedBytes", sizes().sum()),
+            ("minFileSize", sizes().min().unwrap_or(0)),
+            ("maxFileSize", sizes().max().unwrap_or(0)),
+            ("numOutputRows", self.rows),
+            ("numDeletedRows", self.deleted),
+        ]
+        .into();
+        let text = |(name, value): (&str, u64)| (name.to_owned(), Value::String(value.to_string()));
+        Rewrite {
+            version,
+            removed: self.removed,
+            added,
+            tags: BTreeMap::new(),
+            parameters,
+            metrics: Value::Object(metrics.into_iter().map(text).collect()),
+        }
+    }
+}
+
+impl Compacted {
+    fn count(&mut self, rewrite: &Rewrite) {
+        self.removed_files += rewrite.removed.len() as u64;
+        self.removed_bytes += rewrite.removed.iter().map(|file| file.size).sum::<u64>();
+        self.deleted_rows += rewrite.removed.iter().map(LiveFile::deleted).sum::<u64>();
+        self.added_files += rewrite.added.len() as u64;
+        self.added_bytes += rewrite.added.iter().map(|file| file.size).sum::<u64>();
+        self.rows += rewrite.added.iter().map(|file| file.rows).sum::<u64>();
+    }
+}
+
+/// The table, if we would write to it.
+fn writable(table: &Maintained, snapshot: &Snapshot) -> Result<Arc<TableInfo>> {
+    let metadata = snapshot.table_configuration().metadata();
+    let protocol = Protocol::of(snapshot)
+        .map_err(|e| Error::new(Code::TableCorrupt, format!("protocol of {}: {e}", table.uri())))?;
+    let info = TableInfo {
+        schema: Schema::parse(metadata.schema_string()).map_err(|e| unsupported(table, &e.message))?,
+        partition_by: metadata.partition_columns().to_vec(),
+        properties: features::in_effect(metadata.configuration(), &protocol),
+    };
+    match features::refusal(&protocol, &info) {
+        Some(reason) => Err(unsupported(table, &reason)),
+        None => Ok(Arc::new(info)),
+    }
+}
+
+fn unsupported(table: &Maintained, why: &str) -> Error {
+    Error::new(
+        Code::TableUnsupported,
+        format!("cannot merge files of the Delta table {}: {why}", table.uri()),
+    )
+}
+
+/// A file by which it is told how large they become in memory: the larger, the better it is compressed.
+fn typical(files: &[LiveFile]) -> Option<&LiveFile> {
+    files.iter().filter(|file| file.num_records > Some(0)).max_by_key(|file| (file.size, &file.path))
+}

@@ -1,0 +1,89 @@
+//! The bytes of a data file.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+/// Files that are no larger are read with one request.
+const SMALL_BYTES: u64 = 4 << 20;
+/// Of others, read at once in the hope that it is the whole footer.
+const FOOTER_BYTES: usize = 64 << 10;
+
+pub struct ObjectFile {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+    /// Of a small file.
+    whole: Option<Bytes>,
+}
+
+impl ObjectFile {
+    pub fn new(objects: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+        ObjectFile { objects, path, size, whole: None }
+    }
+
+    async fn whole(&mut self) -> Result<Option<&Bytes>> {
+        if self.whole.is_none() && self.size <= SMALL_BYTES {
+            let whole = self.objects.get_range(&self.path, 0..self.size).await.map_err(external)?;
+            self.whole = Some(whole);
+        }
+        Ok(self.whole.as_ref())
+    }
+}
+
+impl AsyncFileReader for ObjectFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        async move {
+            match self.whole().await? {
+                Some(whole) => part(whole, range),
+                None => self.objects.get_range(&self.path, range).await.map_err(external),
+            }
+        }
+        .boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        async move {
+            match self.whole().await? {
+                Some(whole) => ranges.into_iter().map(|range| part(whole, range)).collect(),
+                None => self.objects.get_ranges(&self.path, &ranges).await.map_err(external),
+            }
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        async move {
+            let size = self.size;
+            let reader = ParquetMetaDataReader::new()
+                .with_arrow_reader_options(options)
+                .with_prefetch_hint(Some(FOOTER_BYTES));
+            reader.load_and_finish(self, size).await.map(Arc::new)
+        }
+        .boxed()
+    }
+}
+
+fn part(whole: &Bytes, range: Range<u64>) -> Result<Bytes> {
+    let places = range.start as usize..range.end as usize;
+    if places.start > places.end || places.end > whole.len() {
+        return Err(ParquetError::EOF(format!("bytes {range:?} of a file of {}", whole.len())));
+    }
+    Ok(whole.slice(places))
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
