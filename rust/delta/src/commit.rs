@@ -226,6 +226,7 @@ impl TableState {
         counts.commit_time += took;
         counts.longest_commit.see(self.since_begun(), took.as_millis() as u64);
         drop(counts);
+        self.made.send_replace(Some(version));
         for submission in std::mem::take(&mut group.units) {
             submission.end(Outcome::Committed { version, table: table.clone() });
         }

@@ -14,9 +14,10 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
 use object_store::ObjectStoreExt;
 use sluice_core::schema::{Evolution, Schema, check_fits};
-use sluice_core::settings::TableSettings;
+use sluice_core::settings::{Maintenance, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
+use tokio::sync::watch;
 use tracing::info;
 
 use crate::features::{self, Protocol};
@@ -47,6 +48,7 @@ pub struct Spec {
     /// Table properties at creation.
     pub properties: BTreeMap<String, String>,
     pub evolution: Evolution,
+    pub maintenance: Maintenance,
 }
 
 impl Spec {
@@ -57,6 +59,7 @@ impl Spec {
             partition_by: settings.computed.partition_by().to_vec(),
             properties: settings.properties.clone(),
             evolution: settings.evolution,
+            maintenance: settings.maintenance.clone(),
         })
     }
 }
@@ -73,6 +76,8 @@ pub struct TableState {
     /// What the process's times are counted from.
     begun: Instant,
     pub(crate) lease: Arc<Lease>,
+    /// The last version that this process made.
+    pub(crate) made: watch::Sender<Option<u64>>,
     current: Option<Current>,
 }
 
@@ -112,16 +117,13 @@ impl TableState {
             begun: world.now(),
             world,
             lease: Arc::default(),
+            made: watch::Sender::default(),
             current: None,
         }
     }
 
     pub(crate) fn measured_by(self, meter: Arc<TableMeter>, begun: Instant) -> Self {
         TableState { meter, begun, ..self }
-    }
-
-    pub(crate) fn with_lease(self, lease: Arc<Lease>) -> Self {
-        TableState { lease, ..self }
     }
 
     /// Another writer had the version: waits a little before the next try.

@@ -9,6 +9,7 @@ use sluice_core::offsets::{APP_ID_PREFIX, Predecessor, TopicPartition};
 use super::kind::Kind;
 use super::report::{Audit, Author, Finding, Progress, Taken, range};
 use crate::log::{AlterationOrigin, Commit, IntervalOrigin, Origin, UnitOrigin};
+use crate::maintain::lease::LEASE_APP_ID;
 
 /// A `txn` version below 0 counts as "no offset held".
 pub(super) fn held(version: i64) -> Option<i64> {
@@ -17,6 +18,11 @@ pub(super) fn held(version: i64) -> Option<i64> {
 
 pub(super) fn is_ours(app_id: &str) -> bool {
     app_id.starts_with(APP_ID_PREFIX)
+}
+
+/// Of a writer that is not Sluice. A turn at maintaining the table is of nobody's rows.
+pub(super) fn is_anothers(app_id: &str) -> bool {
+    !is_ours(app_id) && app_id != LEASE_APP_ID
 }
 
 impl Author {

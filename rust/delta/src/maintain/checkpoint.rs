@@ -41,8 +41,17 @@ pub struct Checkpointed {
 /// Whether so many commits came since the last checkpoint that the table is to have another one. `snapshot` is as the log gives it: not
 /// the tip of one.
 pub fn due(snapshot: &Snapshot) -> bool {
+    due_at(snapshot) <= snapshot.version()
+}
+
+/// The version that is to have the next one, or a later one.
+pub(crate) fn due_at(snapshot: &Snapshot) -> u64 {
     let interval = snapshot.table_properties().checkpoint_interval.map_or(INTERVAL, NonZero::get);
-    snapshot.version() - snapshot.log_segment().checkpoint_version.unwrap_or(0) >= interval
+    snapshot.log_segment().checkpoint_version.unwrap_or(0).saturating_add(interval)
+}
+
+pub(crate) fn commits_since(snapshot: &Snapshot) -> u64 {
+    snapshot.version() - snapshot.log_segment().checkpoint_version.unwrap_or(0)
 }
 
 /// Makes a checkpoint of a snapshot that is as the log gives it. It is there, whole and durable, before `_last_checkpoint` names it:

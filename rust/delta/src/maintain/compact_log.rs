@@ -51,10 +51,17 @@ pub fn compact_log(
     Ok(done)
 }
 
-/// First and last versions of the files to write: right behind what is in such a file already, so that none has a commit twice.
-fn due(files: &[LogFile], newest: u64, commits: NonZeroU64) -> Vec<(u64, u64)> {
-    let mut first = None;
-    let (mut compacted, mut wanted) = (None, Vec::new());
+/// The version that is the last one of the next file.
+pub(crate) fn due_at(maintained: &Maintained, snapshot: &SnapshotRef, commits: NonZeroU64) -> Result<u64> {
+    let checkpoint = snapshot.log_segment().checkpoint_version;
+    let files = maintained.log_files(checkpoint.map_or(0, |version| version + 1))?;
+    let from = next_from(&files, snapshot.version()).unwrap_or(snapshot.version() + 1);
+    Ok(from.saturating_add(commits.get().max(2) - 1))
+}
+
+/// The first version that is in no such file.
+fn next_from(files: &[LogFile], newest: u64) -> Option<u64> {
+    let (mut first, mut compacted) = (None, None);
     for file in files.iter().filter(|file| file.version <= newest) {
         match file.kind {
             Kind::Commit => first = first.or(Some(file.version)),
@@ -62,7 +69,13 @@ fn due(files: &[LogFile], newest: u64, commits: NonZeroU64) -> Vec<(u64, u64)> {
             _ => {}
         }
     }
-    let Some(mut from) = compacted.map(|to| to + 1).or(first) else { return wanted };
+    compacted.map(|to| to + 1).or(first)
+}
+
+/// First and last versions of the files to write: right behind what is in such a file already, so that none has a commit twice.
+fn due(files: &[LogFile], newest: u64, commits: NonZeroU64) -> Vec<(u64, u64)> {
+    let mut wanted = Vec::new();
+    let Some(mut from) = next_from(files, newest) else { return wanted };
     // One commit has nothing to be put together with.
     let more = commits.get().max(2) - 1;
     while let Some(to) = from.checked_add(more).filter(|to| *to <= newest) {

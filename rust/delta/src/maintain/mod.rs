@@ -6,12 +6,15 @@ pub mod checksum;
 pub mod clean_log;
 pub mod compact;
 pub mod compact_log;
+pub(crate) mod duties;
 mod engine;
 pub mod files;
+pub(crate) mod keep;
 pub mod lease;
 mod listing;
 pub mod maintainer;
 pub mod rewrite;
+mod schedule;
 mod sidecars;
 pub mod vacuum;
 

@@ -186,7 +186,7 @@ fn remove_action(file: &LiveFile, now: i64) -> Value {
         "deletionTimestamp": now,
         "dataChange": false,
         "extendedFileMetadata": true,
-        "partitionValues": file.partition_values,
+        "partitionValues": *file.partition_values,
         "size": file.size,
     });
     if let Some(vector) = &file.deletion_vector {

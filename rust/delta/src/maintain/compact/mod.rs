@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sluice_core::schema::Schema;
 use sluice_core::settings::{Compaction, CompactionScope, Compression, Order};
 use sluice_core::table::TableInfo;
@@ -27,10 +27,11 @@ use self::merge::{Memory, Merged, Merger, Unclaimed};
 use self::plan::{Aims, MOST_FILES, plan};
 use super::files::{LiveFile, ORDER_TAG, live_files};
 use super::rewrite::{Rewrite, Rewritten};
-use super::{Maintained, Progress};
+use super::{Maintained, Progress, Quiet};
 use crate::budget::Budget;
 use crate::features::{self, Protocol};
 use crate::kernel::kernel_error;
+use crate::writer::discard;
 
 /// What goes into one commit: so much that a table gets few versions, and so little that not much was for nothing where
 /// somebody else changes what was read.
@@ -95,7 +96,7 @@ pub fn compact(
     settings: &Compaction,
     compression: Compression,
     budget: Option<&Arc<Budget>>,
-    commit: &mut dyn FnMut(&mut Rewrite) -> Result<Rewritten>,
+    commit: &mut dyn FnMut(Rewrite) -> Result<Rewritten>,
     progress: &dyn Progress,
 ) -> Result<Compacted> {
     let mut work =
@@ -124,12 +125,30 @@ pub fn compact(
     }
 }
 
+/// Whether there is anything to merge.
+pub(crate) fn is_due(table: &Maintained, settings: &Compaction, budget: &Arc<Budget>) -> Result<bool> {
+    let mut commit = |_: Rewrite| Ok(Rewritten::Overlaps("nothing is committed".into()));
+    let (compression, done) = (Compression::None, Compacted::default());
+    let work = Work {
+        table,
+        settings,
+        compression,
+        budget: Some(budget),
+        commit: &mut commit,
+        progress: &Quiet,
+        done,
+    };
+    let snapshot = table.newest()?;
+    let (_, bins) = work.plan(&snapshot, &mut work.merger(&snapshot)?)?;
+    Ok(!bins.is_empty())
+}
+
 struct Work<'a> {
     table: &'a Maintained,
     settings: &'a Compaction,
     compression: Compression,
     budget: Option<&'a Arc<Budget>>,
-    commit: &'a mut dyn FnMut(&mut Rewrite) -> Result<Rewritten>,
+    commit: &'a mut dyn FnMut(Rewrite) -> Result<Rewritten>,
     progress: &'a dyn Progress,
     done: Compacted,
 }
@@ -144,27 +163,16 @@ struct Group {
     deleted: u64,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
     /// Plans once, for the newest version, and merges.
     fn round(&mut self) -> Result<Round> {
         let snapshot = self.table.newest()?;
-        let info = writable(self.table, &snapshot)?;
-        let (table, progress) = (self.table, self.progress);
-        let mut merger = Merger::new(table, &snapshot, info, self.settings, self.compression, progress)?;
-        self.check_clustering(&snapshot, &merger)?;
-        let files = live_files(self.table, &snapshot)?;
-        let memory = self.memory();
-        let growth = match &merger.sorter {
-            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose(),
-            None => Ok(None),
-        };
-        let growth = match growth {
-            Ok(growth) => growth,
+        let (table, progress, memory) = (self.table, self.progress, self.memory());
+        let mut merger = self.merger(&snapshot)?;
+        let (aims, bins) = match self.plan(&snapshot, &mut merger) {
+            Ok(planned) => planned,
             Err(error) => return self.failed(&snapshot, error),
         };
-        let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
-        let aims = self.aims(memory, growth, order);
-        let bins = plan(files, &aims);
         progress.begin("files to merge", bins.iter().map(|bin| bin.len() as u64).sum());
         let mut group = self.group();
         for bin in bins {
@@ -197,6 +205,27 @@ impl Work<'_> {
             }
         }
         self.land(&snapshot, group, aims.order.as_ref(), Ended::Done)
+    }
+
+    fn merger(&self, snapshot: &SnapshotRef) -> Result<Merger<'a>> {
+        let info = writable(self.table, snapshot)?;
+        let (table, settings, progress) = (self.table, self.settings, self.progress);
+        let merger = Merger::new(table, snapshot, info, settings, self.compression, progress)?;
+        self.check_clustering(snapshot, &merger)?;
+        Ok(merger)
+    }
+
+    /// What is merged with what.
+    fn plan(&self, snapshot: &SnapshotRef, merger: &mut Merger<'_>) -> Result<(Aims, Vec<Vec<LiveFile>>)> {
+        let files = live_files(self.table, snapshot)?;
+        let growth = match &merger.sorter {
+            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose()?,
+            None => None,
+        };
+        let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
+        let aims = self.aims(self.memory(), growth, order);
+        let bins = plan(files, &aims);
+        Ok((aims, bins))
     }
 
     fn memory(&self) -> Memory {
@@ -248,20 +277,17 @@ impl Work<'_> {
         if group.removed.is_empty() {
             return Ok(Round::Ended(ended));
         }
-        let store = self.table.store.clone();
-        let mut rewrite = group.rewrite(snapshot.version(), &self.settings.order);
-        rewrite.tags.extend(tag.map(|tag| (ORDER_TAG.to_owned(), tag.to_string())));
-        let outcome = (self.commit)(&mut rewrite)?;
-        match outcome {
+        let mut rewrite = group.rewrite(snapshot, &self.settings.order);
+        rewrite.tags.extend(tag.map(|tag| (ORDER_TAG.to_owned(), Value::String(tag.to_string()))));
+        let (counted, added) = (Compacted::of(&rewrite), rewrite.added.clone());
+        match (self.commit)(rewrite)? {
             Rewritten::Landed(version) => {
-                self.done.commits += 1;
-                self.done.version = Some(version);
-                self.done.count(&rewrite);
+                self.done.add(counted, version);
                 Ok(Round::Ended(ended))
             }
             Rewritten::Overlaps(why) => {
                 self.done.conflicts += 1;
-                crate::writer::discard(&*store, &rewrite.added);
+                discard(&*self.table.store, &added);
                 Ok(Round::Again(Why::Overlap(why)))
             }
         }
@@ -297,7 +323,7 @@ impl Group {
         self.bytes >= COMMIT_BYTES || self.removed.len() >= MOST_FILES || time >= COMMIT_TIME
     }
 
-    fn rewrite(self, version: u64, order: &Order) -> Rewrite {
+    fn rewrite(self, snapshot: &Snapshot, order: &Order) -> Rewrite {
         let (by, z) = match order {
             Order::None => (vec![], vec![]),
             Order::By(columns) => (columns.clone(), vec![]),
@@ -325,10 +351,11 @@ impl Group {
         .into();
         let text = |(name, value): (&str, u64)| (name.to_owned(), Value::String(value.to_string()));
         Rewrite {
-            version,
+            table_id: snapshot.table_configuration().metadata().id().to_owned(),
+            version: snapshot.version(),
             removed: self.removed,
             added,
-            tags: BTreeMap::new(),
+            tags: Map::new(),
             parameters,
             metrics: Value::Object(metrics.into_iter().map(text).collect()),
         }
@@ -336,13 +363,28 @@ impl Group {
 }
 
 impl Compacted {
-    fn count(&mut self, rewrite: &Rewrite) {
-        self.removed_files += rewrite.removed.len() as u64;
-        self.removed_bytes += rewrite.removed.iter().map(|file| file.size).sum::<u64>();
-        self.deleted_rows += rewrite.removed.iter().map(LiveFile::deleted).sum::<u64>();
-        self.added_files += rewrite.added.len() as u64;
-        self.added_bytes += rewrite.added.iter().map(|file| file.size).sum::<u64>();
-        self.rows += rewrite.added.iter().map(|file| file.rows).sum::<u64>();
+    fn of(rewrite: &Rewrite) -> Self {
+        let (removed, added) = (&rewrite.removed, &rewrite.added);
+        Compacted {
+            removed_files: removed.len() as u64,
+            removed_bytes: removed.iter().map(|file| file.size).sum(),
+            deleted_rows: removed.iter().map(LiveFile::deleted).sum(),
+            added_files: added.len() as u64,
+            added_bytes: added.iter().map(|file| file.size).sum(),
+            rows: added.iter().map(|file| file.rows).sum(),
+            ..Compacted::default()
+        }
+    }
+
+    fn add(&mut self, commit: Compacted, version: u64) {
+        self.commits += 1;
+        self.version = Some(version);
+        self.removed_files += commit.removed_files;
+        self.removed_bytes += commit.removed_bytes;
+        self.deleted_rows += commit.deleted_rows;
+        self.added_files += commit.added_files;
+        self.added_bytes += commit.added_bytes;
+        self.rows += commit.rows;
     }
 }
 

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -97,11 +96,13 @@ impl Table {
             path: file.add_path(),
             size: file.size,
             modified: file.modified,
-            partition_values: BTreeMap::new(),
+            partition_values: Arc::default(),
             num_records: Some(file.rows),
             deletion_vector: None,
             base_row_id: add["baseRowId"].as_i64(),
             default_row_commit_version: add["defaultRowCommitVersion"].as_i64(),
+            order: None,
+            is_clustered: false,
         }
     }
 
