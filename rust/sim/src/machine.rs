@@ -46,6 +46,7 @@ enum Runs {
 struct Shared {
     rng: SmallRng,
     now: Duration,
+    leapt: Millis,
     last_id: Id,
     /// New ones, each with its process.
     fresh: Vec<(Id, ProcessId, Runs)>,
@@ -116,6 +117,7 @@ impl Sim {
         let shared = Shared {
             rng: SmallRng::seed_from_u64(seed),
             now: Duration::ZERO,
+            leapt: 0,
             last_id: 0,
             fresh: Vec::new(),
             ready: BTreeSet::new(),
@@ -244,6 +246,18 @@ impl Sim {
         let mut shared = self.shared();
         shared.killed.insert(process);
         shared.unburied.push(process);
+    }
+
+    /// So much time passes at once.
+    pub fn leap(&self, time: Millis) {
+        let mut shared = self.shared();
+        shared.now += Duration::from_millis(time);
+        shared.leapt += time;
+    }
+
+    /// How much time has passed, but for leaps.
+    pub fn lived(&self) -> Millis {
+        self.now() - self.shared().leapt
     }
 
     /// Sets the wall clock of a process off.

@@ -23,25 +23,6 @@ pub struct Odds {
     pub slow: u64,
 }
 
-/// How long at most what goes wrong lasts.
-#[derive(Debug, Clone, Copy)]
-pub struct Longest {
-    /// Until a request arrives whose client has given up.
-    pub late: Millis,
-    pub slow: Millis,
-    pub away: Millis,
-    /// A worker stands still.
-    pub stall: Millis,
-    /// Clocks are off, in either direction.
-    pub skew: Millis,
-}
-
-impl Default for Longest {
-    fn default() -> Self {
-        Longest { late: 60_000, slow: 40_000, away: 40_000, stall: 45_000, skew: 10_000_000 }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Well,
@@ -56,7 +37,6 @@ enum Fate {
 pub struct Net {
     pub sim: Sim,
     odds: Odds,
-    pub longest: Longest,
     /// Off: everything goes well from now on.
     faults: AtomicBool,
     /// Until then, in ms, every request fails.
@@ -69,11 +49,10 @@ pub struct Net {
 pub type Effect<T> = Arc<dyn Fn() -> BoxFuture<'static, T> + Send + Sync>;
 
 impl Net {
-    pub fn new(sim: Sim, odds: Odds, longest: Longest) -> Arc<Net> {
+    pub fn new(sim: Sim, odds: Odds) -> Arc<Net> {
         Arc::new(Net {
             sim,
             odds,
-            longest,
             faults: AtomicBool::new(true),
             away_until: AtomicU64::new(0),
             requests: AtomicU64::new(0),
@@ -134,7 +113,7 @@ impl Net {
                 net.sim.trace(|| format!("process {process}: {what} goes {fate:?}"));
             }
             let there = match fate {
-                Fate::Slow => net.sim.between(1_000, net.longest.slow),
+                Fate::Slow => net.sim.between(1_000, 40_000),
                 _ => net.sim.between(1, 30),
             };
             net.sim.sleep_ms(there).await;
@@ -149,7 +128,7 @@ impl Net {
                     None
                 }
                 Fate::Late => {
-                    let late = net.sim.between(100, net.longest.late);
+                    let late = net.sim.between(100, 60_000);
                     let sim = net.sim.clone();
                     net.sim.spawn(OUTSIDE, async move {
                         sim.sleep_ms(late).await;

@@ -9,14 +9,18 @@ use sluice_delta::Hub;
 use sluice_delta::budget::Budget;
 
 use crate::connect::{self, Cluster, Stop};
-use crate::machine::{OUTSIDE, ProcessId, Sim};
+use crate::machine::{Millis, OUTSIDE, ProcessId, Sim};
 use crate::plan::TOPIC;
 use crate::predecessor::{Job, Predecessor};
 use crate::storage::Storage;
+use crate::upkeep::HOUR;
 use crate::writer::{self, Change, Writer};
 
 /// After so many tries to alter offsets somebody mends the network: with every other request harmed, no table would ever be opened.
 const TRIES_UNTIL_MENDED: u32 = 30;
+
+/// After which nothing of other writers, of workers that were thrown out and of late requests is under way any more.
+const AT_WORK_STILL: Millis = 200_000;
 
 /// A Connect worker, or what is left of one that was thrown out of the cluster.
 struct Worker {
@@ -70,6 +74,25 @@ impl Operator {
         }
     }
 
+    /// All of it is switched off for a day or two. What was under way has arrived before that, or never will.
+    pub async fn rest(&mut self) {
+        let sim = self.sim().clone();
+        sim.trace(|| "the cluster is switched off".into());
+        self.cluster.rests.store(true, Ordering::Relaxed);
+        for worker in std::mem::take(&mut self.workers) {
+            sim.kill(worker.process);
+        }
+        sim.sleep_ms(AT_WORK_STILL).await;
+        sim.leap(sim.between(25 * HOUR, 60 * HOUR));
+        self.cluster.rests.store(false, Ordering::Relaxed);
+        sim.trace(|| "the cluster is switched on again".into());
+        for _ in 0..self.cluster.plan.workers {
+            let worker = self.new_worker();
+            self.workers.push(worker);
+        }
+        self.start_missing();
+    }
+
     fn sim(&self) -> &Sim {
         &self.cluster.sim
     }
@@ -108,7 +131,7 @@ impl Operator {
 
     /// Something happens.
     pub async fn event(&mut self) {
-        let (sim, longest) = (self.sim().clone(), self.cluster.plan.longest);
+        let sim = self.sim().clone();
         match sim.draw(10) {
             0 | 1 => {
                 let index = self.pick();
@@ -121,7 +144,7 @@ impl Operator {
             }
             2 | 3 => {
                 let index = self.pick();
-                let asleep = sim.between(500, longest.stall);
+                let asleep = sim.between(500, 45_000);
                 let process = self.workers[index].process;
                 sim.trace(|| format!("process {process} stands still for {asleep} ms"));
                 sim.stall(process, asleep);
@@ -155,13 +178,13 @@ impl Operator {
                 }
             }
             5 => {
-                let away = sim.between(1_000, longest.away);
+                let away = sim.between(1_000, 40_000);
                 sim.trace(|| format!("the store is away for {away} ms"));
                 self.storage.net.go_away(away);
             }
             6 => {
                 let process = self.workers[self.pick()].process;
-                sim.skew(process, sim.between(0, 2 * longest.skew) as i64 - longest.skew as i64);
+                sim.skew(process, sim.between(0, 20_000_000) as i64 - 10_000_000);
             }
             7 => {
                 let Cluster { kafka, oracle, plan, .. } = &*self.cluster;
@@ -283,7 +306,7 @@ impl Operator {
             1 => Change::Delete,
             2 => Change::Compact,
             3 => Change::AddColumn,
-            5 if let Some(upkeep) = upkeep => Change::Vacuum(upkeep.file_retention),
+            5 if let Some(upkeep) = upkeep => Change::Vacuum(upkeep.file_retention.max(24 * HOUR)),
             6 | 7 if upkeep.is_some() => Change::Compact,
             _ => return self.cluster.oracle.checkpoint(&table),
         };

@@ -23,7 +23,7 @@ use crate::machine::{OUTSIDE, Sim};
 use crate::plan::{CONNECTOR, Plan, TOPIC};
 use crate::upkeep::actions;
 use crate::upkeep::readers::Pin;
-use crate::upkeep::watch::Watch;
+use crate::upkeep::watch::{Tally, Watch};
 
 /// The value of the record at an offset of a partition. Rows of other writers have negative ones.
 pub fn value(partition: usize, offset: Offset) -> i64 {
@@ -87,6 +87,7 @@ pub struct View {
 pub struct Sums {
     pub commits: u64,
     pub rows: u64,
+    pub tally: Tally,
 }
 
 type Checked<T> = Result<T, String>;
@@ -545,6 +546,7 @@ impl Oracle {
         for (name, table) in &self.state().tables {
             sums.commits += table.versions.len() as u64;
             sums.rows += table.rows.len() as u64;
+            sums.tally.add(table.watch.as_ref().map(|watch| watch.tally).unwrap_or_default());
             for (version, text) in table.versions.iter().enumerate() {
                 let there = self.version(name, version as u64);
                 // What may be deleted is watched.

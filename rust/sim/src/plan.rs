@@ -6,7 +6,7 @@ use sluice_core::settings::{Settings, as_one_error};
 
 use crate::kafka::{Kind, Protocol, Record};
 use crate::machine::{Millis, Sim};
-use crate::net::{Longest, Odds};
+use crate::net::Odds;
 use crate::predecessor::{BEFORE, Predecessor};
 use crate::routes::{self, Route};
 use crate::upkeep::Upkeep;
@@ -48,7 +48,6 @@ pub struct Plan {
     pub reports_unrouted: bool,
     /// None: nobody keeps the tables.
     pub upkeep: Option<Upkeep>,
-    pub longest: Longest,
     /// Of the kinds of records, in a thousand.
     tombstones: u64,
     bad: u64,
@@ -107,21 +106,11 @@ impl Plan {
             reports_unrouted: sim.chance(500),
             memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
             upkeep: sim.chance(250).then(|| Upkeep::draw(sim)),
-            longest: Longest::default(),
         };
-        if let Some(upkeep) = &plan.upkeep {
-            plan.longest = upkeep.longest();
-        }
-        if plan.deletes() {
-            plan.duration = sim.between(20_000, 150_000);
-            plan.retry_timeout = sim.between(3_000, 8_000);
+        if let Some(upkeep) = &mut plan.upkeep {
+            upkeep.suit(plan.retention.is_some(), plan.another_writer || predecessor.is_some());
         }
         plan
-    }
-
-    /// What is old is deleted within the life of the cluster.
-    pub fn deletes(&self) -> bool {
-        self.upkeep.as_ref().is_some_and(|upkeep| upkeep.deletes)
     }
 
     /// Of a task, and whether they tell of the predecessor.

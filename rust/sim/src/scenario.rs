@@ -15,6 +15,7 @@ use crate::plan::Plan;
 use crate::storage::Storage;
 use crate::threads::Threads;
 use crate::upkeep::jobs::Keeper;
+use crate::upkeep::watch::Tally;
 
 /// How long the cluster has, once nothing goes wrong any more, to bring all rows into the tables.
 const PROGRESS_BOUND: Millis = 300_000;
@@ -33,12 +34,13 @@ pub struct Report {
     pub fenced: u64,
     pub task_failures: u64,
     pub virtual_ms: u64,
+    pub tally: Tally,
 }
 
 async fn produce(cluster: Arc<Cluster>) {
     let (sim, plan) = (cluster.sim.clone(), &cluster.plan);
     let mut grown = false;
-    while sim.now() < plan.duration && !cluster.calm.load(Ordering::Relaxed) {
+    while !cluster.calm.load(Ordering::Relaxed) {
         for _ in 0..sim.draw(12) {
             let partition = sim.draw(plan.partitions as u64) as usize;
             grown |= plan.grows && sim.chance(20);
@@ -46,6 +48,14 @@ async fn produce(cluster: Arc<Cluster>) {
             cluster.kafka.produce(partition, kind, has_more, plan.route(&sim));
         }
         sim.sleep_ms(sim.between(50, 2_000)).await;
+    }
+}
+
+async fn until(operator: &mut Operator, time: Millis) {
+    let sim = operator.cluster.sim.clone();
+    while sim.now() < time {
+        sim.sleep_ms(sim.between(100, 10_000)).await;
+        operator.event().await;
     }
 }
 
@@ -64,10 +74,14 @@ async fn operate(mut operator: Operator, keeper: Option<Keeper>, finish: Stop) {
             });
         }
     }
-    while sim.now() < cluster.plan.duration {
-        sim.sleep_ms(sim.between(100, 10_000)).await;
-        operator.event().await;
+    let mut duration = cluster.plan.duration;
+    if cluster.plan.upkeep.as_ref().is_some_and(|upkeep| upkeep.rests) {
+        until(&mut operator, sim.between(0, duration)).await;
+        let before = sim.now();
+        operator.rest().await;
+        duration += sim.now() - before;
     }
+    until(&mut operator, duration).await;
     operator.calm();
     for partition in 0..cluster.plan.partitions {
         cluster.kafka.produce(partition, Kind::Row, false, cluster.plan.route(&sim));
@@ -99,9 +113,6 @@ async fn operate(mut operator: Operator, keeper: Option<Keeper>, finish: Stop) {
     }
     operator.stop();
     sim.sleep_ms(10_000).await;
-    if cluster.plan.deletes() {
-        sim.sleep_ms(60_000).await;
-    }
     over.now();
     while !kept.is_asked() {
         sim.sleep_ms(100).await;
@@ -117,7 +128,7 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
     let objects = Arc::new(Bucket::new(sim.clone(), plan.upkeep.is_some()));
     let locks = LockTable::default();
     let oracle = Oracle::new(sim.clone(), kafka.clone(), objects.clone(), locks.clone(), plan.clone());
-    let net = Net::new(sim.clone(), plan.odds, plan.longest);
+    let net = Net::new(sim.clone(), plan.odds);
     let under_dynamodb = plan.under_dynamodb;
     let storage = Arc::new(Storage { net: net.clone(), objects, locks, under_dynamodb });
     let cluster = Arc::new(Cluster {
@@ -127,6 +138,7 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         tells: (!plan.told_late).into(),
         plan,
         calm: false.into(),
+        rests: false.into(),
         counts: Counts::default(),
     });
     let keeper = Keeper::new(cluster.clone(), storage.clone());
@@ -154,7 +166,8 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         harmed: load(&net.harmed),
         fenced: load(&cluster.counts.fenced),
         task_failures: load(&cluster.counts.failures),
-        virtual_ms: sim.now(),
+        virtual_ms: sim.lived(),
+        tally: sums.tally,
     };
     (report, threads)
 }

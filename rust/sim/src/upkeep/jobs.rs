@@ -3,9 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use sluice_core::Result;
+use sluice_core::settings::Compression;
+use sluice_delta::maintain::checkpoint::checkpoint;
+use sluice_delta::maintain::checksum::checksum;
+use sluice_delta::maintain::clean_log::{Clean, clean_log};
+use sluice_delta::maintain::compact::compact;
+use sluice_delta::maintain::compact_log::compact_log;
 use sluice_delta::maintain::maintainer::Maintainer;
+use sluice_delta::maintain::vacuum::{Vacuuming, vacuum};
+use sluice_delta::maintain::{Maintained, Quiet};
 use sluice_delta::store::Store;
-use sluice_delta::world::World;
 
 use super::Upkeep;
 use super::readers::Pin;
@@ -22,7 +30,24 @@ const MOST_PINS: usize = 12;
 #[derive(Debug, Clone, Copy)]
 enum Job {
     Turn,
+    Checkpoint,
+    Checksum,
+    CompactLog,
+    CleanLog,
+    Compact,
+    Vacuum,
 }
+
+const JOBS: [Job; 8] = [
+    Job::Turn,
+    Job::Checkpoint,
+    Job::Checksum,
+    Job::CompactLog,
+    Job::CleanLog,
+    Job::Compact,
+    Job::Compact,
+    Job::Vacuum,
+];
 
 pub struct Keeper {
     cluster: Arc<Cluster>,
@@ -30,13 +55,22 @@ pub struct Keeper {
     upkeep: Upkeep,
     last_process: ProcessId,
     pins: Vec<Pin>,
+    /// May have ended.
+    running: Vec<ProcessId>,
 }
 
 impl Keeper {
     /// None: nobody keeps the tables.
     pub fn new(cluster: Arc<Cluster>, storage: Arc<Storage>) -> Option<Keeper> {
         let upkeep = cluster.plan.upkeep.clone()?;
-        Some(Keeper { cluster, storage, upkeep, last_process: FIRST_PROCESS, pins: Vec::new() })
+        Some(Keeper {
+            cluster,
+            storage,
+            upkeep,
+            last_process: FIRST_PROCESS,
+            pins: Vec::new(),
+            running: Vec::new(),
+        })
     }
 
     fn sim(&self) -> &Sim {
@@ -48,6 +82,10 @@ impl Keeper {
         let sim = self.sim().clone();
         while !over.is_asked() {
             sim.sleep_ms(sim.between(100, 6_000)).await;
+            if self.cluster.rests.load(Ordering::Relaxed) {
+                std::mem::take(&mut self.running).into_iter().for_each(|process| sim.kill(process));
+                continue;
+            }
             match sim.draw(10) {
                 0 | 1 => {
                     let pin = self.cluster.oracle.pin(self.table());
@@ -86,10 +124,11 @@ impl Keeper {
 
     fn new_process(&mut self) -> ProcessId {
         self.last_process += 1;
-        let skew = self.cluster.plan.longest.skew;
         if self.sim().chance(200) {
-            self.sim().skew(self.last_process, self.sim().between(0, 2 * skew) as i64 - skew as i64);
+            let ahead = self.sim().between(0, 20_000_000) as i64 - 10_000_000;
+            self.sim().skew(self.last_process, ahead);
         }
+        self.running.push(self.last_process);
         self.last_process
     }
 
@@ -133,24 +172,26 @@ impl Keeper {
     fn maintain(&mut self, table: &str) {
         let (sim, process) = (self.sim().clone(), self.new_process());
         let Some(store) = self.store(process, table) else { return };
-        let all = [Job::Turn];
         let jobs: Vec<Job> =
-            (0..sim.between(1, 3)).map(|_| all[sim.draw(all.len() as u64) as usize]).collect();
+            (0..sim.between(1, 3)).map(|_| JOBS[sim.draw(JOBS.len() as u64) as usize]).collect();
         sim.trace(|| format!("process {process} maintains {table}: {jobs:?}"));
         let (world, upkeep, of) = (sim.world(process), self.upkeep.clone(), sim.clone());
         let work = sim.world(process).blocking(move || {
-            let mut maintainer = Maintainer::new(store, world.clone());
+            let table = Maintained::new(store.clone(), world.clone());
+            let mut maintainer = Maintainer::new(store, world);
             for job in jobs {
-                if let Err(error) = run(&mut maintainer, job, &upkeep, &world) {
-                    of.trace(|| format!("process {process} fails: {job:?}: {error}"));
-                }
+                let done = run(&table, &mut maintainer, job, &upkeep);
+                of.trace(|| match done {
+                    Ok(done) => format!("process {process} is done: {done}"),
+                    Err(error) => format!("process {process} fails: {job:?}: {error}"),
+                });
             }
         });
         sim.spawn(process, async move {
             work.await;
         });
         let is_calm = self.cluster.calm.load(Ordering::Relaxed);
-        let (fate, longest) = (if is_calm { 4 } else { sim.draw(4) }, self.cluster.plan.longest);
+        let fate = if is_calm { 4 } else { sim.draw(4) };
         let killed = sim.clone();
         match fate {
             0 => sim.spawn(OUTSIDE, async move {
@@ -163,7 +204,7 @@ impl Keeper {
                 sim.spawn(OUTSIDE, async move {
                     killed.sleep_ms(after).await;
                     killed.trace(|| format!("process {process} stands still"));
-                    killed.stall(process, killed.between(500, longest.stall));
+                    killed.stall(process, killed.between(500, 45_000));
                 });
             }
             _ => {}
@@ -171,13 +212,22 @@ impl Keeper {
     }
 }
 
-fn run(
-    maintainer: &mut Maintainer,
-    job: Job,
-    _upkeep: &Upkeep,
-    _world: &Arc<dyn World>,
-) -> sluice_core::Result<()> {
-    match job {
-        Job::Turn => maintainer.take_turn().map(drop),
-    }
+fn run(table: &Maintained, maintainer: &mut Maintainer, job: Job, upkeep: &Upkeep) -> Result<String> {
+    Ok(match job {
+        Job::Turn => format!("{:?}", maintainer.take_turn()?),
+        Job::Checkpoint => format!("{:?}", checkpoint(table, &table.newest()?, &Quiet)?),
+        Job::Checksum => format!("{:?}", checksum(table, table.newest()?.version())?),
+        Job::CompactLog => {
+            format!("{:?}", compact_log(table, &table.newest()?, upkeep.log_compaction(), &Quiet)?)
+        }
+        Job::CleanLog => format!("{:?}", clean_log(table, &table.newest()?, Clean::Delete, &Quiet)?),
+        Job::Compact => {
+            let commit = &mut |rewrite| maintainer.commit(rewrite);
+            format!("{:?}", compact(table, &upkeep.compaction(), Compression::None, None, commit, &Quiet)?)
+        }
+        Job::Vacuum => {
+            let vacuuming = Vacuuming { delete: true, ..Vacuuming::default() };
+            format!("{:?}", vacuum(table, &vacuuming, &Quiet)?)
+        }
+    })
 }

@@ -7,16 +7,22 @@ pub mod log;
 pub mod readers;
 pub mod watch;
 
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use sluice_core::settings::{Compaction, CompactionScope, Order};
+
 use crate::machine::{Millis, Sim};
-use crate::net::Longest;
+
+pub const HOUR: Millis = 3_600_000;
 
 /// What keeps tables, drawn from the seed.
 #[derive(Debug, Clone)]
 pub struct Upkeep {
     /// Workers do it besides their commits.
     pub by_workers: bool,
-    /// What is old is deleted within the life of the cluster.
-    pub deletes: bool,
+    /// The cluster rests for a day or two, after which much is old.
+    pub rests: bool,
     pub file_retention: Millis,
     pub log_retention: Millis,
     checkpoint_interval: u64,
@@ -32,16 +38,16 @@ pub struct Upkeep {
 
 impl Upkeep {
     pub fn draw(sim: &Sim) -> Upkeep {
-        const DAY: Millis = 24 * 3600 * 1000;
-        let deletes = sim.chance(500);
-        let retention = |short: Millis, days: Millis| {
-            if deletes { sim.between(short, 2 * short) } else { days * DAY }
+        let retention = || match sim.draw(3) {
+            0 => sim.between(20_000, 100_000),
+            1 => sim.between(HOUR, 26 * HOUR),
+            _ => sim.between(1, 30) * 24 * HOUR,
         };
         Upkeep {
             by_workers: sim.chance(700),
-            deletes,
-            file_retention: retention(60_000, 7),
-            log_retention: retention(20_000, 30),
+            rests: sim.chance(500),
+            file_retention: retention(),
+            log_retention: retention(),
             checkpoint_interval: sim.between(2, 12),
             v2: sim.chance(250),
             tracks_rows: sim.chance(250),
@@ -54,13 +60,10 @@ impl Upkeep {
         }
     }
 
-    /// What goes wrong ends well before what is deleted for its age may still be wanted: nobody can tell an upload of a unit
-    /// that is held up for so long from one that was given up.
-    pub fn longest(&self) -> Longest {
-        match self.deletes {
-            true => Longest { late: 5_000, slow: 4_000, away: 5_000, stall: 14_000, skew: 2_000 },
-            false => Longest::default(),
-        }
+    /// What there is else does not go with all of it.
+    pub fn suit(&mut self, forgets: bool, has_other_writers: bool) {
+        self.rests &= !forgets;
+        self.tracks_rows &= !has_other_writers;
     }
 
     /// Of the tables.
@@ -102,5 +105,20 @@ impl Upkeep {
         settings.push(("delta.vacuum.mode", "delete".to_owned()));
         settings.push(("delta.vacuum.interval.ms", (2 * self.interval).to_string()));
         settings
+    }
+
+    /// As `sluice maintain` merges files.
+    pub fn compaction(&self) -> Compaction {
+        Compaction {
+            min_files: self.min_files as usize,
+            scope: if self.cold.is_some() { CompactionScope::Cold } else { CompactionScope::All },
+            cold: Duration::from_millis(self.cold.unwrap_or_default()),
+            order: if self.orders { Order::By(vec!["v".to_owned()]) } else { Order::None },
+            ..Compaction::default()
+        }
+    }
+
+    pub fn log_compaction(&self) -> NonZeroU64 {
+        NonZeroU64::new(self.log_compaction).unwrap_or(NonZeroU64::MIN)
     }
 }

@@ -13,13 +13,40 @@ use crate::machine::{Millis, ProcessId, Sim};
 
 type Checked<T> = Result<T, String>;
 
+/// What was done to tables.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    /// Commits that move rows into other files.
+    pub merges: u64,
+    pub checkpoints: u64,
+    pub checksums: u64,
+    pub log_compactions: u64,
+    /// Files of the log.
+    pub log_deleted: u64,
+    /// Data files.
+    pub vacuumed: u64,
+}
+
+impl Tally {
+    pub fn add(&mut self, other: Tally) {
+        let Tally { merges, checkpoints, checksums, log_compactions, log_deleted, vacuumed } = other;
+        self.merges += merges;
+        self.checkpoints += checkpoints;
+        self.checksums += checksums;
+        self.log_compactions += log_compactions;
+        self.log_deleted += log_deleted;
+        self.vacuumed += vacuumed;
+    }
+}
+
+/// How much too early something may seem old: times of files are in whole seconds.
+const SLACK: i64 = 1_000;
+
 pub struct Watch {
     sim: Sim,
     /// Below the bucket's root.
     table: String,
     upkeep: Upkeep,
-    /// How much too early something may seem old, by clocks that are off and by times in whole seconds.
-    slack: i64,
     /// The table forgets offsets.
     forgets: bool,
     /// By version.
@@ -29,28 +56,30 @@ pub struct Watch {
     /// Of files that are not live any more, as the `remove` says.
     removed_at: HashMap<String, i64>,
     files: Files,
+    pub tally: Tally,
 }
 
 impl Watch {
     pub fn new(sim: Sim, table: &str, upkeep: Upkeep, forgets: bool) -> Watch {
-        let slack = 2 * upkeep.longest().skew as i64 + 1_000;
         Watch {
             sim,
             table: table.to_owned(),
             upkeep,
-            slack,
             forgets,
             said: Vec::new(),
             landed: Vec::new(),
             newest: State::default(),
             removed_at: HashMap::new(),
             files: Files::default(),
+            tally: Tally::default(),
         }
     }
 
     /// A commit has landed.
     pub fn commit(&mut self, actions: &[Value]) {
         let said: Vec<_> = actions.iter().filter_map(actions::read).collect();
+        let is_merge = actions.iter().any(|action| action["commitInfo"]["operation"] == "OPTIMIZE");
+        self.tally.merges += u64::from(is_merge);
         for ((kind, path), said) in &said {
             match *kind {
                 "add" => drop(self.removed_at.remove(path)),
@@ -92,7 +121,7 @@ impl Watch {
         let now = self.sim.epoch_millis();
         let is_kept = |(path, _): (&str, &Value)| {
             let removed = self.removed_at.get(path);
-            removed.is_none_or(|at| now + self.slack < at + self.upkeep.file_retention as i64)
+            removed.is_none_or(|at| now + SLACK < at + self.upkeep.file_retention as i64)
         };
         let is_newest = version as usize + 1 == self.said.len();
         (is_newest || (self.sim.now() as i64) < self.log_until(version)) && state.of_kind("add").all(is_kept)
@@ -100,7 +129,7 @@ impl Watch {
 
     fn log_until(&self, version: u64) -> i64 {
         let landed = self.landed.get(version as usize).copied().unwrap_or_default();
-        (landed + self.upkeep.log_retention) as i64 - self.slack
+        (landed + self.upkeep.log_retention) as i64 - SLACK
     }
 
     pub fn changed(&mut self, change: &Change, bucket: &Bucket) -> Checked<()> {
@@ -135,6 +164,7 @@ impl Watch {
                     all.extend(actions::of_parquet(bucket.read(&path).ok_or_else(missing)?)?);
                 }
                 self.check_checkpoint(version, &all)?;
+                self.tally.checkpoints += 1;
                 self.files.checkpoints.insert(version, sidecars);
                 Ok(())
             }
@@ -144,8 +174,14 @@ impl Watch {
                 self.files.hinted = hint["version"].as_u64();
                 self.files.check_hint()
             }
-            Name::Checksum(version) => self.check_checksum(version, &content),
-            Name::Compacted(from, to) => self.check_compacted(from, to, &content),
+            Name::Checksum(version) => {
+                self.tally.checksums += 1;
+                self.check_checksum(version, &content)
+            }
+            Name::Compacted(from, to) => {
+                self.tally.log_compactions += 1;
+                self.check_compacted(from, to, &content)
+            }
             Name::Sidecar | Name::Other | Name::Data => Ok(()),
         }
     }
@@ -155,7 +191,13 @@ impl Watch {
     }
 
     fn deleted(&mut self, name: &str, put: Put, by: ProcessId) -> Checked<()> {
-        match Name::of(name) {
+        let name_says = Name::of(name);
+        match &name_says {
+            Name::Data => self.tally.vacuumed += 1,
+            Name::Other => {}
+            _ => self.tally.log_deleted += 1,
+        }
+        match name_says {
             Name::Commit(version) => {
                 self.trace(|| format!("loses commit {version} by process {by}"));
                 self.files.commits.remove(&version);
@@ -180,7 +222,7 @@ impl Watch {
 
     fn check_data(&self, name: &str, put: Put, by: ProcessId) -> Checked<()> {
         let now = self.sim.epoch_millis();
-        let is_old = |since: i64| now + self.slack >= since + self.upkeep.file_retention as i64;
+        let is_old = |since: i64| now + SLACK >= since + self.upkeep.file_retention as i64;
         if self.newest.0.contains_key(&("add", name.to_owned())) {
             return Err("upkeep: a live file is deleted".into());
         }
@@ -240,7 +282,7 @@ impl Watch {
         let may_be_missing = |(kind, _): &Key, said: &Value| match *kind {
             "remove" => {
                 let at = said["deletionTimestamp"].as_i64().unwrap_or(0);
-                now + self.slack >= at + self.upkeep.file_retention as i64
+                now + SLACK >= at + self.upkeep.file_retention as i64
             }
             "txn" => self.forgets,
             "domainMetadata" => said["removed"] == true,
