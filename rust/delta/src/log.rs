@@ -103,11 +103,23 @@ pub struct Add {
     pub stats: Option<String>,
     #[serde(default)]
     pub data_change: bool,
+    deletion_vector: Option<DeletionVector>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct DeletionVector {
+    cardinality: u64,
 }
 
 impl Add {
     pub fn num_records(&self) -> Option<u64> {
         num_records(self.stats.as_deref()?)
+    }
+
+    /// Without those that its deletion vector takes away.
+    pub fn rows(&self) -> Option<u64> {
+        let deleted = self.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
+        Some(self.num_records()?.saturating_sub(deleted))
     }
 }
 

@@ -222,7 +222,8 @@ impl Audit {
 
     fn count_rows(&mut self, version: u64, commit: &Commit, origin: &Origin, author: &Author) {
         let counted: i64 = origin.units.iter().flat_map(|unit| &unit.intervals).map(|i| i.rows).sum();
-        let in_files: Option<u64> = commit.adds.iter().map(|add| add.num_records()).sum();
+        let new = commit.adds.iter().filter(|add| add.data_change);
+        let in_files: Option<u64> = new.map(|add| add.num_records()).sum();
         let message = match in_files {
             Some(rows) if rows as i64 == counted => None,
             Some(rows) => Some(format!("the intervals count {counted} rows, the files' numRecords {rows}")),

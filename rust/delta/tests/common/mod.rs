@@ -299,16 +299,21 @@ impl Rig {
         files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }
 
-    /// All rows of all files that the log refers to, in the log's order.
+    /// All rows of all files that the table has, in the log's order.
     pub fn read(&self) -> Vec<RecordBatch> {
-        let mut batches = Vec::new();
+        let mut paths: Vec<String> = Vec::new();
         for line in self.log().iter().flat_map(|commit| commit.lines()) {
             let action: serde_json::Value = serde_json::from_str(line).unwrap();
-            if let Some(path) = action["add"]["path"].as_str() {
-                let file = std::fs::File::open(self.table().join(path)).unwrap();
-                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-                batches.extend(reader.map(|batch| batch.unwrap()));
+            if let Some(removed) = action["remove"]["path"].as_str() {
+                paths.retain(|path| path != removed);
             }
+            paths.extend(action["add"]["path"].as_str().map(str::to_owned));
+        }
+        let mut batches = Vec::new();
+        for path in paths {
+            let file = std::fs::File::open(self.table().join(path)).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+            batches.extend(reader.map(|batch| batch.unwrap()));
         }
         batches
     }

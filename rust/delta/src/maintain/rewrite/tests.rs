@@ -41,6 +41,10 @@ impl Store for Forgetful {
         self.inner.create(name)
     }
 
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.inner.replace(name)
+    }
+
     fn delete(&self, name: &str) -> Result<()> {
         self.inner.delete(name)
     }
