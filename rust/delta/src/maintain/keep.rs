@@ -8,12 +8,12 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use sluice_core::{Code, Error, Result};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tracing::{Span, debug, warn};
+use tracing::{Span, debug, info, warn};
 
 use super::Progress;
 use super::duties::{Duties, Found, Wanted};
 use super::lease::{LEASE, Lease, Turn};
-use super::schedule::{Next, Schedule};
+use super::schedule::{AFTER_A_FAILURE, Next, Schedule};
 use crate::encoders::Encoders;
 use crate::measure::maintenance::Duty;
 use crate::serve::{Ask, Request, What};
@@ -96,8 +96,15 @@ impl Keeper {
             Err(_) if self.duties.is_stopped() => {}
             Err(error) => {
                 self.duties.meter.maintenance_failed(duty);
-                let wait = schedule.failed(duty, now).as_secs();
-                warn!("the upkeep of table {} failed and is tried again in {wait} s: {error}", self.uri());
+                let wait = schedule.failed(duty, now);
+                let (uri, seconds) = (self.uri(), wait.as_secs());
+                let text =
+                    format!("the upkeep of table {uri} failed and is tried again in {seconds} s: {error}");
+                // A store that is away is told of by those who wait for it.
+                match error.code == Code::StoreIo && wait == AFTER_A_FAILURE {
+                    true => info!("{text}"),
+                    false => warn!("{text}"),
+                }
             }
         }
     }

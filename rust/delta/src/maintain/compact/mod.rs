@@ -9,6 +9,7 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod tracking;
+mod widened;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
