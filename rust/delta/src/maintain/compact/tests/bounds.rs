@@ -120,7 +120,8 @@ fn nothing_is_left_where_it_was_stopped() {
             compact(&table.maintained(), &settings, Compression::Snappy, None, commit, &progress).unwrap();
         assert_eq!(done.ended, Ended::Stopped, "after {after}");
         assert!(done.removed_files <= after, "after {after}: {done:?}");
-        assert_eq!(table.unreferenced(), BTreeSet::new(), "after {after}");
+        // Besides what the commit removed.
+        assert_eq!(table.unreferenced().len() as u64, done.removed_files, "after {after}");
         assert_eq!(table.rig.read(None), rows);
     }
 }
