@@ -144,15 +144,15 @@ metrics! { OF_PROCESS;
     TABLE_SCHEMA_CHANGES "sluice-table-schema-changes-total" Counter "versions" ["table"]
         "versions by which this process created the table or changed its columns";
     TABLE_MAINTENANCE "sluice-table-maintenance-total" Counter "rounds" ["table" "kind"]
-        "rounds of maintenance that this process did. `kind`: `log` (checkpoints, version checksum files, log compaction files, clean-up), \
-         `compaction` of data files, `vacuum`";
+        "rounds of maintenance that this process did, with those in which nothing was due. `kind`: `log` (checkpoints, version checksum \
+         files, log compaction files, clean-up), `compaction` of data files, `vacuum`";
     TABLE_MAINTENANCE_FAILURES "sluice-table-maintenance-failures-total" Counter "rounds" ["table" "kind"]
         "rounds that failed. They are tried again later, and no commit fails by them";
     TABLE_MAINTENANCE_TIME "sluice-table-maintenance-ms-total" Counter "ms" ["table" "kind"]
         "how long those took that did not fail";
     TABLE_SINCE_CHECKPOINT "sluice-table-commits-since-checkpoint" Gauge "commits" ["table"]
-        "commits since the table's newest checkpoint, whoever wrote it, when this process last looked; -1 before it has, and with \
-         `delta.maintenance.enabled=false`";
+        "commits since the table's newest checkpoint, whoever wrote it, when this process last looked; -1 before it has, while another \
+         one looks after the table, and with `delta.maintenance.enabled=false`";
     TABLE_LOG_FILES "sluice-table-log-files-total" Counter "files" ["table" "kind"]
         "files that were written beside the commits. `kind`: `checkpoint`, those of several parts counting as one; `checksum`; `log-compaction`";
     TABLE_MERGES "sluice-table-merges-total" Counter "versions" ["table"]

@@ -12,7 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Properties of Delta tables: they share the prefix with our settings and are not ours.
-const TABLE_PROPERTIES: [&str; 5] = [
+const TABLE_PROPERTIES: [&str; 7] = [
+    "delta.checkpointInterval",
+    "delta.deletedFileRetentionDuration",
     "delta.enableDeletionVectors",
     "delta.enableTypeWidening",
     "delta.logRetentionDuration",

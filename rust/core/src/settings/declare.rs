@@ -1319,7 +1319,7 @@ pub const SETTINGS: &[Setting] = &[
         title: "Compaction",
         doc: "Whether small data files of a partition are merged into larger ones, in commits that change no row \
               (`dataChange=false`). A merge that meets any other change of the same files gives way and starts again. The \
-              other settings of `delta.compaction` say which files, and how.",
+              settings that follow say which files, and how.",
     },
     Setting {
         name: COMPACTION_TARGET_FILE_BYTES,
@@ -1376,8 +1376,9 @@ pub const SETTINGS: &[Setting] = &[
         group: "Maintenance",
         importance: Importance::Medium,
         title: "Memory of compaction",
-        doc: "What the merging of one table's files holds in native memory at most, besides `delta.memory.budget.bytes`. \
-              With an order, as many rows are ordered together as fit into it.",
+        doc: "What merging holds in native memory at most. It is a part of `delta.memory.budget.bytes`, and never more \
+              than a quarter of that; where rows that come in need it, merging goes on later. A worker works on one table \
+              at a time. With an order, as many rows are ordered together as fit into it.",
     },
     Setting {
         name: COMPACTION_MAX_BYTES_PER_SECOND,
@@ -1386,8 +1387,8 @@ pub const SETTINGS: &[Setting] = &[
         group: "Maintenance",
         importance: Importance::Low,
         title: "Rate of compaction",
-        doc: "How many bytes of data files the merging of one table's files reads in a second at most, so that it leaves \
-              processor, disk and network to the records that come in. `0` sets no limit.",
+        doc: "How many bytes of data files merging reads in a second at most, so that it leaves processor, disk and \
+              network to the records that come in. `0` sets no limit.",
     },
     Setting {
         name: COMPACTION_ORDER_BY,

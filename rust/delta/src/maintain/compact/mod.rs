@@ -24,6 +24,7 @@ use sluice_core::{Code, Error, Result};
 use tracing::{debug, info};
 
 use self::merge::{Memory, Merged, Merger, Unclaimed};
+pub(crate) use self::order::find_columns;
 use self::plan::{Aims, MOST_FILES, plan};
 use super::files::{LiveFile, ORDER_TAG, live_files};
 use super::rewrite::{Rewrite, Rewritten};

@@ -1573,8 +1573,7 @@ public final class Settings {
         Importance.MEDIUM,
         "Whether small data files of a partition are merged into larger ones, in commits that "
             + "change no row (dataChange=false). A merge that meets any other change of the same files "
-            + "gives way and starts again. The other settings of delta.compaction say which files, and "
-            + "how.",
+            + "gives way and starts again. The settings that follow say which files, and how.",
         "Maintenance",
         3,
         Width.SHORT,
@@ -1645,9 +1644,10 @@ public final class Settings {
         134217728L,
         Range.atLeast(16777216L),
         Importance.MEDIUM,
-        "What the merging of one table's files holds in native memory at most, besides "
-            + "delta.memory.budget.bytes. With an order, as many rows are ordered together as fit into "
-            + "it.",
+        "What merging holds in native memory at most. It is a part of delta.memory.budget.bytes, "
+            + "and never more than a quarter of that; where rows that come in need it, merging goes on "
+            + "later. A worker works on one table at a time. With an order, as many rows are ordered "
+            + "together as fit into it.",
         "Maintenance",
         9,
         Width.MEDIUM,
@@ -1658,9 +1658,8 @@ public final class Settings {
         33554432L,
         Range.atLeast(0L),
         Importance.LOW,
-        "How many bytes of data files the merging of one table's files reads in a second at most, "
-            + "so that it leaves processor, disk and network to the records that come in. 0 sets no "
-            + "limit.",
+        "How many bytes of data files merging reads in a second at most, so that it leaves "
+            + "processor, disk and network to the records that come in. 0 sets no limit.",
         "Maintenance",
         10,
         Width.MEDIUM,
@@ -1672,9 +1671,10 @@ public final class Settings {
         null,
         Importance.LOW,
         "Columns that the rows of merged files are ordered by, the first one first, such as "
-            + "customer, ts, so that readers skip more of them. Names with other characters than "
-            + "letters, digits, _, -, $ and @ stand in backquotes. Without it rows stay as they came. "
-            + "Not together with delta.compaction.z.order.by.",
+            + "customer, address.country, so that readers skip more of them. Names with other characters "
+            + "than letters, digits, _, -, $ and @ stand in backquotes. Without it rows stay as they "
+            + "came. The table has to have all of the columns. Not together with "
+            + "delta.compaction.z.order.by.",
         "Maintenance",
         11,
         Width.LONG,
