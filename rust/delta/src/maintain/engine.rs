@@ -28,7 +28,7 @@ use crate::store::{DataFile, Store, commit_name, object_path, root_path, store_e
 use crate::world::World;
 
 /// How much of a checkpoint is encoded before it is written, which is what it costs in memory.
-const ROW_GROUP_BYTES: usize = 16 << 20;
+const ROW_GROUP_BYTES: usize = 8 << 20;
 
 /// What is written into the log beside the commits, for one version.
 #[derive(Clone)]

@@ -16,6 +16,8 @@ pub mod maintainer;
 pub mod rewrite;
 mod schedule;
 mod sidecars;
+#[cfg(test)]
+mod tests;
 pub mod vacuum;
 
 use std::sync::Arc;

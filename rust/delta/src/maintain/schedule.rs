@@ -12,7 +12,7 @@ const RESTS: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// The first wait after a failure; it doubles with each further one.
-const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
+pub const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
 const LONGEST_AFTER_FAILURES: Duration = Duration::from_secs(1800);
 
 #[derive(Debug, PartialEq, Eq)]
@@ -136,7 +136,9 @@ mod tests {
         assert_eq!(schedule.failed(Duty::Log, now), AFTER_A_FAILURE);
         assert_eq!(schedule.failed(Duty::Log, now), 2 * AFTER_A_FAILURE);
         assert_eq!(schedule.next(now, 5, &wishes), Next::In(Some(2 * AFTER_A_FAILURE)));
-        (0..20).for_each(|_| drop(schedule.failed(Duty::Log, now)));
+        (0..20).for_each(|_| {
+            schedule.failed(Duty::Log, now);
+        });
         assert_eq!(schedule.failed(Duty::Log, now), LONGEST_AFTER_FAILURES);
         schedule.log_kept(now, Duration::ZERO, 0);
         assert_eq!(schedule.failed(Duty::Log, now), AFTER_A_FAILURE);

@@ -18,6 +18,7 @@ use sluice_core::{Code, Error, Result};
 use super::super::Maintained;
 use super::super::files::LiveFile;
 use super::object::ObjectFile;
+use super::widened::{as_in_file, cast_to};
 use crate::kernel::kernel_error;
 use crate::store::store_error;
 
@@ -64,8 +65,9 @@ impl<'a> Source<'a> {
         let metadata =
             world.wait(ArrowReaderMetadata::load_async(&mut reader, options.clone())).map_err(failed)?;
         let metadata = with_micros(metadata, options).map_err(failed)?;
-        let (order, mask) =
-            parquet_read_plan(&self.schema, &metadata).map_err(|e| kernel_error(&doing, &e))?;
+        let broken = |e: delta_kernel::Error| kernel_error(&doing, &e);
+        let schema = as_in_file(&self.schema, metadata.schema().fields()).map_err(broken)?;
+        let (order, mask) = parquet_read_plan(&schema, &metadata).map_err(broken)?;
         let all = metadata.metadata().file_metadata().num_rows().max(0).unsigned_abs();
         let batch_rows = (BATCH_BYTES * all / file.size.max(1)).clamp(1, BATCH_ROWS);
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata)
@@ -80,12 +82,16 @@ impl<'a> Source<'a> {
             for batch in row_group {
                 let batch = batch.map_err(|e| Error::new(Code::TableCorrupt, format!("{doing}: {e}")))?;
                 let count = batch.num_rows() as u64;
-                let rows = fixup_parquet_read(batch, &order, None, None, Some(&self.schema))
-                    .map_err(|e| kernel_error(&doing, &e))?;
+                let rows =
+                    fixup_parquet_read(batch, &order, None, None, Some(&schema)).map_err(broken)?.into();
+                let rows = match Arc::ptr_eq(&schema, &self.schema) {
+                    true => rows,
+                    false => cast_to(&self.schema, rows).map_err(broken)?,
+                };
                 let upto =
                     |row: u64| (u128::from(file.size) * u128::from(row) / u128::from(all.max(1))) as u64;
                 let bytes = upto(position + count).saturating_sub(upto(position));
-                if !take(Piece { rows: rows.into(), position, bytes })? {
+                if !take(Piece { rows, position, bytes })? {
                     return Ok(());
                 }
                 position += count;
