@@ -16,9 +16,9 @@ pub mod maintainer;
 pub mod rewrite;
 mod schedule;
 mod sidecars;
-pub mod vacuum;
 #[cfg(test)]
 mod tests;
+pub mod vacuum;
 
 use std::sync::Arc;
 
