@@ -96,12 +96,14 @@ fn app_id(partition: usize) -> String {
     TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR)
 }
 
-/// Of a commit that is ours, what it does to the offsets.
+/// What a commit says of itself: what was done and, of one that is ours, what it does to the offsets.
 fn of_origin(commit: &[u8]) -> String {
     let mut actions =
         commit.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let origin = actions.find_map(|action: Value| action.pointer("/commitInfo/sluice").cloned());
-    origin.map_or_else(String::new, |origin| format!(": {origin}"))
+    let Some(info) = actions.find_map(|action: Value| action.get("commitInfo").cloned()) else {
+        return String::new();
+    };
+    format!(" {} by {}: {}", info["operation"], info["engineInfo"], info["sluice"])
 }
 
 impl Table {

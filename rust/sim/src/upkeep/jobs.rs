@@ -81,7 +81,7 @@ impl Keeper {
     pub async fn run(mut self, over: Stop) {
         let sim = self.sim().clone();
         while !over.is_asked() {
-            sim.sleep_ms(sim.between(100, 6_000)).await;
+            sim.sleep_ms(sim.between(50, 4_000)).await;
             if self.cluster.rests.load(Ordering::Relaxed) {
                 std::mem::take(&mut self.running).into_iter().for_each(|process| sim.kill(process));
                 continue;
