@@ -136,7 +136,9 @@ mod tests {
         assert_eq!(schedule.failed(Duty::Log, now), AFTER_A_FAILURE);
         assert_eq!(schedule.failed(Duty::Log, now), 2 * AFTER_A_FAILURE);
         assert_eq!(schedule.next(now, 5, &wishes), Next::In(Some(2 * AFTER_A_FAILURE)));
-        (0..20).for_each(|_| drop(schedule.failed(Duty::Log, now)));
+        (0..20).for_each(|_| {
+            schedule.failed(Duty::Log, now);
+        });
         assert_eq!(schedule.failed(Duty::Log, now), LONGEST_AFTER_FAILURES);
         schedule.log_kept(now, Duration::ZERO, 0);
         assert_eq!(schedule.failed(Duty::Log, now), AFTER_A_FAILURE);
