@@ -55,7 +55,7 @@ impl Upkeep {
             compacts: sim.chance(700),
             min_files: sim.between(2, 6),
             cold: sim.chance(300).then(|| sim.between(1_000, 8_000)),
-            interval: sim.between(1_000, 8_000),
+            interval: sim.between(1_000, 5_000),
             orders: sim.chance(300),
         }
     }
