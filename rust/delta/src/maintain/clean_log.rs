@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
+use object_store::ObjectStoreExt;
+use serde_json::Value;
 use sluice_core::table::interval;
 use sluice_core::{Code, Error, Result};
 
@@ -13,9 +15,11 @@ use super::listing::{Kind, LogFile, Naming, SIDECARS};
 use super::{Maintained, Progress, known_features};
 use crate::features::{self, Protocol};
 use crate::log::read_commit;
-use crate::store::{UNFINISHED, delete_all, is_unfinished};
+use crate::store::{UNFINISHED, delete_all, is_unfinished, object_path, root_path, store_error};
 
 const DAY: i64 = 86_400_000;
+
+const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
 /// Where the table does not say: `delta.logRetentionDuration` of Delta's documentation.
 const RETENTION: Duration = Duration::from_secs(30 * 86_400);
@@ -75,8 +79,10 @@ pub fn clean_log(
     let Some(cutoff) = cleaning.cutoff_commit(&files, midnight(now, cleaning.table.retention))? else {
         return Ok(kept("no version is older than its property delta.logRetentionDuration says", cleaned));
     };
+    let cutoff = cleaning.named_checkpoint()?.map_or(cutoff, |named| cutoff.min(named));
     let Some(checkpoint) = cleaning.cutoff_checkpoint(&files, cutoff)? else {
-        let why = "there is no whole checkpoint before its property delta.logRetentionDuration ends";
+        let why = "there is no whole checkpoint before its property delta.logRetentionDuration ends, or before the one that \
+                   _last_checkpoint names";
         return Ok(kept(why, cleaned));
     };
     if cleaning.table.protected.is_some_and(|version| checkpoint < version) {
@@ -193,6 +199,21 @@ impl Cleaning<'_> {
             let message = format!("version {version} of {} has no inCommitTimestamp", self.maintained.uri());
             Error::new(Code::TableCorrupt, message)
         })
+    }
+
+    /// What `_last_checkpoint` names stays, though there be a newer one that was made without it being told: there are readers that
+    /// go straight to it, and have no other way when it is gone.
+    fn named_checkpoint(&self) -> Result<Option<u64>> {
+        let Maintained { store, world, .. } = self.maintained;
+        let (path, objects) = (object_path(&root_path(&**store)?, LAST_CHECKPOINT)?, store.objects());
+        match world.wait(async { objects.get(&path).await?.bytes().await }) {
+            // Who cannot read it does without.
+            Ok(text) => {
+                Ok(serde_json::from_slice::<Value>(&text).ok().and_then(|hint| hint["version"].as_u64()))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_error(&format!("cannot read {LAST_CHECKPOINT}"), &error)),
+        }
     }
 
     /// Step 2: "the newest checkpoint that is not newer than the `cutOffCommit`". Everything later is read by way of it, so that it has

@@ -111,6 +111,22 @@ fn what_is_before_the_last_old_checkpoint_goes_and_all_else_stays() {
     assert_eq!((found.first_version, found.checkpoint), (4, Some(4)));
 }
 
+/// Its writer may have died, or its store failed, right before it would have named the newer one.
+#[test]
+fn the_checkpoint_that_last_checkpoint_names_stays() {
+    let log = plain(&[2]);
+    let named = fs::read(log.path("_delta_log/_last_checkpoint")).unwrap();
+    checkpoint_at(&log, 4);
+    fs::write(log.path("_delta_log/_last_checkpoint"), named).unwrap();
+    let done = cleaned(&log, Clean::Delete);
+    assert_eq!(done.from, Some(2), "{:?}", done.kept);
+    assert_eq!((versions(&log, "json")[0], versions(&log, "checkpoint.parquet")), (2, vec![2, 4]));
+    all_readable(&log, 2);
+
+    fs::write(log.path("_delta_log/_last_checkpoint"), "{").unwrap();
+    assert_eq!(cleaned(&log, Clean::Delete).from, Some(4));
+}
+
 #[test]
 fn tables_say_how_long_and_whether_at_all() {
     let protocol = || json!({"minReaderVersion": 1, "minWriterVersion": 2});
