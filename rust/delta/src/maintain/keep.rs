@@ -227,9 +227,11 @@ pub(super) async fn ask<T: Send + 'static>(
     // Nobody may wait for it any more.
     let what = what(Box::new(move |done| reply.send(done).unwrap_or_default()));
     let ask = Ask { spec: Spec::default(), patience: PATIENCE, span: Span::none(), what };
-    let sent = requests.upgrade().map(|requests| requests.send(Request::Ask(ask)));
-    match sent {
-        Some(Ok(())) => answer.await.unwrap_or_else(|_| Err(gone())),
-        _ => Err(gone()),
+    // A request that cannot be sent is dropped, and there is no answer.
+    if let Some(requests) = requests.upgrade() {
+        let _ = requests.send(Request::Ask(ask));
+        drop(requests);
+        return answer.await.unwrap_or_else(|_| Err(gone()));
     }
+    Err(gone())
 }

@@ -94,12 +94,13 @@ mod tests {
     use sluice_core::settings::Compaction;
 
     use super::*;
+    use crate::world::of_tests;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn the_log_is_due_by_versions_and_rests_after_work() {
-        let (now, wishes) = (Instant::now(), Maintenance::default());
+        let (now, wishes) = (of_tests().now(), Maintenance::default());
         let mut schedule = Schedule::new(now, &wishes, 0.5);
         assert_eq!(schedule.next(now, 0, &wishes), Next::Due(Duty::Log));
         schedule.log_kept(now, SECOND, 10);
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_due_by_time_where_it_is_wanted() {
-        let (now, mut wishes) = (Instant::now(), Maintenance::default());
+        let (now, mut wishes) = (of_tests().now(), Maintenance::default());
         let schedule = Schedule::new(now, &wishes, 1.0);
         let without_log = |wishes: &Maintenance| {
             let mut schedule = Schedule::new(now, wishes, 1.0);
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_failed_waits_longer_each_time() {
-        let (now, wishes) = (Instant::now(), Maintenance::default());
+        let (now, wishes) = (of_tests().now(), Maintenance::default());
         let mut schedule = Schedule::new(now, &wishes, 0.0);
         assert_eq!(schedule.failed(Duty::Log, now), AFTER_A_FAILURE);
         assert_eq!(schedule.failed(Duty::Log, now), 2 * AFTER_A_FAILURE);

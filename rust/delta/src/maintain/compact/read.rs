@@ -119,7 +119,7 @@ fn with_micros(
 }
 
 fn micros_of(fields: &Fields) -> Fields {
-    fields.iter().map(|field| micros(field)).collect()
+    fields.iter().map(micros).collect()
 }
 
 fn micros(field: &Arc<ArrowField>) -> Arc<ArrowField> {

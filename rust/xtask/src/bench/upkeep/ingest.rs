@@ -56,7 +56,7 @@ fn both(bench: &Bench, round: u32) -> Result<Round> {
     let mut without = None;
     let mut beside = None;
     // To and fro, so that what drifts does not favour whoever comes first.
-    for compacts in if round % 2 == 0 { [true, false] } else { [false, true] } {
+    for compacts in if round.is_multiple_of(2) { [true, false] } else { [false, true] } {
         let (name, settings) = if compacts { ("compacting", &compacting) } else { ("plain", &plain) };
         println!("==> round {round}, {name}");
         let run = bench.measure_with(ENTRY, &format!("upkeep-{name}-{round}"), settings)?;

@@ -295,9 +295,9 @@ mod tests {
     #[test]
     fn rows_that_differ_fail_and_times_do_not() {
         let wrong = |at: usize| report(move |number| Ok(reading(1.0, u64::from(number == at))));
-        for at in 0..3 {
+        for (at, state) in STATES.iter().enumerate() {
             let error = wrong(at).check().unwrap_err().to_string();
-            assert!(error.contains(STATES[at].0) && error.contains("delta-rs"), "{error}");
+            assert!(error.contains(state.0) && error.contains("delta-rs"), "{error}");
         }
         report(|_| Ok(reading(1e6, 0))).check().unwrap();
     }

@@ -54,7 +54,10 @@ fn rows_are_ordered_by_each_type_of_column_and_only_once() {
 
 fn keys(column: &ArrayRef) -> Vec<arrow_row::OwnedRow> {
     let field = arrow_row::SortField::new(column.data_type().clone());
-    let rows = arrow_row::RowConverter::new(vec![field]).unwrap().convert_columns(&[column.clone()]).unwrap();
+    let rows = arrow_row::RowConverter::new(vec![field])
+        .unwrap()
+        .convert_columns(std::slice::from_ref(column))
+        .unwrap();
     (0..rows.num_rows()).map(|row| rows.row(row).owned()).collect()
 }
 
