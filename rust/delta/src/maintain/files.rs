@@ -49,14 +49,19 @@ impl LiveFile {
     }
 }
 
-pub fn live_files(table: &Maintained, snapshot: &SnapshotRef) -> Result<Vec<LiveFile>> {
+/// In no order that means anything.
+pub fn each_live_file(
+    table: &Maintained,
+    snapshot: &SnapshotRef,
+    take: &mut dyn FnMut(LiveFile),
+) -> Result<()> {
     let doing = || format!("cannot list the files of version {} of {}", snapshot.version(), table.uri());
-    list(&table.engine, snapshot).map_err(|e| kernel_error(&doing(), &e))
+    list(&table.engine, snapshot, take).map_err(|e| kernel_error(&doing(), &e))
 }
 
-fn list(engine: &KernelEngine, snapshot: &SnapshotRef) -> DeltaResult<Vec<LiveFile>> {
+fn list(engine: &KernelEngine, snapshot: &SnapshotRef, take: &mut dyn FnMut(LiveFile)) -> DeltaResult<()> {
     let scan = snapshot.clone().scan_builder().without_row_transforms().build()?;
-    let (mut files, mut shared) = (Vec::new(), Shared::default());
+    let mut shared = Shared::default();
     for metadata in scan.scan_metadata(engine)? {
         let (data, selected) = metadata?.scan_files.into_parts();
         let batch = data.try_into_record_batch()?;
@@ -64,11 +69,11 @@ fn list(engine: &KernelEngine, snapshot: &SnapshotRef) -> DeltaResult<Vec<LiveFi
         // Rows behind the end of `selected` are selected.
         for row in (0..batch.num_rows()).filter(|row| selected.get(*row) != Some(&false)) {
             if columns.paths.is_valid(row) {
-                files.push(columns.file(row, &mut shared)?);
+                take(columns.file(row, &mut shared)?);
             }
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 /// What many files have alike.

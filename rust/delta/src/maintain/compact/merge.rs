@@ -19,6 +19,7 @@ use sluice_core::{Code, Error, Result};
 
 use super::super::files::LiveFile;
 use super::super::{Maintained, Progress};
+use super::ahead::Ahead;
 use super::order::{Place, Sorter};
 use super::pace::Pace;
 use super::read::{Piece, Source};
@@ -168,7 +169,7 @@ impl<'a> Merger<'a> {
     pub fn growth(&mut self, file: &LiveFile) -> Result<f64> {
         let (mut bytes, mut rows, mut decoded) = (0, 0, 0);
         let (pace, world) = (&mut self.pace, &*self.table.world);
-        self.source.read(file, |piece| {
+        self.source.read(file, None, |piece| {
             pace.read(world, piece.bytes, || self.progress.is_stopped());
             bytes += piece.bytes;
             rows += piece.rows.num_rows();
@@ -220,10 +221,11 @@ impl<'a> Merger<'a> {
             runs: 0,
         };
         let mut counts = Counts::default();
+        let mut ahead = Ahead::new(table, files, memory.0 / 8);
         for file in files {
             let vector = deletion_vector(table, file)?;
             let (mut read, mut kept, mut stopped) = (0, 0, false);
-            source.read(file, |Piece { rows, position, bytes }| {
+            source.read(file, ahead.next(), |Piece { rows, position, bytes }| {
                 pace.read(&*table.world, bytes, || progress.is_stopped());
                 if progress.is_stopped() {
                     stopped = true;

@@ -1,5 +1,6 @@
 //! Small data files become large ones. The rows stay what they are.
 
+mod ahead;
 mod merge;
 mod object;
 mod order;
@@ -26,8 +27,8 @@ use tracing::{debug, info};
 
 use self::merge::{Memory, Merged, Merger, Unclaimed};
 pub(crate) use self::order::find_columns;
-use self::plan::{Aims, MOST_FILES, plan};
-use super::files::{LiveFile, ORDER_TAG, live_files};
+use self::plan::{Aims, Candidates, MOST_FILES, small_bytes};
+use super::files::{LiveFile, ORDER_TAG, each_live_file};
 use super::rewrite::{Rewrite, Rewritten};
 use super::{Maintained, Progress, Quiet};
 use crate::budget::Budget;
@@ -219,14 +220,19 @@ impl<'a> Work<'a> {
 
     /// What is merged with what.
     fn plan(&self, snapshot: &SnapshotRef, merger: &mut Merger<'_>) -> Result<(Aims, Vec<Vec<LiveFile>>)> {
-        let files = live_files(self.table, snapshot)?;
-        let growth = match &merger.sorter {
-            Some(_) => typical(&files).map(|file| merger.growth(file)).transpose()?,
-            None => None,
-        };
         let order = merger.sorter.as_ref().map(|sorter| sorter.tag.clone());
-        let aims = self.aims(self.memory(), growth, order);
-        let bins = plan(files, &aims);
+        let mut aims = self.aims(order);
+        let mut candidates = Candidates::new(aims.clone());
+        each_live_file(self.table, snapshot, &mut |file| candidates.add(file))?;
+        let candidates = candidates.cold();
+        if !candidates.is_any_due() {
+            return Ok((aims, vec![]));
+        }
+        if let Some(file) = typical(candidates.files()).filter(|_| aims.order.is_some()) {
+            let bytes = self.memory().run_bytes() as f64 / merger.growth(file)?;
+            aims.go_into_memory((bytes as u64).max(1));
+        }
+        let bins = candidates.plan(&aims);
         Ok((aims, bins))
     }
 
@@ -235,15 +241,13 @@ impl<'a> Work<'a> {
         Memory(self.settings.memory_bytes.min(limit as u64))
     }
 
-    fn aims(&self, memory: Memory, growth: Option<f64>, order: Option<Arc<str>>) -> Aims {
+    fn aims(&self, order: Option<Arc<str>>) -> Aims {
         let target = self.settings.target_bytes.max(1);
-        let bin_bytes = growth.map_or(target, |growth| ((memory.run_bytes() as f64 / growth) as u64).max(1));
         let cold = i64::try_from(self.settings.cold.as_millis()).unwrap_or(i64::MAX);
         let is_cold_only = self.settings.scope == CompactionScope::Cold;
         Aims {
-            bin_bytes,
-            // A file that is nearly as large as it can become stays.
-            small_bytes: target.min(bin_bytes) / 4 * 3,
+            bin_bytes: target,
+            small_bytes: small_bytes(target),
             min_files: self.settings.min_files,
             cold_since: is_cold_only.then(|| self.table.world.epoch_millis().saturating_sub(cold)),
             order,
@@ -414,6 +418,6 @@ fn unsupported(table: &Maintained, why: &str) -> Error {
 }
 
 /// A file by which it is told how large they become in memory: the larger, the better it is compressed.
-fn typical(files: &[LiveFile]) -> Option<&LiveFile> {
-    files.iter().filter(|file| file.num_records > Some(0)).max_by_key(|file| (file.size, &file.path))
+fn typical<'a>(files: impl Iterator<Item = &'a LiveFile>) -> Option<&'a LiveFile> {
+    files.filter(|file| file.num_records > Some(0)).max_by_key(|file| (file.size, &file.path))
 }

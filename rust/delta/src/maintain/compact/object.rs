@@ -13,8 +13,11 @@ use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::super::files::LiveFile;
+use crate::store::{Store, store_error};
+
 /// Files that are no larger are read with one request.
-const SMALL_BYTES: u64 = 4 << 20;
+pub const SMALL_BYTES: u64 = 4 << 20;
 /// Of others, read at once in the hope that it is the whole footer.
 const FOOTER_BYTES: usize = 64 << 10;
 
@@ -27,8 +30,9 @@ pub struct ObjectFile {
 }
 
 impl ObjectFile {
-    pub fn new(objects: Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
-        ObjectFile { objects, path, size, whole: None }
+    /// `whole`: what is in it, if that is known.
+    pub fn new(store: &dyn Store, file: &LiveFile, whole: Option<Bytes>) -> sluice_core::Result<Self> {
+        Ok(ObjectFile { objects: store.objects(), path: path_of(store, file)?, size: file.size, whole })
     }
 
     async fn whole(&mut self) -> Result<Option<&Bytes>> {
@@ -74,6 +78,12 @@ impl AsyncFileReader for ObjectFile {
         }
         .boxed()
     }
+}
+
+pub fn path_of(store: &dyn Store, file: &LiveFile) -> sluice_core::Result<Path> {
+    let doing = || format!("cannot read {}", file.path);
+    let url = store.root().join(&file.path).map_err(|e| store_error(&doing(), &e))?;
+    Path::from_url_path(url.path()).map_err(|e| store_error(&doing(), &e))
 }
 
 fn part(whole: &Bytes, range: Range<u64>) -> Result<Bytes> {

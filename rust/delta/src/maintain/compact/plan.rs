@@ -24,7 +24,18 @@ pub struct Aims {
     pub order: Option<Arc<str>>,
 }
 
+/// A file that is nearly as large as it is to become stays.
+pub fn small_bytes(target: u64) -> u64 {
+    target / 4 * 3
+}
+
 impl Aims {
+    /// Bins are for rows that are in memory together.
+    pub fn go_into_memory(&mut self, bin_bytes: u64) {
+        self.small_bytes = self.small_bytes.min(small_bytes(bin_bytes));
+        self.bin_bytes = bin_bytes;
+    }
+
     fn is_small(&self, file: &LiveFile) -> bool {
         weight(file) < self.small_bytes
     }
@@ -60,23 +71,63 @@ fn is_movable(file: &LiveFile) -> bool {
     !file.is_clustered && !file.path.starts_with('/') && Url::parse(&file.path).is_err()
 }
 
-/// Files that become one, or a few. No two bins of a partition would go into one.
-pub fn plan(files: Vec<LiveFile>, aims: &Aims) -> Vec<Vec<LiveFile>> {
-    let mut partitions: BTreeMap<Arc<PartitionValues>, Vec<LiveFile>> = BTreeMap::new();
-    for file in files {
-        partitions.entry(file.partition_values.clone()).or_default().push(file);
-    }
-    partitions.into_iter().flat_map(|(values, files)| of_partition(!values.is_empty(), files, aims)).collect()
+/// The files of a table that may be merged, of each partition. Of a table with many large files it holds few.
+pub struct Candidates {
+    aims: Aims,
+    partitions: BTreeMap<Arc<PartitionValues>, Partition>,
 }
 
-fn of_partition(is_partition: bool, mut files: Vec<LiveFile>, aims: &Aims) -> Vec<Vec<LiveFile>> {
-    if is_partition && !files.iter().all(|file| aims.is_cold(file.modified)) {
-        return vec![];
+#[derive(Default)]
+struct Partition {
+    /// When the last file was added, of whatever kind.
+    newest: i64,
+    files: Vec<LiveFile>,
+}
+
+impl Candidates {
+    pub fn new(aims: Aims) -> Self {
+        Candidates { aims, partitions: BTreeMap::new() }
     }
-    files.retain(|file| {
-        let wanted = aims.is_small(file) || aims.has_to_change(file);
-        wanted && is_movable(file) && aims.is_cold(file.modified)
-    });
+
+    pub fn add(&mut self, file: LiveFile) {
+        let partition = self.partitions.entry(file.partition_values.clone()).or_default();
+        partition.newest = partition.newest.max(file.modified);
+        if is_movable(&file) && (self.aims.is_small(&file) || self.aims.has_to_change(&file)) {
+            partition.files.push(file);
+        }
+    }
+
+    /// Takes away what is in use.
+    pub fn cold(mut self) -> Self {
+        let aims = &self.aims;
+        self.partitions.retain(|values, partition| values.is_empty() || aims.is_cold(partition.newest));
+        for partition in self.partitions.values_mut() {
+            partition.files.retain(|file| aims.is_cold(file.modified));
+        }
+        self
+    }
+
+    pub fn files(&self) -> impl Iterator<Item = &LiveFile> {
+        self.partitions.values().flat_map(|partition| &partition.files)
+    }
+
+    /// Whether any would be merged if bins had no end.
+    pub fn is_any_due(&self) -> bool {
+        self.partitions.values().any(|partition| {
+            let files = &partition.files;
+            let small = files.iter().filter(|file| self.aims.is_small(file)).count();
+            small >= self.aims.min_files.max(2) || files.iter().any(|file| self.aims.has_to_change(file))
+        })
+    }
+
+    /// Files that become one, or a few, for aims that are no higher. No two bins of a partition would go into one.
+    pub fn plan(self, aims: &Aims) -> Vec<Vec<LiveFile>> {
+        self.partitions.into_values().flat_map(|partition| of_partition(partition.files, aims)).collect()
+    }
+}
+
+fn of_partition(mut files: Vec<LiveFile>, aims: &Aims) -> Vec<Vec<LiveFile>> {
+    files.retain(|file| aims.is_small(file) || aims.has_to_change(file));
     if files.iter().filter(|file| aims.is_small(file)).count() < aims.min_files {
         files.retain(|file| aims.has_to_change(file));
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType as ArrowType, Field as ArrowField, Fields, Schema as ArrowSchema, TimeUnit};
 use buoyant_kernel as delta_kernel;
+use bytes::Bytes;
 use delta_kernel::engine::arrow_utils::{fixup_parquet_read, parquet_read_plan};
 use delta_kernel::schema::{DataType, SchemaRef, StructField, StructType};
 use delta_kernel::snapshot::SnapshotRef;
-use object_store::path::Path;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type as ParquetType;
@@ -53,14 +53,17 @@ impl<'a> Source<'a> {
         Ok(Source { table, schema: Arc::new(schema) })
     }
 
-    /// `take` is given the rows in their order, until it says no. One row group at a time is in memory as it is in the file.
-    pub fn read(&self, file: &LiveFile, mut take: impl FnMut(Piece) -> Result<bool>) -> Result<()> {
+    /// `take` is given the rows in their order, until it says no. `whole`: what is in the file, if that is known. One row group at a time is in memory as it is in the file.
+    pub fn read(
+        &self,
+        file: &LiveFile,
+        whole: Option<Bytes>,
+        mut take: impl FnMut(Piece) -> Result<bool>,
+    ) -> Result<()> {
         let doing = format!("cannot read {}", file.path);
         let failed = |e: ParquetError| parquet_error(&doing, e);
-        let (store, world) = (&self.table.store, &self.table.world);
-        let url = store.root().join(&file.path).map_err(|e| store_error(&doing, &e))?;
-        let path = Path::from_url_path(url.path()).map_err(|e| store_error(&doing, &e))?;
-        let mut reader = ObjectFile::new(store.objects(), path, file.size);
+        let world = &self.table.world;
+        let mut reader = ObjectFile::new(&*self.table.store, file, whole)?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata =
             world.wait(ArrowReaderMetadata::load_async(&mut reader, options.clone())).map_err(failed)?;

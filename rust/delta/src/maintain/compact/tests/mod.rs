@@ -51,7 +51,8 @@ impl Table {
 
     pub fn files(&self) -> Vec<LiveFile> {
         let table = self.maintained();
-        let mut files = live_files(&table, &table.newest().unwrap()).unwrap();
+        let mut files = Vec::new();
+        each_live_file(&table, &table.newest().unwrap(), &mut |file| files.push(file)).unwrap();
         files.sort_by(|one, other| one.path.cmp(&other.path));
         files
     }

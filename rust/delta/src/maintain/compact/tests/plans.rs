@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::maintain::compact::plan::{Aims, plan};
+use crate::maintain::compact::plan::{Aims, Candidates};
 
 fn file(path: &str, size: u64) -> LiveFile {
     LiveFile {
@@ -20,6 +20,16 @@ fn file(path: &str, size: u64) -> LiveFile {
         order: None,
         is_clustered: false,
     }
+}
+
+fn plan(files: Vec<LiveFile>, aims: &Aims) -> Vec<Vec<LiveFile>> {
+    let mut candidates = Candidates::new(aims.clone());
+    files.into_iter().for_each(|file| candidates.add(file));
+    let candidates = candidates.cold();
+    let is_any_due = candidates.is_any_due();
+    let bins = candidates.plan(aims);
+    assert!(is_any_due || bins.is_empty());
+    bins
 }
 
 fn deleted(rows: i64) -> Option<Box<DeletionVectorDescriptor>> {
