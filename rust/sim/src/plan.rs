@@ -108,6 +108,7 @@ impl Plan {
             upkeep: sim.chance(200).then(|| Upkeep::draw(sim)),
         };
         if let Some(upkeep) = &mut plan.upkeep {
+            plan.another_writer |= sim.chance(300);
             upkeep.suit(plan.retention.is_some(), plan.another_writer || predecessor.is_some());
             plan.duration = sim.between(10_000, 120_000);
         }

@@ -106,6 +106,7 @@ impl Keeper {
                 }
                 4..=6 if self.upkeep.by_workers => self.end_turn(),
                 4..=6 => {}
+                _ if !self.upkeep.by_others => {}
                 _ => {
                     let table = self.table().to_owned();
                     for _ in 0..=u64::from(sim.chance(300)) {

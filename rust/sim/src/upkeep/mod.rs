@@ -21,6 +21,8 @@ pub const HOUR: Millis = 3_600_000;
 pub struct Upkeep {
     /// Workers do it besides their commits.
     pub by_workers: bool,
+    /// Other processes do it.
+    pub by_others: bool,
     /// The cluster rests for a day or two, after which much is old.
     pub rests: bool,
     pub file_retention: Millis,
@@ -43,8 +45,10 @@ impl Upkeep {
             2 => sim.between(HOUR, 26 * HOUR),
             _ => sim.between(1, 30) * 24 * HOUR,
         };
+        let by_workers = sim.chance(700);
         Upkeep {
-            by_workers: sim.chance(700),
+            by_workers,
+            by_others: !by_workers || sim.chance(600),
             rests: sim.chance(600),
             file_retention: retention(),
             log_retention: retention(),

@@ -225,12 +225,6 @@ const MUTANTS: &[Mutant] = &[
         right: "Entry::Occupied(mut known) => «*known.get_mut() = last»,",
         wrong: "()",
     },
-    Mutant {
-        name: "_last_checkpoint names a checkpoint that is not there",
-        file: "rust/delta/src/maintain/engine.rs",
-        right: "«self.writer.finish(file).map(|_| ()).map_err(|e| self.writer.failed(e))»",
-        wrong: "{ drop(file); Ok(()) }",
-    },
 ];
 
 /// Goes into the copy of `sluice-core`; each mutant asks it whether it is the one.
