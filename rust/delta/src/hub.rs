@@ -18,7 +18,7 @@ use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
 use crate::maintain::Maintained;
 use crate::maintain::duties::{Duties, Wanted};
-use crate::maintain::keep::{Keeper, Wishes};
+use crate::maintain::keep::{AtWork, Keeper, Wishes};
 use crate::measure::{Requests, table_samples};
 use crate::outage::Outage;
 use crate::serve::{Request, Service, serve};
@@ -30,8 +30,6 @@ use crate::world::{Tokio, World};
 const TABLES_AT_WORK: usize = 16;
 /// Threads for work that waits for no other: reads of a local file system, look-ups of hosts.
 const THREADS_FOR_READS: usize = 16;
-/// How many tables of a process are maintained at once: it must not take the cores from commits.
-const TABLES_MAINTAINED: usize = 1;
 /// What part of the commit interval a unit waits for those of other tasks at most, and never longer than so.
 const LINGER_PART: u32 = 4;
 const LINGER: Duration = Duration::from_millis(500);
@@ -39,8 +37,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How many threads for work that blocks a process needs, however many tables it has. What serves a table, or encodes for one,
 /// waits for smaller work that needs a thread, too; semaphores bound it, so that some threads are always left for the smaller work,
 /// which ends by itself. With fewer threads all could wait for one.
-pub const BLOCKING_THREADS: usize =
-    TABLES_AT_WORK + encoders::THREADS + 2 * TABLES_MAINTAINED + THREADS_FOR_READS;
+pub const BLOCKING_THREADS: usize = TABLES_AT_WORK + encoders::THREADS + AtWork::THREADS + THREADS_FOR_READS;
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -55,7 +52,7 @@ pub struct Hub {
     encoders: Encoders,
     /// Bounds how many threads wait for stores at once.
     tables_at_work: Arc<Semaphore>,
-    tables_maintained: Arc<Semaphore>,
+    maintained: AtWork,
 }
 
 /// A table that is open, or that has worked.
@@ -104,7 +101,7 @@ impl Hub {
             tables: Mutex::default(),
             encoders: Encoders::new(encoders),
             tables_at_work: Arc::new(Semaphore::new(TABLES_AT_WORK)),
-            tables_maintained: Arc::new(Semaphore::new(TABLES_MAINTAINED)),
+            maintained: AtWork::default(),
         })
     }
 
@@ -161,7 +158,7 @@ impl Hub {
             world: self.world.clone(),
             wishes: wishes.clone(),
             lease: state.lease.clone(),
-            at_work: self.tables_maintained.clone(),
+            at_work: self.maintained.clone(),
             encoders: self.encoders.clone(),
             duties: Arc::new(Duties::new(
                 Maintained::new(store, self.world.clone()),

@@ -27,7 +27,7 @@ use http::{Refusal, Refused, without_xml};
 pub use clients::Clients;
 pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use dynamodb::DynamoLock;
-pub use local::LocalStore;
+pub use local::{LocalStore, UNFINISHED, is_unfinished};
 pub use lock_table::{Entries, Entry, file_name as entry_name};
 pub use look::{Looking, Part, Trouble, has_log};
 pub use upload::Uploads;

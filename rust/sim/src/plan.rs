@@ -105,10 +105,11 @@ impl Plan {
             routed,
             reports_unrouted: sim.chance(500),
             memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
-            upkeep: sim.chance(250).then(|| Upkeep::draw(sim)),
+            upkeep: sim.chance(200).then(|| Upkeep::draw(sim)),
         };
         if let Some(upkeep) = &mut plan.upkeep {
             upkeep.suit(plan.retention.is_some(), plan.another_writer || predecessor.is_some());
+            plan.duration = sim.between(10_000, 120_000);
         }
         plan
     }

@@ -204,7 +204,8 @@ impl<'a> Work<'a> {
         if let Turn::Others(until) = turn {
             let until = sluice_delta::inspect::utc(until).unwrap_or_default();
             eprintln!(
-                "sluice: another one maintains {} until {until}: of what both merge, one has to start again",
+                "sluice: until {until} it is the turn of a worker, or of an earlier run, to maintain {}: where both merge \
+                 the same files, one has to start again",
                 self.table.uri()
             );
         }

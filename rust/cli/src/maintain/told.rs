@@ -217,6 +217,7 @@ fn fields_of(outcome: &Outcome) -> Result<Map<String, Value>, serde_json::Error>
             "checkpoints": cleaned.checkpoints,
             "checksums": cleaned.checksums,
             "compacted": cleaned.compacted,
+            "unfinished": cleaned.unfinished,
             "sidecars": cleaned.sidecars,
             "files": cleaned.names.len(),
             "bytes": cleaned.bytes,

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use buoyant_kernel::Snapshot;
 use buoyant_kernel::snapshot::SnapshotRef;
+use object_store::ObjectStoreExt;
+use serde_json::Value;
 use sluice_core::table::interval;
 use sluice_core::{Code, Error, Result};
 
@@ -13,9 +15,11 @@ use super::listing::{Kind, LogFile, Naming, SIDECARS};
 use super::{Maintained, Progress, known_features};
 use crate::features::{self, Protocol};
 use crate::log::read_commit;
-use crate::store::delete_all;
+use crate::store::{UNFINISHED, delete_all, is_unfinished, object_path, root_path, store_error};
 
 const DAY: i64 = 86_400_000;
+
+const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
 
 /// Where the table does not say: `delta.logRetentionDuration` of Delta's documentation.
 const RETENTION: Duration = Duration::from_secs(30 * 86_400);
@@ -45,6 +49,8 @@ pub struct CleanedLog {
     pub checksums: u64,
     pub compacted: u64,
     pub sidecars: u64,
+    /// What killed processes left of files that were not whole.
+    pub unfinished: u64,
     pub bytes: u64,
     /// What was deleted, or would be, below the table's root.
     pub names: Vec<String>,
@@ -61,32 +67,34 @@ pub fn clean_log(
     known_features(snapshot, &doing)?;
     let table = Table::of(snapshot, &doing)?;
     if !table.wants_it {
-        return Ok(kept("its property delta.enableExpiredLogCleanup is false"));
+        let why = "its property delta.enableExpiredLogCleanup is false";
+        return Ok(CleanedLog { kept: Some(why.to_owned()), ..CleanedLog::default() });
     }
     let files = maintained.log_files(0)?;
     let now = now(maintained, files.iter().map(|file| file.modified));
     let cleaning = Cleaning { maintained, table, clean, progress };
+    let mut cleaned = CleanedLog::default();
+    cleaning.clean_unfinished(now, &mut cleaned)?;
+    let kept = |why: &str, cleaned| CleanedLog { kept: Some(why.to_owned()), ..cleaned };
     let Some(cutoff) = cleaning.cutoff_commit(&files, midnight(now, cleaning.table.retention))? else {
-        return Ok(kept("no version is older than its property delta.logRetentionDuration says"));
+        return Ok(kept("no version is older than its property delta.logRetentionDuration says", cleaned));
     };
+    let cutoff = cleaning.named_checkpoint()?.map_or(cutoff, |named| cutoff.min(named));
     let Some(checkpoint) = cleaning.cutoff_checkpoint(&files, cutoff)? else {
-        return Ok(kept("there is no whole checkpoint before its property delta.logRetentionDuration ends"));
+        let why = "there is no whole checkpoint before its property delta.logRetentionDuration ends, or before the one that \
+                   _last_checkpoint names";
+        return Ok(kept(why, cleaned));
     };
     if cleaning.table.protected.is_some_and(|version| checkpoint < version) {
-        return Ok(kept(
-            "the table feature checkpointProtection guards versions that are not to be deleted yet",
-        ));
+        let why = "the table feature checkpointProtection guards versions that are not to be deleted yet";
+        return Ok(kept(why, cleaned));
     }
-    let mut cleaned = CleanedLog { from: Some(checkpoint), ..CleanedLog::default() };
+    cleaned.from = Some(checkpoint);
     cleaning.clean_versions(files, checkpoint, &mut cleaned)?;
     if !progress.is_stopped() {
         cleaning.clean_sidecars(checkpoint, now, &mut cleaned)?;
     }
     Ok(cleaned)
-}
-
-fn kept(why: &str) -> CleanedLog {
-    CleanedLog { kept: Some(why.to_owned()), ..CleanedLog::default() }
 }
 
 /// What the table says of its log.
@@ -193,6 +201,21 @@ impl Cleaning<'_> {
         })
     }
 
+    /// What `_last_checkpoint` names stays, though there be a newer one that was made without it being told: there are readers that
+    /// go straight to it, and have no other way when it is gone.
+    fn named_checkpoint(&self) -> Result<Option<u64>> {
+        let Maintained { store, world, .. } = self.maintained;
+        let (path, objects) = (object_path(&root_path(&**store)?, LAST_CHECKPOINT)?, store.objects());
+        match world.wait(async { objects.get(&path).await?.bytes().await }) {
+            // Who cannot read it does without.
+            Ok(text) => {
+                Ok(serde_json::from_slice::<Value>(&text).ok().and_then(|hint| hint["version"].as_u64()))
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(store_error(&format!("cannot read {LAST_CHECKPOINT}"), &error)),
+        }
+    }
+
     /// Step 2: "the newest checkpoint that is not newer than the `cutOffCommit`". Everything later is read by way of it, so that it has
     /// to be whole, with the commit of its version and each one behind it.
     fn cutoff_checkpoint(&self, files: &[LogFile], cutoff: u64) -> Result<Option<u64>> {
@@ -206,7 +229,7 @@ impl Cleaning<'_> {
             }
         }
         let sidecars: HashSet<String> =
-            self.maintained.sidecars()?.into_iter().map(|(name, _, _)| name).collect();
+            self.maintained.in_folder(SIDECARS)?.into_iter().map(|(name, _, _)| name).collect();
         for (version, checkpoints) in by_version.into_iter().rev() {
             let whole = self.is_whole(&checkpoints, &sidecars)?
                 && (version..=newest).all(|version| commits.contains(&version));
@@ -268,7 +291,7 @@ impl Cleaning<'_> {
     /// before it.
     fn clean_sidecars(&self, checkpoint: u64, now: i64, cleaned: &mut CleanedLog) -> Result<()> {
         let yesterday = midnight(now, Duration::from_millis(DAY as u64));
-        let mut old = self.maintained.sidecars()?;
+        let mut old = self.maintained.in_folder(SIDECARS)?;
         old.retain(|(_, modified, _)| *modified < yesterday);
         if old.is_empty() {
             return Ok(());
@@ -280,6 +303,16 @@ impl Cleaning<'_> {
         cleaned.sidecars = old.len() as u64;
         cleaned.bytes += old.iter().map(|(_, _, size)| size).sum::<u64>();
         self.delete(old.into_iter().map(|(name, _, _)| format!("{SIDECARS}/{name}")).collect(), cleaned)
+    }
+
+    /// Not the protocol's: what Sluice itself leaves on a local file system, by the rule for sidecars.
+    fn clean_unfinished(&self, now: i64, cleaned: &mut CleanedLog) -> Result<()> {
+        let yesterday = midnight(now, Duration::from_millis(DAY as u64));
+        let mut old = self.maintained.in_folder(UNFINISHED)?;
+        old.retain(|(name, modified, _)| is_unfinished(name) && *modified < yesterday);
+        cleaned.unfinished = old.len() as u64;
+        cleaned.bytes += old.iter().map(|(_, _, size)| size).sum::<u64>();
+        self.delete(old.into_iter().map(|(name, _, _)| format!("{UNFINISHED}/{name}")).collect(), cleaned)
     }
 
     fn delete(&self, names: Vec<String>, cleaned: &mut CleanedLog) -> Result<()> {

@@ -27,6 +27,9 @@ use crate::serve::{Request, What};
 /// Clean-up lists the whole log.
 const BETWEEN_CLEAN_UPS: Duration = Duration::from_secs(3600);
 
+/// How long files are merged before the log has its turn again.
+const SLICE: Duration = Duration::from_secs(300);
+
 /// What a task wants of a table's upkeep.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -57,7 +60,9 @@ pub(crate) enum Found {
     Log {
         next: u64,
     },
-    Compaction,
+    Compaction {
+        more: bool,
+    },
     Vacuum,
 }
 
@@ -65,6 +70,18 @@ impl Progress for Duties {
     /// Nobody has the table open any more.
     fn is_stopped(&self) -> bool {
         self.requests.strong_count() == 0
+    }
+}
+
+/// Some time.
+struct Slice<'a> {
+    of: &'a Duties,
+    end: Instant,
+}
+
+impl Progress for Slice<'_> {
+    fn is_stopped(&self) -> bool {
+        self.of.is_stopped() || self.of.table.world.now() >= self.end
     }
 }
 
@@ -88,7 +105,7 @@ impl Duties {
             }
             Duty::Compaction => match &wanted.maintenance.compaction {
                 Some(compaction) if compact::is_due(&self.table, compaction, &self.budget)? => Ok(None),
-                _ => Ok(Some(Found::Compaction)),
+                _ => Ok(Some(Found::Compaction { more: false })),
             },
             Duty::Vacuum => Ok(None),
         }
@@ -98,10 +115,9 @@ impl Duties {
         match duty {
             Duty::Log => self.keep_log(&wanted.maintenance),
             Duty::Compaction => {
-                if let Some(compaction) = &wanted.maintenance.compaction {
-                    self.compact(compaction, wanted.compression)?;
-                }
-                Ok(Found::Compaction)
+                let compaction = wanted.maintenance.compaction.as_ref();
+                let more = compaction.map(|compaction| self.compact(compaction, wanted.compression));
+                Ok(Found::Compaction { more: more.transpose()?.unwrap_or(false) })
             }
             Duty::Vacuum => {
                 self.vacuum(wanted.maintenance.vacuum)?;
@@ -163,14 +179,16 @@ impl Duties {
         Ok(())
     }
 
-    fn compact(&self, compaction: &Compaction, compression: Compression) -> Result<()> {
+    /// Whether there may be more to merge.
+    fn compact(&self, compaction: &Compaction, compression: Compression) -> Result<bool> {
         let uri = self.table.uri();
         let mut commit = |rewrite: Rewrite| {
             let rewriting = Box::new(Rewriting::new(rewrite, self.table.world.uuid()));
             self.table.world.wait(ask(&self.requests, |reply| What::Rewrite(rewriting, reply)))
         };
         let budget = Some(&self.budget);
-        let done = compact(&self.table, compaction, compression, budget, &mut commit, self)?;
+        let slice = Slice { of: self, end: self.table.world.now() + SLICE };
+        let done = compact(&self.table, compaction, compression, budget, &mut commit, &slice)?;
         if done.commits > 0 {
             let (files, merged) = (done.removed_files, done.added_files);
             info!("merged {files} files of table {uri} into {merged}, {} rows", done.rows);
@@ -188,7 +206,7 @@ impl Duties {
             merged_into: sum(done.added_files, done.added_bytes),
             ..Work::default()
         });
-        Ok(())
+        Ok(done.ended == Ended::Stopped)
     }
 
     fn vacuum(&self, mode: VacuumMode) -> Result<()> {

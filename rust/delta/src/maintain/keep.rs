@@ -3,11 +3,11 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{Either, select};
 use sluice_core::{Code, Error, Result};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tracing::{Span, debug, info, warn};
 
 use super::Progress;
@@ -31,12 +31,36 @@ const LONG: Duration = Duration::from_secs(3600);
 /// What tasks want of a table's upkeep: the one that opened it last decides.
 pub(crate) type Wishes = Arc<Mutex<Wanted>>;
 
+/// Bounds how many tables of the process are worked on at once. Logs do not wait for data files, which may take long.
+#[derive(Clone)]
+pub(crate) struct AtWork {
+    logs: Arc<Semaphore>,
+    data: Arc<Semaphore>,
+}
+
+impl AtWork {
+    /// How many threads it takes.
+    pub const THREADS: usize = 2;
+
+    fn of(&self, duty: Duty) -> Arc<Semaphore> {
+        match duty {
+            Duty::Log => self.logs.clone(),
+            Duty::Compaction | Duty::Vacuum => self.data.clone(),
+        }
+    }
+}
+
+impl Default for AtWork {
+    fn default() -> Self {
+        AtWork { logs: Arc::new(Semaphore::new(1)), data: Arc::new(Semaphore::new(1)) }
+    }
+}
+
 pub(crate) struct Keeper {
     pub world: Arc<dyn World>,
     pub wishes: Wishes,
     pub lease: Arc<Lease>,
-    /// Bounds how many tables of the process are worked on at once.
-    pub at_work: Arc<Semaphore>,
+    pub at_work: AtWork,
     pub encoders: Encoders,
     pub duties: Arc<Duties>,
 }
@@ -81,7 +105,8 @@ impl Keeper {
                 self.duties.meter.maintained(duty, took);
                 match found {
                     Found::Log { next } => schedule.log_kept(now, took, next),
-                    Found::Compaction => {
+                    Found::Compaction { more: true } => schedule.done(duty, now, Duration::ZERO),
+                    Found::Compaction { more: false } => {
                         let interval = wishes.compaction.as_ref().map(|compaction| compaction.interval);
                         schedule.done(duty, now, interval.unwrap_or(LONG));
                     }
@@ -110,9 +135,13 @@ impl Keeper {
     }
 
     async fn try_attend(&self, duty: Duty, wanted: &Arc<Wanted>) -> Result<Attended> {
-        let begun = self.world.now();
+        let (begun, permit) = self.permit(duty).await;
         let (duties, wants) = (self.duties.clone(), wanted.clone());
-        if let Some(found) = self.blocking(move || duties.look(duty, &wants)).await? {
+        let look = move || {
+            let _permit = permit;
+            duties.look(duty, &wants)
+        };
+        if let Some(found) = self.blocking(look).await? {
             return Ok(Attended::Kept(found, self.world.now() - begun));
         }
         if let Turn::Others(until) = self.take_turn().await? {
@@ -120,9 +149,7 @@ impl Keeper {
             let jitter = self.world.random() as u64 % 5000;
             return Ok(Attended::Others(Duration::from_millis(wait as u64 + jitter)));
         }
-        // The semaphore is never closed.
-        let permit = self.at_work.clone().acquire_owned().await;
-        let begun = self.world.now();
+        let (begun, permit) = self.permit(duty).await;
         let (duties, wants) = (self.duties.clone(), wanted.clone());
         let work = move || {
             let _permit = permit;
@@ -144,6 +171,13 @@ impl Keeper {
             }
         };
         Ok(Attended::Kept(found, self.world.now() - begun))
+    }
+
+    /// Waits until it may work, and has the time from then on.
+    async fn permit(&self, duty: Duty) -> (Instant, Option<OwnedSemaphorePermit>) {
+        // The semaphore is never closed.
+        let permit = self.at_work.of(duty).acquire_owned().await.ok();
+        (self.world.now(), permit)
     }
 
     async fn blocking<T: Send + 'static>(

@@ -5,7 +5,7 @@ use object_store::ObjectMeta;
 use sluice_core::Result;
 
 use super::Maintained;
-use crate::store::{root_path, store_error};
+use crate::store::{object_path, root_path, store_error};
 
 pub(super) const LOG: &str = "_delta_log";
 pub(super) const SIDECARS: &str = "_delta_log/_sidecars";
@@ -107,9 +107,9 @@ impl Maintained {
         Ok(files)
     }
 
-    /// Name in their folder, time of the last modification and size.
-    pub(super) fn sidecars(&self) -> Result<Vec<(String, i64, u64)>> {
-        let folder = SIDECARS.split('/').fold(root_path(&*self.store)?, |path, part| path.join(part));
+    /// What is right in a folder below the root: its name there, the time of its last modification and its size.
+    pub(super) fn in_folder(&self, folder: &str) -> Result<Vec<(String, i64, u64)>> {
+        let folder = object_path(&root_path(&*self.store)?, folder)?;
         let mut files = Vec::new();
         self.each(self.store.objects().list(Some(&folder)), |meta| {
             let Some(mut below) = meta.location.prefix_match(&folder) else { return };

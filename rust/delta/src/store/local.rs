@@ -18,6 +18,18 @@ use super::{Claim, DataFile, Store, commit_name, store_error};
 use crate::fail_point::FailPoint;
 use crate::world::World;
 
+/// In a table's folder: where files lie that are not whole yet.
+pub const UNFINISHED: &str = ".sluice";
+
+/// Whether a file there is one that is not whole: a commit, or what is to take another file's place. Who dies leaves it.
+pub fn is_unfinished(name: &str) -> bool {
+    let is_id = |text: &str| Uuid::try_parse(text).is_ok();
+    name.split_once('.').is_some_and(|(first, rest)| match rest {
+        "part" => is_id(first),
+        id => first.len() == 20 && first.bytes().all(|byte| byte.is_ascii_digit()) && is_id(id),
+    })
+}
+
 pub struct LocalStore {
     url: Url,
     root: PathBuf,
@@ -102,7 +114,7 @@ impl Store for LocalStore {
         self.make_folder(folder)?;
         let of_table = |folder: &&Path| folder.starts_with(&self.root);
         let folders = folder.ancestors().take_while(of_table).map(Path::to_owned).collect();
-        let unfinished = self.root.join(".sluice");
+        let unfinished = self.root.join(UNFINISHED);
         self.make_folder(&unfinished)?;
         let path = unfinished.join(format!("{}.part", Uuid::new_v4()));
         let file = File::create_new(&path).map_err(|e| self.failed("cannot create the file", &path, &e))?;
@@ -126,7 +138,7 @@ impl Store for LocalStore {
         }
         let target = self.root.join(commit_name(version));
         let log = self.root.join("_delta_log");
-        let folder = self.root.join(".sluice");
+        let folder = self.root.join(UNFINISHED);
         self.make_folder(&log)?;
         self.make_folder(&folder)?;
         let finished = folder.join(format!("{version:020}.{}", Uuid::new_v4()));
@@ -287,7 +299,11 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
             file
         };
-        drop(write("dropped"));
+        let dropped = write("dropped");
+        let unfinished =
+            fs::read_dir(store.root.join(UNFINISHED)).unwrap().map(|file| file.unwrap().file_name());
+        assert!(unfinished.map(|name| is_unfinished(name.to_str().unwrap())).eq([true]));
+        drop(dropped);
         assert!(!path.exists());
         assert_eq!(write("first").finish(), Ok(5));
         let mut second = write("second");

@@ -38,14 +38,20 @@ enum Job {
     Vacuum,
 }
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 14] = [
     Job::Turn,
+    Job::Checkpoint,
     Job::Checkpoint,
     Job::Checksum,
     Job::CompactLog,
+    Job::CompactLog,
+    Job::CleanLog,
     Job::CleanLog,
     Job::Compact,
     Job::Compact,
+    Job::Compact,
+    Job::Compact,
+    Job::Vacuum,
     Job::Vacuum,
 ];
 
@@ -81,12 +87,12 @@ impl Keeper {
     pub async fn run(mut self, over: Stop) {
         let sim = self.sim().clone();
         while !over.is_asked() {
-            sim.sleep_ms(sim.between(100, 6_000)).await;
+            sim.sleep_ms(sim.between(50, 4_000)).await;
             if self.cluster.rests.load(Ordering::Relaxed) {
                 std::mem::take(&mut self.running).into_iter().for_each(|process| sim.kill(process));
                 continue;
             }
-            match sim.draw(10) {
+            match sim.draw(12) {
                 0 | 1 => {
                     let pin = self.cluster.oracle.pin(self.table());
                     self.pins.extend(pin);
@@ -98,7 +104,8 @@ impl Keeper {
                     let pin = sim.draw(self.pins.len() as u64) as usize;
                     self.read(self.pins.get(pin).cloned()).await;
                 }
-                4 => self.end_turn(),
+                4..=6 if self.upkeep.by_workers => self.end_turn(),
+                4..=6 => {}
                 _ => {
                     let table = self.table().to_owned();
                     for _ in 0..=u64::from(sim.chance(300)) {

@@ -38,14 +38,14 @@ pub struct Upkeep {
 
 impl Upkeep {
     pub fn draw(sim: &Sim) -> Upkeep {
-        let retention = || match sim.draw(3) {
-            0 => sim.between(20_000, 100_000),
-            1 => sim.between(HOUR, 26 * HOUR),
+        let retention = || match sim.draw(4) {
+            0 | 1 => sim.between(20_000, 100_000),
+            2 => sim.between(HOUR, 26 * HOUR),
             _ => sim.between(1, 30) * 24 * HOUR,
         };
         Upkeep {
             by_workers: sim.chance(700),
-            rests: sim.chance(500),
+            rests: sim.chance(600),
             file_retention: retention(),
             log_retention: retention(),
             checkpoint_interval: sim.between(2, 12),
@@ -55,7 +55,7 @@ impl Upkeep {
             compacts: sim.chance(700),
             min_files: sim.between(2, 6),
             cold: sim.chance(300).then(|| sim.between(1_000, 8_000)),
-            interval: sim.between(1_000, 8_000),
+            interval: sim.between(1_000, 5_000),
             orders: sim.chance(300),
         }
     }

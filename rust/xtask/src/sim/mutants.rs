@@ -171,6 +171,66 @@ const MUTANTS: &[Mutant] = &[
         right: "self.partitions.iter_mut().flatten().for_each(|partition| «partition.reset(index)»);",
         wrong: "()",
     },
+    Mutant {
+        name: "merged files are committed over another change of what was read",
+        file: "rust/delta/src/maintain/rewrite.rs",
+        right: "if let Some(why) = «rewriting.forbidden_by(version, &commit)» {",
+        wrong: "None::<String>",
+    },
+    Mutant {
+        name: "a merge whose reply is lost is taken for one that did not land",
+        file: "rust/delta/src/maintain/rewrite.rs",
+        right: "if «rewriting.tried && commit.origin.as_ref().is_some_and(|origin| origin.commit == rewriting.id)» {",
+        wrong: "false",
+    },
+    Mutant {
+        name: "vacuum deletes what was removed just now",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "referring.mark_snapshot(&snapshot, «ages.removed_before», &mut seen, progress)?",
+        wrong: "i64::MAX",
+    },
+    Mutant {
+        name: "vacuum deletes what is uploaded and not committed yet",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "Mark::Unknown if «modified < ages.unreferenced_before» =>",
+        wrong: "true",
+    },
+    Mutant {
+        name: "vacuum goes by a clock that is fast",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "Ok(«machine.min(meta.last_modified.timestamp_millis())»)",
+        wrong: "machine",
+    },
+    Mutant {
+        name: "log clean-up deletes commits that no checkpoint has",
+        file: "rust/delta/src/maintain/clean_log.rs",
+        right: "cleaning.clean_versions(files, «checkpoint», &mut cleaned)?;",
+        wrong: "cutoff",
+    },
+    Mutant {
+        name: "log clean-up forgets how long the table wants its log",
+        file: "rust/delta/src/maintain/clean_log.rs",
+        right: "midnight(now, «cleaning.table.retention»)",
+        wrong: "Duration::ZERO",
+    },
+    Mutant {
+        name: "log clean-up deletes the checkpoint that readers are sent to",
+        file: "rust/delta/src/maintain/clean_log.rs",
+        right: ".map_or(cutoff, |named| «cutoff.min(named)»)",
+        wrong: "cutoff",
+    },
+    Mutant {
+        name: "a log compaction file has the first word on a file",
+        file: "rust/delta/src/maintain/compact_log.rs",
+        right: "Entry::Occupied(mut known) => «*known.get_mut() = last»,",
+        wrong: "()",
+    },
+    Mutant {
+        name: "_last_checkpoint names a checkpoint that is not there",
+        file: "rust/delta/src/maintain/engine.rs",
+        right: "«self.writer.finish(file).map(|_| ()).map_err(|e| self.writer.failed(e))»",
+        wrong: "{ drop(file); Ok(()) }",
+    },
 ];
 
 /// Goes into the copy of `sluice-core`; each mutant asks it whether it is the one.

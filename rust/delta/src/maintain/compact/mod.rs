@@ -25,6 +25,7 @@ use sluice_core::{Code, Error, Result};
 use tracing::{debug, info};
 
 use self::merge::{Memory, Merged, Merger, Unclaimed};
+pub(crate) use self::order::find_columns;
 use self::plan::{Aims, MOST_FILES, plan};
 use super::files::{LiveFile, ORDER_TAG, live_files};
 use super::rewrite::{Rewrite, Rewritten};
@@ -178,7 +179,7 @@ impl<'a> Work<'a> {
         let mut group = self.group();
         for bin in bins {
             if progress.is_stopped() {
-                return Ok(Round::Ended(Ended::Stopped));
+                return self.land(&snapshot, group, aims.order.as_ref(), Ended::Stopped);
             }
             let room = self.budget.map(|budget| budget.spare(memory.0 as usize));
             let Some(_room) = room.map_or(Some(None), |room| room.map(Some)) else {
@@ -186,7 +187,7 @@ impl<'a> Work<'a> {
             };
             let merged = match merger.merge(&bin, memory) {
                 Ok(Some(merged)) => merged,
-                Ok(None) => return Ok(Round::Ended(Ended::Stopped)),
+                Ok(None) => return self.land(&snapshot, group, aims.order.as_ref(), Ended::Stopped),
                 Err(error) => return self.failed(&snapshot, error),
             };
             let has_to_change = bin.iter().any(|file| aims.has_to_change(file));

@@ -9,12 +9,10 @@ use arrow_schema::ArrowError;
 use serde_json::json;
 use sluice_core::schema::{DataType, Field};
 use sluice_core::settings::Order;
+use sluice_core::settings::declare::{COMPACTION_ORDER_BY, COMPACTION_Z_ORDER_BY};
 use sluice_core::{Code, Error, Result};
 
 use crate::physical::Layout;
-
-const BY: &str = "delta.compaction.order.by";
-const Z_ORDER: &str = "delta.compaction.z.order.by";
 
 /// A row of several batches: which batch, and which of its rows.
 pub type Place = (usize, usize);
@@ -31,17 +29,9 @@ pub struct Sorter {
 impl Sorter {
     /// None: rows stay as they came.
     pub fn new(order: &Order, layout: &Layout) -> Result<Option<Sorter>> {
-        let (key, names, is_z_order) = match order {
-            Order::None => return Ok(None),
-            Order::By(names) => (BY, names, false),
-            Order::ZOrder(names) => (Z_ORDER, names, true),
-        };
-        let found = names.iter().map(|name| {
-            let refused =
-                |why: &str| Error::new(Code::ColumnMismatch, format!("{key}: the column {name} {why}"));
-            find(&layout.table.schema.fields, name).map_err(refused)
-        });
-        let found = found.collect::<Result<Vec<Vec<usize>>>>()?;
+        let is_z_order = matches!(order, Order::ZOrder(_));
+        let found = find_columns(order, &layout.table.schema.fields)
+            .map_err(|(setting, why)| Error::new(Code::ColumnMismatch, format!("{setting}: {why}")))?;
         let is_partition = |place: usize| layout.partition_columns.iter().any(|column| column.place == place);
         let mut columns = Vec::new();
         let mut physical = Vec::new();
@@ -148,6 +138,23 @@ fn array<'a>(batch: &'a RecordBatch, column: &[usize]) -> &'a ArrayRef {
 }
 
 /// A column by its name; names of nested ones are behind a dot.
+/// Where they are in a schema: the column, the column in that, and so on. An error is the setting's that names them.
+pub fn find_columns(
+    order: &Order,
+    fields: &[Field],
+) -> std::result::Result<Vec<Vec<usize>>, (&'static str, String)> {
+    let (setting, names) = match order {
+        Order::None => return Ok(Vec::new()),
+        Order::By(names) => (COMPACTION_ORDER_BY, names),
+        Order::ZOrder(names) => (COMPACTION_Z_ORDER_BY, names),
+    };
+    let found = names.iter().map(|name| {
+        let refused = |why: &str| (setting, format!("the column {name} {why}"));
+        find(fields, name).map_err(refused)
+    });
+    found.collect()
+}
+
 fn find(fields: &[Field], name: &str) -> std::result::Result<Vec<usize>, &'static str> {
     let same = |field: &&Field, name: &str| field.name.to_lowercase() == name.to_lowercase();
     let position = |name: &str| fields.iter().position(|field| same(&field, name));

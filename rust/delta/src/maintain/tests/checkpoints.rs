@@ -98,7 +98,7 @@ fn a_checkpoint_has_the_whole_state() {
         // Nobody knows how many files there are: there may be many.
         assert_eq!(sidecars.len(), usize::from(is_v2), "{protocol}");
         assert_eq!(done.files, 2 + sidecars.len() as u64);
-        let actions = log.actions(&[&[main.clone()], &sidecars[..]].concat());
+        let actions = log.actions(&[std::slice::from_ref(&main), &sidecars[..]].concat());
         assert_eq!(State::of(&actions), kept(&log), "{protocol}");
         let kinds = |kind: &str| actions.iter().filter(|action| action.get(kind).is_some()).count();
         assert_eq!(
@@ -193,7 +193,7 @@ fn offsets_are_forgotten_only_where_the_table_says_so() {
         (json!({"delta.setTransactionRetentionDuration": "interval 30 days"}), vec!["new", "timeless"]),
     ] {
         let mut log = Log::new(json!({"minReaderVersion": 1, "minWriterVersion": 2}), properties);
-        let since = |seconds: u64| remove("", seconds)["remove"]["deletionTimestamp"].clone();
+        let since = |seconds: u64| json!(ago(seconds));
         let of = |app_id: &str, updated: Value| json!({"txn": {"appId": app_id, "version": 1, "lastUpdated": updated}});
         log.commit(&[of("old", since(31 * DAY)), of("new", since(29 * DAY)), of("timeless", Value::Null)]);
         made(&log);

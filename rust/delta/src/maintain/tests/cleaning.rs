@@ -111,6 +111,22 @@ fn what_is_before_the_last_old_checkpoint_goes_and_all_else_stays() {
     assert_eq!((found.first_version, found.checkpoint), (4, Some(4)));
 }
 
+/// Its writer may have died, or its store failed, right before it would have named the newer one.
+#[test]
+fn the_checkpoint_that_last_checkpoint_names_stays() {
+    let log = plain(&[2]);
+    let named = fs::read(log.path("_delta_log/_last_checkpoint")).unwrap();
+    checkpoint_at(&log, 4);
+    fs::write(log.path("_delta_log/_last_checkpoint"), named).unwrap();
+    let done = cleaned(&log, Clean::Delete);
+    assert_eq!(done.from, Some(2), "{:?}", done.kept);
+    assert_eq!((versions(&log, "json")[0], versions(&log, "checkpoint.parquet")), (2, vec![2, 4]));
+    all_readable(&log, 2);
+
+    fs::write(log.path("_delta_log/_last_checkpoint"), "{").unwrap();
+    assert_eq!(cleaned(&log, Clean::Delete).from, Some(4));
+}
+
 #[test]
 fn tables_say_how_long_and_whether_at_all() {
     let protocol = || json!({"minReaderVersion": 1, "minWriterVersion": 2});
@@ -166,13 +182,9 @@ fn timed(enabled_at: Option<u64>) -> (Value, Value) {
     let mut properties = json!({"delta.enableInCommitTimestamps": "true"});
     if let Some(version) = enabled_at {
         properties["delta.inCommitTimestampEnablementVersion"] = json!(version.to_string());
-        properties["delta.inCommitTimestampEnablementTimestamp"] = json!(ago(70).to_string());
+        properties["delta.inCommitTimestampEnablementTimestamp"] = json!(ago(70 * DAY).to_string());
     }
     (protocol, properties)
-}
-
-fn ago(days: u64) -> i64 {
-    of_tests().epoch_millis() - (days * DAY * 1000) as i64
 }
 
 /// The time in a commit counts, not that of its file.
@@ -188,7 +200,8 @@ fn in_commit_timestamps_count_from_where_they_begin() {
     ] {
         let (protocol, properties) = timed(enabled_at);
         let mut log = Log::new(protocol.clone(), properties.clone());
-        let info = |days: u64| json!({"commitInfo": {"inCommitTimestamp": ago(days), "operation": "WRITE"}});
+        let info =
+            |days: u64| json!({"commitInfo": {"inCommitTimestamp": ago(days * DAY), "operation": "WRITE"}});
         let first = [info(by_commits[0]), json!({"protocol": protocol}), metadata(properties)];
         fs::write(log.path(&commit_name(0)), text(&first)).unwrap();
         for days in &by_commits[1..] {
@@ -293,6 +306,31 @@ fn sidecars_go_when_no_checkpoint_names_them_and_they_are_old() {
     let left: BTreeSet<_> = sidecars(&log).into_iter().collect();
     assert_eq!(left, kept.into_iter().chain(["young.parquet".to_owned()]).collect());
     all_readable(&log, 4);
+}
+
+/// Even where nothing else goes.
+#[test]
+fn what_killed_processes_left_goes_after_a_day() {
+    let log = Log::simple();
+    let id = of_tests().uuid();
+    let all = [
+        format!("{id}.part"),
+        format!("{:020}.{id}", 7),
+        format!("{id}.other"),
+        "conditional-put".to_owned(),
+        format!("{}.part", of_tests().uuid()),
+    ];
+    fs::create_dir(log.path(".sluice")).unwrap();
+    for (n, name) in all.iter().enumerate() {
+        let name = format!(".sluice/{name}");
+        fs::write(log.path(&name), "half").unwrap();
+        log.age(&name, if n < 4 { 3 * DAY } else { 60 });
+    }
+    assert_eq!((cleaned(&log, Clean::DryRun).unfinished, names(&log.path(".sluice")).len()), (2, 5));
+    let done = cleaned(&log, Clean::Delete);
+    assert_eq!((done.from, done.unfinished, done.bytes, done.names.len()), (None, 2, 8, 2));
+    let left: BTreeSet<_> = names(&log.path(".sluice")).into_iter().collect();
+    assert_eq!(left, all[2..].iter().cloned().collect());
 }
 
 #[test]

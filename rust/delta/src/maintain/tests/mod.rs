@@ -74,7 +74,7 @@ impl Log {
 
     /// Makes a file look as if written so long ago.
     pub fn age(&self, name: &str, seconds: u64) {
-        let then = SystemTime::now() - Duration::from_secs(seconds);
+        let then = SystemTime::UNIX_EPOCH + Duration::from_millis(ago(seconds));
         fs::File::options().append(true).open(self.path(name)).unwrap().set_modified(then).unwrap();
     }
 
@@ -184,11 +184,14 @@ pub fn add(path: &str) -> Value {
         "dataChange": true, "stats": stats.to_string()}})
 }
 
+/// Milliseconds since the epoch.
+pub fn ago(seconds: u64) -> u64 {
+    of_tests().epoch_millis() as u64 - seconds * 1000
+}
+
 /// Of a file that was removed so long ago.
 pub fn remove(path: &str, seconds: u64) -> Value {
-    let then = SystemTime::now() - Duration::from_secs(seconds);
-    let then = then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as u64;
-    json!({"remove": {"path": path, "deletionTimestamp": then, "dataChange": true, "extendedFileMetadata": true,
+    json!({"remove": {"path": path, "deletionTimestamp": ago(seconds), "dataChange": true, "extendedFileMetadata": true,
         "partitionValues": {"p": "1"}, "size": 100 + path.len()}})
 }
 
