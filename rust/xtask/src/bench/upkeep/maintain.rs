@@ -1,7 +1,7 @@
 //! `sluice maintain`, watched from outside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,23 +30,15 @@ impl Cost {
     }
 }
 
-/// The settings of a connector whose table was just written and is to be merged all the same, as fast as it goes.
-pub fn config(folder: &Path) -> Result<PathBuf> {
-    let config = folder.join("maintain.json");
-    let settings = json!({"delta.compaction.scope": "all", "delta.compaction.max.bytes.per.second": "0"});
-    fs::write(&config, settings.to_string()).at(&config)?;
-    Ok(config)
-}
-
 /// Once, to its end; an error unless it succeeds.
-pub fn run(checkout: &Checkout, table: &Path, config: &Path, options: &[&str]) -> Result<Cost> {
+pub fn run(checkout: &Checkout, table: &Path, options: &[&str]) -> Result<Cost> {
     let options_text = options.join(" ");
     step::head(&format!("sluice maintain {options_text}"), "minutes for a large table");
     let log = checkout.log("maintain");
     fs::create_dir_all(checkout.target().join("xtask")).at(&log)?;
     fs::write(&log, "").at(&log)?;
     let mut maintain = checkout.command(&checkout.components().sluice, &["maintain"]);
-    maintain.arg(table).args(options).arg("--config").arg(config);
+    maintain.arg(table).args(options);
     let start = Instant::now();
     let mut process = Leashed::spawn(&maintain, &log)?;
     let mut cost = Cost { options: options_text, seconds: 0.0, cpu: 0.0, peak: 0 };

@@ -10,7 +10,7 @@ use buoyant_kernel::schema::MetadataColumnSpec;
 use sluice_core::schema::DataType;
 
 use super::*;
-use crate::readback::{Random, field, id, mapped};
+use crate::readback::{Random, field, id, ids, mapped};
 
 const ID: &str = "_row-id-col-1";
 const VERSION: &str = "_row-commit-version-col-1";
@@ -112,4 +112,25 @@ fn rows_that_are_tracked_have_columns_for_it() {
         table.stored(&table.files()[0]).schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["col-1", "col-3"]);
     assert!(table.files().iter().all(|file| file.base_row_id.is_some()));
+}
+
+/// A file is read in several batches, and positions are counted from its first row.
+#[test]
+fn positions_are_those_in_the_file() {
+    const ROWS: usize = 20_000;
+    let fields = vec![mapped(id(), &mut 0)];
+    let properties = [
+        ("delta.columnMapping.mode", "name"),
+        ("delta.columnMapping.maxColumnId", "1"),
+        ("delta.enableRowTracking", "true"),
+        ("delta.rowTracking.materializedRowIdColumnName", ID),
+        ("delta.rowTracking.materializedRowCommitVersionColumnName", VERSION),
+    ];
+    let table = Table::new(fields, &[], &properties);
+    (0..2).for_each(|n| drop(table.rig.write(&[table.rig.rows(vec![ids(n * ROWS, ROWS)])])));
+    table.delete(&table.files()[0], [3, 8191, 8192, 12_345, 19_999]);
+    let ids = row_ids(&table);
+    assert_eq!(ids.len(), 2 * ROWS - 5);
+    table.compact_all(&eager());
+    assert_eq!(row_ids(&table), ids);
 }
