@@ -214,8 +214,8 @@ impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let settings = &self.settings.store;
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
-            let compression = self.settings.compression;
-            let wanted = Wanted { maintenance: spec.maintenance.clone(), compression };
+            let (compression, commit_interval) = (self.settings.compression, self.settings.commit_interval);
+            let wanted = Wanted { maintenance: spec.maintenance.clone(), compression, commit_interval };
             let service = self.hub.requests(uri, settings, Some(wanted))?;
             let writing = Writing {
                 world: self.hub.world.clone(),

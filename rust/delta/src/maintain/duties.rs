@@ -36,6 +36,8 @@ pub(crate) struct Wanted {
     pub maintenance: Maintenance,
     /// Of merged files.
     pub compression: Compression,
+    /// How often rows are committed.
+    pub commit_interval: Duration,
 }
 
 pub(crate) struct Duties {
@@ -49,7 +51,8 @@ pub(crate) struct Duties {
 
 impl Default for Wanted {
     fn default() -> Self {
-        Wanted { maintenance: Maintenance::default(), compression: Compression::Zstd }
+        let (maintenance, commit_interval) = (Maintenance::default(), Duration::ZERO);
+        Wanted { maintenance, compression: Compression::Zstd, commit_interval }
     }
 }
 

@@ -20,8 +20,8 @@ use crate::serve::{Ask, Request, What};
 use crate::table::Spec;
 use crate::world::World;
 
-/// How long a turn waits for a commit that takes it along, before it makes one of its own.
-const RIDE: Duration = Duration::from_secs(60);
+/// How long a turn waits at least for a commit that takes it along, before it makes one of its own.
+const RIDE: Duration = Duration::from_secs(10);
 const LOOKS: Duration = Duration::from_millis(500);
 /// How long a failing store is tried.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
@@ -144,7 +144,7 @@ impl Keeper {
         if let Some(found) = self.blocking(look).await? {
             return Ok(Attended::Kept(found, self.world.now() - begun));
         }
-        if let Turn::Others(until) = self.take_turn().await? {
+        if let Turn::Others(until) = self.take_turn(wanted.commit_interval).await? {
             let wait = until.saturating_sub(self.world.epoch_millis()).clamp(0, LEASE.as_millis() as i64);
             let jitter = self.world.random() as u64 % 5000;
             return Ok(Attended::Others(Duration::from_millis(wait as u64 + jitter)));
@@ -188,8 +188,8 @@ impl Keeper {
     }
 
     /// Waits for a commit of rows to take the turn along, which costs nothing, and makes one for it where none comes.
-    async fn take_turn(&self) -> Result<Turn> {
-        let end = self.world.now() + RIDE;
+    async fn take_turn(&self, commit_interval: Duration) -> Result<Turn> {
+        let end = self.world.now() + RIDE + commit_interval;
         loop {
             let now = self.world.epoch_millis();
             match self.lease.whose(now) {
