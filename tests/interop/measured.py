@@ -1,7 +1,7 @@
 """What opening and asking a table of `small-files` takes an engine, in a process of its own, for `cargo xtask bench --upkeep`:
 
-`measured.py ENGINE TABLE QUERIES.json --work FOLDER --ivy FOLDER [--all]`. ENGINE is spark or delta-rs; QUERIES.json is what
-`small-files` printed. Prints one JSON object on the last line. tests/tools/MeasureTable.java does the same with Delta Kernel.
+`measured.py ENGINE TABLE QUERIES.json WARM --work FOLDER --ivy FOLDER [--all]`. ENGINE is spark or delta-rs; QUERIES.json is what
+`small-files` printed; WARM is a small table of its, by which the engine gets going. Prints one JSON object on the last line. tests/tools/MeasureTable.java does the same with Delta Kernel.
 """
 
 import argparse
@@ -18,6 +18,7 @@ def main():
     parser.add_argument("engine", choices=["spark", "delta-rs"])
     parser.add_argument("table")
     parser.add_argument("queries")
+    parser.add_argument("warm")
     parser.add_argument("--work", required=True)
     parser.add_argument("--ivy", required=True)
     parser.add_argument("--all", action="store_true")
@@ -29,7 +30,7 @@ def main():
     }
     if options.all:
         conditions["all"] = "TRUE"
-    engine = Spark(options) if options.engine == "spark" else DeltaRs(options)
+    engine = Spark(options) if options.engine == "spark" else DeltaRs()
     told = {"seconds": {}, "found": {}}
 
     def timed(what, work, *args):
@@ -38,9 +39,12 @@ def main():
         told["seconds"][what] = time.monotonic() - start
         return done
 
-    told["version"], told["files"] = timed("open", engine.open)
+    sums = "SELECT COUNT(*), SUM(id), SUM(amount) FROM t WHERE "
+    engine.open(options.warm)
+    for condition in conditions.values():
+        engine.query(sums + condition)
+    told["version"], told["files"] = timed("open", engine.open, options.table)
     for name, condition in conditions.items():
-        sums = "SELECT COUNT(*), SUM(id), SUM(amount) FROM t WHERE "
         told["found"][name] = timed(name, engine.query, sums + condition)
     told["peak"] = engine.peak()
     print(json.dumps(told), flush=True)
@@ -53,16 +57,13 @@ class Spark:
     def __init__(self, options):
         from tools import session
 
-        self.table = options.table
         self.spark = session(Path(options.work), options.ivy, memory="4g")
-        # What Spark itself takes for its first query is not the table's.
-        self.spark.range(10).selectExpr("sum(id)").collect()
 
-    def open(self):
-        frame = self.spark.read.format("delta").load(self.table)
+    def open(self, table):
+        frame = self.spark.read.format("delta").load(table)
         frame.createOrReplaceTempView("t")
         files = len(frame._jdf.inputFiles())
-        newest = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.table)
+        newest = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, table)
         return newest.unsafeVolatileSnapshot().version(), files
 
     def query(self, sql):
@@ -73,15 +74,10 @@ class Spark:
 
 
 class DeltaRs:
-    def __init__(self, options):
-        import deltalake  # noqa: F401
-
-        self.path = options.table
-
-    def open(self):
+    def open(self, table):
         from deltalake import DeltaTable, QueryBuilder
 
-        table = DeltaTable(self.path)
+        table = DeltaTable(table)
         self.engine = QueryBuilder().register("t", table)
         return table.version(), len(table.file_uris())
 

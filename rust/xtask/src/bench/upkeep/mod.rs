@@ -24,6 +24,7 @@ use report::Report;
 
 /// As the issue wants it; fewer are for trying.
 const VERSIONS: u64 = 50_000;
+const LEAST: u64 = 100;
 /// So that a run of the worker has time for many merges.
 pub const RECORDS: u64 = 6_000_000;
 
@@ -36,8 +37,8 @@ pub struct Size {
 impl Size {
     pub fn take(args: &mut Args) -> Result<Self> {
         let versions = args.value("--versions")?.unwrap_or(VERSIONS);
-        if versions < 100 {
-            return Err(Error::new("`--versions` starts at 100"));
+        if versions < LEAST {
+            return Err(Error::new(format!("`--versions` starts at {LEAST}")));
         }
         Ok(Size { versions })
     }
@@ -89,20 +90,26 @@ pub fn run(checkout: &Checkout, options: &Options, folder: &Path, size: Size) ->
     report.check()
 }
 
+/// Gives the queries, with what they have to find.
+fn make(checkout: &Checkout, table: &Path, versions: u64) -> Result<Value> {
+    let mut make = checkout.command(checkout.cargo_target.join("release/small-files"), &[]);
+    make.arg(table).arg(versions.to_string());
+    let why = "real files by the product's writer; some minutes for 50,000 versions";
+    let what = format!("making a table of {} small files", 2 * versions);
+    let made = step::run(&what, why, &make, &checkout.log("small-files"), step::nothing)?;
+    let line = made.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
+    serde_json::from_str(line).context(|| format!("small-files said {made}"))
+}
+
 /// Makes the table and brings it from state to state.
 fn kept(checkout: &Checkout, folder: &Path, size: Size, python: interop::Python) -> Result<Vec<State>> {
     let (table, queries) = (folder.join("table"), folder.join("queries.json"));
-    let mut make = checkout.command(checkout.cargo_target.join("release/small-files"), &[]);
-    make.arg(&table).arg(size.versions.to_string());
-    let why = "real files by the product's writer; some minutes for 50,000 versions";
-    let what = format!("making a table of {} small files", 2 * size.versions);
-    let made = step::run(&what, why, &make, &checkout.log("small-files"), step::nothing)?;
-    let made = made.lines().rev().find(|line| line.starts_with('{')).unwrap_or_default();
-    let expected: Value = serde_json::from_str(made).context(|| format!("small-files said {made}"))?;
-    fs::write(&queries, made).at(&queries)?;
-
-    let readers = Readers { checkout, python, folder: folder.join("readers"), queries, expected };
-    empty(&readers.folder)?;
+    let (warm, work) = (folder.join("warm"), folder.join("readers"));
+    empty(&work)?;
+    make(checkout, &warm, LEAST)?;
+    let expected = make(checkout, &table, size.versions)?;
+    fs::write(&queries, expected.to_string()).at(&queries)?;
+    let readers = Readers { checkout, python, folder: work, queries, expected, warm };
     let mut states = Vec::new();
     for (name, steps) in STATES {
         println!("==> the table, {name}");

@@ -82,6 +82,8 @@ pub struct Readers<'a> {
     /// What `small-files` said, which is in `expected` too.
     pub queries: PathBuf,
     pub expected: Value,
+    /// A small one, by which engines get going.
+    pub warm: PathBuf,
 }
 
 impl Readers<'_> {
@@ -92,7 +94,7 @@ impl Readers<'_> {
             Engine::DeltaRs => self.python("delta-rs"),
             Engine::Kernel => self.java(),
         };
-        program.arg(table).arg(&self.queries);
+        program.arg(table).arg(&self.queries).arg(&self.warm);
         match (engine, all) {
             (_, false) => {}
             (Engine::Kernel, true) => {
