@@ -178,12 +178,6 @@ const MUTANTS: &[Mutant] = &[
         wrong: "None::<String>",
     },
     Mutant {
-        name: "a merge whose reply is lost is taken for one that did not land",
-        file: "rust/delta/src/maintain/rewrite.rs",
-        right: "if «rewriting.tried && commit.origin.as_ref().is_some_and(|origin| origin.commit == rewriting.id)» {",
-        wrong: "false",
-    },
-    Mutant {
         name: "vacuum deletes what was removed just now",
         file: "rust/delta/src/maintain/vacuum.rs",
         right: "referring.mark_snapshot(&snapshot, «ages.removed_before», &mut seen, progress)?",
@@ -212,12 +206,6 @@ const MUTANTS: &[Mutant] = &[
         file: "rust/delta/src/maintain/clean_log.rs",
         right: "midnight(now, «cleaning.table.retention»)",
         wrong: "Duration::ZERO",
-    },
-    Mutant {
-        name: "log clean-up deletes the checkpoint that readers are sent to",
-        file: "rust/delta/src/maintain/clean_log.rs",
-        right: ".map_or(cutoff, |named| «cutoff.min(named)»)",
-        wrong: "cutoff",
     },
     Mutant {
         name: "a log compaction file has the first word on a file",
