@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use sluice_core::offsets::{Interval, TopicPartition};
-use sluice_core::settings::{Settings, StoreSettings};
+use sluice_core::settings::{Maintenance, Settings, StoreSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table};
 use sluice_delta::budget::Budget;
@@ -49,6 +49,7 @@ fn main() {
         schema: Some(rows::schema()),
         auto_create: true,
         partition_by: rows::PARTITION_BY.map(str::to_owned).into(),
+        maintenance: Maintenance { enabled: false, ..Maintenance::default() },
         ..Spec::default()
     };
     let mut table = hub.tables_for(&settings(uri.as_str())).open_as(uri.as_str(), spec);
@@ -91,8 +92,7 @@ fn fill(table: &mut impl Table, versions: u64, rows: &mut Rows) {
 }
 
 fn settings(uri: &str) -> Settings {
-    let kept = ("delta.maintenance.enabled", "false");
-    let settings = [("name", CONNECTOR), ("delta.table.uri", uri), ("topics", TOPIC), kept];
+    let settings = [("name", CONNECTOR), ("delta.table.uri", uri), ("topics", TOPIC)];
     let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     Settings::parse(&settings).expect("valid settings")
 }

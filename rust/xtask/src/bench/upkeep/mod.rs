@@ -116,6 +116,9 @@ fn kept(checkout: &Checkout, folder: &Path, size: Size, python: interop::Python)
         let run = |options: &&[&str]| maintain::run(checkout, &table, options);
         let steps = steps.iter().map(run).collect::<Result<Vec<_>>>()?;
         let disk = Disk::of(&table)?;
+        if states.is_empty() && disk.checkpoints.files > 0 {
+            return Err(Error::new("somebody has kept the table already"));
+        }
         // All rows only where that does not open every one of the small files.
         let all = states.len() + 1 == STATES.len();
         let readings = ENGINES.iter().map(|engine| readers.read(*engine, &table, all)).collect();
