@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use futures::future::{Either, select};
 use sluice_core::{Code, Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tracing::{Span, debug, info, warn};
+use tracing::{Span, debug, warn};
 
 use super::Progress;
 use super::duties::{Duties, Found, Wanted};
 use super::lease::{LEASE, Lease, Turn};
-use super::schedule::{AFTER_A_FAILURE, Next, Schedule};
+use super::schedule::{LONGEST_AFTER_FAILURES, Next, Schedule};
 use crate::encoders::Encoders;
 use crate::measure::maintenance::Duty;
 use crate::serve::{Ask, Request, What};
@@ -126,8 +126,8 @@ impl Keeper {
                 let text =
                     format!("the upkeep of table {uri} failed and is tried again in {seconds} s: {error}");
                 // A store that is away is told of by those who wait for it.
-                match error.code == Code::StoreIo && wait == AFTER_A_FAILURE {
-                    true => info!("{text}"),
+                match error.code == Code::StoreIo && wait < LONGEST_AFTER_FAILURES {
+                    true => debug!("{text}"),
                     false => warn!("{text}"),
                 }
             }

@@ -12,8 +12,8 @@ const RESTS: u32 = 9;
 const LONGEST_REST: Duration = Duration::from_secs(600);
 
 /// The first wait after a failure; it doubles with each further one.
-pub const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
-const LONGEST_AFTER_FAILURES: Duration = Duration::from_secs(1800);
+const AFTER_A_FAILURE: Duration = Duration::from_secs(15);
+pub const LONGEST_AFTER_FAILURES: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {

@@ -44,6 +44,10 @@ pub const SCHEMA: &str = r#"{"type":"struct","fields":[
 pub const WHATEVER_THE_TABLE_HAS: [(&str, &str); 2] =
     [("delta.schema.json", ""), ("delta.table.auto.create", "false")];
 
+/// Of one that does nothing but commit, besides.
+pub const COMMITS_ONLY: [(&str, &str); 3] =
+    [WHATEVER_THE_TABLE_HAS[0], WHATEVER_THE_TABLE_HAS[1], ("delta.maintenance.enabled", "false")];
+
 /// What a store does instead of what it should, once each, in this order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
