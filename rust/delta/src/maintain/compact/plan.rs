@@ -40,14 +40,9 @@ impl Aims {
         weight(file) < self.small_bytes
     }
 
-    /// A file that is not as it should be.
+    /// A file that is worth to be written anew by itself.
     pub fn has_to_change(&self, file: &LiveFile) -> bool {
         is_worn(file) || (self.order.is_some() && file.order != self.order)
-    }
-
-    /// One that is worth to be written anew by itself: small ones wait for others.
-    fn is_worth_alone(&self, file: &LiveFile) -> bool {
-        is_worn(file) || (self.has_to_change(file) && !self.is_small(file))
     }
 
     fn is_cold(&self, modified: i64) -> bool {
@@ -121,7 +116,7 @@ impl Candidates {
         self.partitions.values().any(|partition| {
             let files = &partition.files;
             let small = files.iter().filter(|file| self.aims.is_small(file)).count();
-            small >= self.aims.min_files.max(2) || files.iter().any(|file| self.aims.is_worth_alone(file))
+            small >= self.aims.min_files.max(2) || files.iter().any(|file| self.aims.has_to_change(file))
         })
     }
 
@@ -134,7 +129,7 @@ impl Candidates {
 fn of_partition(mut files: Vec<LiveFile>, aims: &Aims) -> Vec<Vec<LiveFile>> {
     files.retain(|file| aims.is_small(file) || aims.has_to_change(file));
     if files.iter().filter(|file| aims.is_small(file)).count() < aims.min_files {
-        files.retain(|file| aims.is_worth_alone(file));
+        files.retain(|file| aims.has_to_change(file));
     }
     // What came together stays together, as far as that goes.
     files.sort_by(|one, other| (one.modified, &one.path).cmp(&(other.modified, &other.path)));
