@@ -55,38 +55,43 @@ class Tests:
         os._exit(1 if self.failed else 0)
 
 
+def session(work, ivy, memory="2g"):
+    """A Spark that knows Delta."""
+    settings = {
+        "spark.jars.packages": "io.delta:delta-spark_2.13:4.0.0",
+        "spark.jars.ivy": str(ivy),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(work / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.files.minPartitionNum": "1",
+        "spark.driver.memory": memory,
+        "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={work}",
+    }
+    builder = SparkSession.builder.master("local[2]")
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
 class Tools:
-    def __init__(self, append, reader, work, ivy):
-        self.append, self.reader, self.work = append, reader, Path(work).resolve()
+    def __init__(self, append, sluice, reader, work, ivy):
+        self.append, self.sluice, self.reader, self.work = append, sluice, reader, Path(work).resolve()
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
         self.ivy = ivy
 
     @functools.cached_property
     def spark(self):
-        settings = {
-            "spark.jars.packages": "io.delta:delta-spark_2.13:4.0.0",
-            "spark.jars.ivy": self.ivy,
-            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-            "spark.sql.warehouse.dir": str(self.work / "warehouse"),
-            "spark.sql.session.timeZone": "UTC",
-            "spark.sql.shuffle.partitions": "2",
-            "spark.databricks.delta.snapshotPartitions": "2",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.sql.files.minPartitionNum": "1",
-            "spark.driver.memory": "2g",
-            "spark.driver.extraJavaOptions": f"-Duser.timezone=UTC -Dderby.system.home={self.work}",
-        }
-        builder = SparkSession.builder.master("local[2]")
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        session = builder.getOrCreate()
-        session.sparkContext.setLogLevel("ERROR")
-        return session
+        return session(self.work, self.ivy)
 
     def sql(self, text):
         return self.spark.sql(text)
@@ -104,6 +109,21 @@ class Tools:
         for unit in units:
             appender.commit(unit)
         appender.close()
+
+    def start_maintain(self, location, *options):
+        pipe = subprocess.PIPE
+        command = [self.sluice, "maintain", location, *options]
+        return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, encoding="utf-8")
+
+    def end_maintain(self, process):
+        """What it says; it has to succeed."""
+        said = process.communicate()[0]
+        if process.returncode:
+            raise Failed(f"sluice maintain ended with {process.returncode}: {said[-1500:]}")
+        return said
+
+    def maintain(self, location, *options):
+        return self.end_maintain(self.start_maintain(location, *options))
 
     def kernel_rows(self, location):
         """Delta Kernel's rows, as ReadTable prints them."""

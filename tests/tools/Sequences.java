@@ -26,6 +26,7 @@ final class Sequences {
     private final long[] sent;
     private final BitSet[] seen;
     private final long[] rows;
+    /** Of the files that are known to be an append's: merged ones have rows of many versions. */
     private final Map<String, Long> versions;
     /** By table version, for each partition the lowest and the highest sequence. */
     private final TreeMap<Long, long[][]> spans = new TreeMap<>();
@@ -52,7 +53,7 @@ final class Sequences {
         return Stream.of(list.split(",")).mapToLong(Long::parseLong).toArray();
     }
 
-    /** In which version each file was added, by its name. */
+    /** In which version each file was added with new rows, by its name, as far as the log goes back. */
     private static Map<String, Long> versions(Path table) throws IOException {
         ObjectMapper json = new ObjectMapper();
         Map<String, Long> versions = new HashMap<>();
@@ -60,9 +61,9 @@ final class Sequences {
             for (Path commit : log.filter(file -> file.getFileName().toString().matches("\\d{20}\\.json")).toList()) {
                 long version = Long.parseLong(commit.getFileName().toString().substring(0, 20));
                 for (String line : Files.readAllLines(commit)) {
-                    JsonNode path = json.readTree(line).path("add").path("path");
-                    if (path.isTextual()) {
-                        versions.put(name(path.asText()), version);
+                    JsonNode add = json.readTree(line).path("add");
+                    if (add.path("dataChange").asBoolean()) {
+                        versions.put(name(add.path("path").asText()), version);
                     }
                 }
             }
@@ -86,13 +87,17 @@ final class Sequences {
         rows[p]++;
         if (seen[p].get((int) n)) {
             duplicates++;
-            example("twice: partition " + p + ", sequence " + n + ", again in " + file + " of version " + versions.get(file));
+            String version = versions.containsKey(file) ? "version " + versions.get(file) : "a merge, or of before the log";
+            example("twice: partition " + p + ", sequence " + n + ", again in " + file + " of " + version);
         }
         seen[p].set((int) n);
         // The producer's order is the partition's, and nothing else is in the topic: a record's sequence is its offset.
         if (columns[kafkaPartition].getInt(row) != p || columns[kafkaOffset].getLong(row) != n) {
             misplaced++;
             example("partition " + p + ", sequence " + n + " says that it came from another place, in " + file);
+        }
+        if (!versions.containsKey(file)) {
+            return;
         }
         long[] last = lastInFile.computeIfAbsent(file, name -> filled(-1));
         if (n <= last[p]) {

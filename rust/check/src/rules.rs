@@ -81,6 +81,22 @@ mod tests {
     }
 
     #[test]
+    fn files_are_merged_in_the_order_of_columns_that_a_new_table_has() {
+        let merged = |more: &[(&str, &str)]| wrong(&[&[("delta.compaction.enabled", "true")], more].concat());
+        assert_eq!(merged(&[("delta.compaction.order.by", "at, id")]), []);
+        let missing = |key: &str| vec![(key.to_owned(), "the column country is not in the table".to_owned())];
+        for key in
+            ["delta.compaction.order.by", "delta.compaction.z.order.by", "delta.tables.t.compaction.order.by"]
+        {
+            let order = (key, "id, country");
+            assert_eq!(merged(&[order]), missing(key));
+            assert_eq!(merged(&[order, ("delta.schema.evolution", "add")]), [], "it may come with a record");
+        }
+        let derived = ("delta.derived.columns", "country = literal('de')");
+        assert_eq!(merged(&[derived, ("delta.compaction.order.by", "country")]), []);
+    }
+
+    #[test]
     fn an_error_of_one_table_names_its_own_setting() {
         let own = ("delta.tables.t.partition.by", "country");
         let found = wrong(&[own]);

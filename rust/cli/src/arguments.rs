@@ -1,8 +1,11 @@
 //! The command line.
 
+use crate::maintain::MaintainArguments;
+
 pub const USAGE: &str = "usage: sluice check CONNECTOR.json... [options]
        sluice inspect TABLE [options]
        sluice audit TABLE [options]
+       sluice maintain TABLE [jobs] [options]
 
   check   Says what is wrong with a connector's settings, by the rules that Connect's validation and the tasks go by,
           each error at its setting. CONNECTOR.json is what is posted to Connect: the settings alone, or a name and the
@@ -37,7 +40,38 @@ pub const USAGE: &str = "usage: sluice check CONNECTOR.json... [options]
   --every-record           with --bootstrap: every record with a value must have a row
   --json                   print everything as JSON
 
-  Exit status: 0 clean, 1 findings, 2 the table or Kafka cannot be read.";
+  Exit status: 0 clean, 1 findings, 2 the table or Kafka cannot be read.
+
+  maintain Keeps a table healthy, once, beside whatever writes it. Without a job it does what a worker does by itself with the
+          settings that nobody has changed: checkpoint, checksum, compact-log and clean-log, each as far as it is due.
+          Data files are merged and deleted only where it is asked for. See docs/maintenance.md.
+
+  --compact                merge small data files; the rows stay what they are
+  --checkpoint             write a checkpoint of the newest version, due or not
+  --checksum               write the checksum of the version that has the newest checkpoint
+  --compact-log            put the commits since the checkpoint into log compaction files
+  --clean-log              delete what of the log is older than the table's delta.logRetentionDuration
+  --vacuum                 tell which files no version within the table's delta.deletedFileRetentionDuration refers to
+
+  --delete                 with --vacuum: delete them
+  --retention TIME         with --vacuum: another time, such as '30 days'; refused where it is shorter than the table's
+  --no-retention-check     with --retention: a shorter one too. Who reads older versions may find files gone
+  --unreferenced-after TIME  with --vacuum: how old a file has to be that no commit refers to, 24 hours at least without
+                           it: younger ones may be uploads whose commit is still to come
+  --dry-run                with --clean-log: only tell what would be deleted
+  --all-partitions         with --compact: also partitions to which rows are still added
+  --target-file-bytes N    with --compact, as are the next ones: size of merged files; 128 MiB without it
+  --min-files N            leave alone where fewer small files can be merged; 8 without it
+  --order-by COLUMNS       order the rows of merged files by these columns, with commas
+  --z-order-by COLUMNS     keep rows near each other that are near in each of these columns
+  --memory-bytes N         hold this much in memory at most; 128 MiB without it
+  --max-bytes-per-second N read this much in a second at most; no limit without it
+  --config FILE            the connector's settings, as JSON: how the table's store is reached, and what of its maintenance
+                           the options do not say
+  --json                   print everything as JSON
+
+  Ctrl-C ends it at the next safe place, and a second time at once; neither harms the table.
+  Exit status: 0 all is done, 1 something failed or was ended early, 2 the table cannot be read.";
 
 const USUAL_COMMITS: u64 = 10;
 
@@ -46,6 +80,7 @@ pub enum Command {
     Audit(AuditArguments),
     Check(CheckArguments),
     Inspect(InspectArguments),
+    Maintain(MaintainArguments),
     Help,
     Version,
 }
@@ -80,10 +115,13 @@ pub struct InspectArguments {
 impl Command {
     pub fn parse(arguments: &[&str]) -> Result<Command, String> {
         match arguments {
-            ["audit" | "check" | "inspect", rest @ ..] if rest.contains(&"--help") => Ok(Command::Help),
+            ["audit" | "check" | "inspect" | "maintain", rest @ ..] if rest.contains(&"--help") => {
+                Ok(Command::Help)
+            }
             ["audit", rest @ ..] => AuditArguments::parse(rest).map(Command::Audit),
             ["check", rest @ ..] => CheckArguments::parse(rest).map(Command::Check),
             ["inspect", rest @ ..] => InspectArguments::parse(rest).map(Command::Inspect),
+            ["maintain", rest @ ..] => MaintainArguments::parse(rest).map(Command::Maintain),
             ["--help" | "-h" | "help"] => Ok(Command::Help),
             ["--version" | "-V"] => Ok(Command::Version),
             [] => Err("no command is given".to_owned()),
@@ -162,13 +200,13 @@ impl InspectArguments {
     }
 }
 
-const NO_TABLE: &str = "which table?";
+pub const NO_TABLE: &str = "which table?";
 
-fn value_of(option: &str, value: Option<&&str>) -> Result<String, String> {
+pub fn value_of(option: &str, value: Option<&&str>) -> Result<String, String> {
     value.map(|value| (*value).to_owned()).ok_or_else(|| format!("{option} needs a value"))
 }
 
-fn one_table(table: &mut String, word: &str) -> Result<(), String> {
+pub fn one_table(table: &mut String, word: &str) -> Result<(), String> {
     match word {
         option if option.starts_with('-') => Err(no_option(option)),
         more if !table.is_empty() => Err(format!("one table at a time: {more} is one too many")),

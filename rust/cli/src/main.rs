@@ -1,4 +1,4 @@
-//! `sluice`: looks at connectors' settings and at tables without a JVM.
+//! `sluice`: looks at connectors' settings and at tables, and maintains tables, without a JVM.
 
 mod arguments;
 mod audit;
@@ -8,6 +8,7 @@ mod connect;
 mod inspect;
 mod kafka;
 mod layout;
+mod maintain;
 mod report;
 mod table;
 mod topics;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Ok(Command::Audit(arguments)) => audit::run(&arguments),
         Ok(Command::Check(arguments)) => check::run(&arguments),
         Ok(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Ok(Command::Maintain(arguments)) => maintain::run(&arguments),
         Ok(Command::Help) => {
             println!("{USAGE}");
             ExitCode::SUCCESS

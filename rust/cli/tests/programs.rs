@@ -1,9 +1,11 @@
-//! `sluice check` and `sluice inspect` as they are called.
+//! `sluice check`, `sluice inspect` and `sluice maintain` as they are called.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -184,4 +186,169 @@ fn a_table_that_is_not_there_is_told() {
     let output = sluice(&["inspect", folder.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("TABLE_MISSING"), "{output:?}");
+}
+
+/// A log of so many commits, a file in each; what a worker never maintained.
+fn write_many(root: &Path, commits: u64) {
+    write_table(root);
+    fs::write(root.join("a.parquet"), "x").unwrap();
+    for version in 2..commits {
+        let path = format!("b{version}.parquet");
+        fs::write(root.join(&path), "x").unwrap();
+        let add = json!({"add": {"path": path, "size": 1, "partitionValues": {}, "modificationTime": 0, "dataChange": true}});
+        fs::write(root.join(format!("_delta_log/{version:020}.json")), format!("{add}\n")).unwrap();
+    }
+}
+
+#[test]
+fn a_log_is_kept_in_order_without_being_asked_for_more() {
+    let folder = tempfile::tempdir().unwrap();
+    write_many(folder.path(), 25);
+    let table = folder.path().display().to_string();
+    let log = |name: &str| folder.path().join("_delta_log").join(name);
+    let output = sluice(&["maintain", &table]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        told.starts_with(&format!("table        file://{table}/\ncheckpoint   of version 24: 2 files, ")),
+        "{told}"
+    );
+    for line in
+        ["\nchecksum     of version 24: ", "\ncompact-log  nothing to do: ", "\nclean-log    nothing to do: "]
+    {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(told.contains("\n\nmaintain: done in "), "{told}");
+    assert!(text(&output.stderr).contains("checkpoint: checkpoint"), "{output:?}");
+    assert!(log("00000000000000000024.checkpoint.parquet").exists() && log("_last_checkpoint").exists());
+    assert!(log("00000000000000000024.crc").exists());
+
+    let again = sluice(&["maintain", &table, "--json"]);
+    let json: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again.status.code(), Some(0));
+    assert_eq!((&json["ok"], &json["jobs"][0]["job"]), (&json!(true), &json!("checkpoint")));
+    assert!(json["jobs"][0]["notDue"].as_str().unwrap().contains("due at version 34"), "{json}");
+    assert_eq!(json["jobs"][1]["written"], json!(false));
+    assert_eq!(json["jobs"].as_array().unwrap().len(), 4);
+    let inspected = sluice(&["inspect", &table, "--json"]);
+    let inspected: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!((&inspected["files"]["count"], &inspected["log"]["checkpoint"]), (&json!(24), &json!(24)));
+}
+
+#[test]
+fn a_vacuum_deletes_only_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    write_many(folder.path(), 3);
+    let table = folder.path().display().to_string();
+    let (old, young) = (folder.path().join("old %41.parquet"), folder.path().join("young.parquet"));
+    fs::write(&young, "12345").unwrap();
+    let file = fs::File::create(&old).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(8 * 24 * 3600)).unwrap();
+
+    let output = sluice(&["maintain", &table, "--vacuum"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    for line in [
+        "\nvacuum       1 file of 0 B would be deleted; --delete deletes them",
+        "\n             by version 2, with a retention of 7 days\n",
+        "             kept, as a commit may be on its way: 1 file of 5 B of no version, younger than 7 days",
+        "\n               old %41.parquet\n",
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert!(old.exists());
+
+    let shorter = sluice(&["maintain", &table, "--vacuum", "--delete", "--retention", "1 hour"]);
+    assert_eq!(shorter.status.code(), Some(1));
+    let told = text(&shorter.stdout);
+    assert!(told.contains("vacuum       FAILED CONFIG_INVALID: "), "{told}");
+    assert!(told.contains("a retention of 1 hours is shorter than the table's"), "{told}");
+    assert!(old.exists());
+
+    let deleted = sluice(&["maintain", &table, "--vacuum", "--delete", "--json"]);
+    let json: Value = serde_json::from_slice(&deleted.stdout).unwrap();
+    let vacuum = &json["jobs"][0];
+    assert_eq!((&vacuum["deleted"]["files"], &vacuum["names"][0]), (&json!(1), &json!("old %41.parquet")));
+    assert!(!old.exists() && young.exists() && folder.path().join("a.parquet").exists());
+}
+
+#[test]
+fn what_is_no_table_is_not_maintained() {
+    let folder = tempfile::tempdir().unwrap();
+    let orphan = folder.path().join("x.parquet");
+    let file = fs::File::create(&orphan).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let table = folder.path().display().to_string();
+    for jobs in [&[][..], &["--vacuum", "--delete"]] {
+        let output = sluice(&[&["maintain", &table], jobs].concat());
+        assert_eq!(output.status.code(), Some(2));
+        let told = text(&output.stderr);
+        assert!(told.contains(&format!("TABLE_MISSING: no Delta table at file://{table}/")), "{told}");
+    }
+    assert!(orphan.exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let wrong = sluice(&["maintain", &table, "--delete"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).starts_with("sluice: --delete needs --vacuum\n"), "{wrong:?}");
+}
+
+/// Of a job that fails the others are no part.
+#[test]
+fn a_job_that_fails_is_told_beside_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    write_many(folder.path(), 12);
+    let feature =
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["tomorrow"]}});
+    fs::write(folder.path().join("_delta_log/00000000000000000012.json"), format!("{feature}\n")).unwrap();
+    let output = sluice(&["maintain", folder.path().to_str().unwrap(), "--checkpoint", "--vacuum"]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(told.matches("FAILED TABLE_UNSUPPORTED: ").count(), 2, "{told}");
+    assert!(told.contains("tomorrow") && told.ends_with("\nmaintain: 2 jobs failed\n"), "{told}");
+}
+
+/// A service manager's signal, while it cannot go on: nobody reads what it says.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_ends_it_at_a_safe_place() {
+    let folder = tempfile::tempdir().unwrap();
+    write_many(folder.path(), 3);
+    let orphans = 1_500;
+    for n in 0..orphans {
+        let file = fs::File::create(folder.path().join(format!("orphan-{n}.parquet"))).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    }
+    let table = folder.path().display().to_string();
+    let (mut told, mut full) = std::io::pipe().unwrap();
+    // As much as a pipe holds.
+    full.write_all(&[b' '; 1 << 16]).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sluice"));
+    let arguments = ["maintain", &table, "--vacuum", "--delete"];
+    let child = command.args(arguments).stdout(Stdio::piped()).stderr(full).spawn().unwrap();
+    // Its own end of the pipe.
+    drop(command);
+    let status = format!("/proc/{}/status", child.id());
+    let takes_signals = || {
+        let status = fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << 14) != 0
+    };
+    let begun = Instant::now();
+    while !takes_signals() {
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        std::thread::yield_now();
+    }
+    assert!(
+        Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap().success()
+    );
+    let mut stderr = String::new();
+    told.read_to_string(&mut stderr).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?} {stderr}");
+    assert!(stderr.contains("ends at the next safe place"), "{stderr}");
+    assert!(text(&output.stdout).ends_with(
+        "\n\nmaintain: ended early; what was done is whole, and the rest is left for the next time\n"
+    ));
+    let again = sluice(&["maintain", &table, "--vacuum", "--delete"]);
+    assert!(text(&again.stdout).contains("vacuum       1,500 files of 0 B deleted"), "{again:?}");
 }

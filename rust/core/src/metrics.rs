@@ -143,6 +143,36 @@ metrics! { OF_PROCESS;
         "failures of its store after which what failed is tried again";
     TABLE_SCHEMA_CHANGES "sluice-table-schema-changes-total" Counter "versions" ["table"]
         "versions by which this process created the table or changed its columns";
+    TABLE_MAINTENANCE "sluice-table-maintenance-total" Counter "rounds" ["table" "kind"]
+        "rounds of maintenance that this process did, with those in which nothing was due. `kind`: `log` (checkpoints, version checksum \
+         files, log compaction files, clean-up), `compaction` of data files, `vacuum`";
+    TABLE_MAINTENANCE_FAILURES "sluice-table-maintenance-failures-total" Counter "rounds" ["table" "kind"]
+        "rounds that failed. They are tried again later, and no commit fails by them";
+    TABLE_MAINTENANCE_TIME "sluice-table-maintenance-ms-total" Counter "ms" ["table" "kind"]
+        "how long those took that did not fail";
+    TABLE_SINCE_CHECKPOINT "sluice-table-commits-since-checkpoint" Gauge "commits" ["table"]
+        "commits since the table's newest checkpoint, whoever wrote it, when this process last looked; -1 before it has, while another \
+         one looks after the table, and with `delta.maintenance.enabled=false`";
+    TABLE_LOG_FILES "sluice-table-log-files-total" Counter "files" ["table" "kind"]
+        "files that were written beside the commits. `kind`: `checkpoint`, those of several parts counting as one; `checksum`; `log-compaction`";
+    TABLE_MERGES "sluice-table-merges-total" Counter "versions" ["table"]
+        "versions that put merged files in the place of small ones (`delta.compaction.enabled`)";
+    TABLE_OVERLAPS "sluice-table-merge-overlaps-total" Counter "merges" ["table"]
+        "merges that gave way, because another writer changed what they had read";
+    TABLE_MERGED_FILES "sluice-table-merged-files-total" Counter "files" ["table"]
+        "small files that were merged";
+    TABLE_MERGED_BYTES "sluice-table-merged-file-bytes-total" Counter "bytes" ["table"]
+        "their size";
+    TABLE_MERGED_ROWS "sluice-table-merged-rows-total" Counter "rows" ["table"]
+        "rows in them that were not deleted";
+    TABLE_MERGED_INTO_FILES "sluice-table-merged-into-files-total" Counter "files" ["table"]
+        "files that they were merged into";
+    TABLE_MERGED_INTO_BYTES "sluice-table-merged-into-file-bytes-total" Counter "bytes" ["table"]
+        "the size of those";
+    TABLE_DELETED_FILES "sluice-table-deleted-files-total" Counter "files" ["table" "kind"]
+        "files that were deleted. `kind`: `log`, `vacuum`";
+    TABLE_DELETED_BYTES "sluice-table-deleted-file-bytes-total" Counter "bytes" ["table" "kind"]
+        "the size of those";
     LOG_LINES_DROPPED "sluice-log-lines-dropped-total" Counter "lines" []
         "lines of the native log that were left out, because too many were like them or the queue was full";
 }

@@ -9,6 +9,9 @@ use crate::schema::Schema;
 /// The property by which a table forgets each `txn` that was not set again for so long.
 pub const TXN_RETENTION: &str = "delta.setTransactionRetentionDuration";
 
+/// The property that says for how long VACUUM leaves files that were removed.
+pub const DELETED_FILE_RETENTION: &str = "delta.deletedFileRetentionDuration";
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableInfo {
     pub schema: Schema,
@@ -39,8 +42,8 @@ impl TableInfo {
     }
 }
 
-/// An interval as Spark writes it, such as `interval 12 hours`.
-fn interval(text: &str) -> Option<Duration> {
+/// An interval as Spark writes it, such as `interval 12 hours`. None: it has no fixed length, or is none.
+pub fn interval(text: &str) -> Option<Duration> {
     let text = text.trim().to_lowercase();
     let mut words = text.strip_prefix("interval").unwrap_or(&text).split_whitespace().peekable();
     words.peek()?;

@@ -12,8 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Properties of Delta tables: they share the prefix with our settings and are not ours.
-const TABLE_PROPERTIES: [&str; 5] = [
+const TABLE_PROPERTIES: [&str; 8] = [
+    "delta.checkpointInterval",
+    "delta.deletedFileRetentionDuration",
     "delta.enableDeletionVectors",
+    "delta.enableExpiredLogCleanup",
     "delta.enableTypeWidening",
     "delta.logRetentionDuration",
     "delta.setTransactionRetentionDuration",

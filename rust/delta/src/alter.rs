@@ -50,7 +50,7 @@ impl Hub {
     pub fn alter(&self, settings: &Settings, tables: BTreeMap<String, TableAlterations>) -> Result<()> {
         let until = self.world().now() + DEADLINE;
         let table = |(uri, what): (String, _)| {
-            let requests = self.requests(&uri, &settings.store)?.requests;
+            let requests = self.requests(&uri, &settings.store, None)?.requests;
             let patience = settings.store_retry_timeout.min(PATIENCE);
             let alter = Alter { connector: settings.connector.clone(), what, until };
             Ok(Asked { requests, patience, alter })

@@ -66,6 +66,14 @@ impl Budget {
         Some(Room { budget: self.clone(), bytes })
     }
 
+    /// For work that can wait. None where it would not leave half of the memory to those who have rows.
+    pub(crate) fn spare(self: &Arc<Self>, bytes: usize) -> Option<Room> {
+        let half = self.limit() / 2;
+        let more = |held: usize| held.checked_add(bytes).filter(|all| *all <= half);
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        Some(Room { budget: self.clone(), bytes })
+    }
+
     /// A part that goes to a store now. Waits while too much is on its way.
     pub(crate) async fn part(self: &Arc<Self>, bytes: usize) -> Part {
         self.held.fetch_add(bytes, Ordering::Relaxed);
@@ -167,6 +175,19 @@ mod tests {
         assert!(budget.room(10).is_some());
         share.add(1);
         assert!(budget.room(10).is_none());
+    }
+
+    #[test]
+    fn what_can_wait_takes_nothing_above_half() {
+        let budget = Budget::new(1000);
+        let share = budget.share();
+        share.add(300);
+        assert!(budget.spare(201).is_none());
+        let room = budget.spare(200);
+        assert_eq!((room.is_some(), budget.held()), (true, 500));
+        drop(room);
+        assert_eq!(budget.held(), 300);
+        assert!(Budget::unlimited().spare(usize::MAX / 4).is_some());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::fail_point::FailPoint;
 use crate::kernel::{ClaimCommitter, kernel_error};
 use crate::landed::Landed;
 use crate::log::{IntervalOrigin, Origin, TakenOverOrigin, UnitOrigin};
+use crate::maintain::lease::LEASE_APP_ID;
 use crate::table::{Advance, TableState};
 use crate::unit::{Outcome, StagedFile, StagedUnit};
 
@@ -225,6 +226,7 @@ impl TableState {
         counts.commit_time += took;
         counts.longest_commit.see(self.since_begun(), took.as_millis() as u64);
         drop(counts);
+        self.made.send_replace(Some(version));
         for submission in std::mem::take(&mut group.units) {
             submission.end(Outcome::Committed { version, table: table.clone() });
         }
@@ -233,16 +235,25 @@ impl TableState {
 
     fn attempt(&mut self, group: &Group) -> Attempt {
         let units = || group.units.iter().map(|submission| &submission.unit);
-        let txns: Vec<(String, i64)> = units()
+        let mut txns: Vec<(String, i64)> = units()
             .flat_map(|unit| unit.intervals.iter().map(|interval| (interval.app_id.clone(), interval.to)))
             .collect();
+        let turn = match self.held(LEASE_APP_ID) {
+            Ok(held) => self.lease.offer(held, self.world.epoch_millis()),
+            Err(error) => return Attempt::Unknown(error),
+        };
+        txns.extend(turn.map(|until| (LEASE_APP_ID.to_owned(), until)));
         let files: Vec<&StagedFile> = units().flat_map(|unit| &unit.files).collect();
         let origin = Origin {
             commit: group.id.clone(),
             units: units().map(unit_origin).collect(),
             alterations: vec![],
         };
-        self.claim(OPERATION, origin, &files, &txns)
+        let attempt = self.claim(OPERATION, origin, &files, &txns);
+        if let (Attempt::Landed(_), Some(until)) = (&attempt, turn) {
+            self.lease.landed(until);
+        }
+        attempt
     }
 
     /// One try to make the next version of these.

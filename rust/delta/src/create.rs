@@ -4,7 +4,7 @@ use serde_json::json;
 use sluice_core::computed::Mismatch;
 use sluice_core::schema::Schema;
 use sluice_core::settings::declare::{PARTITION_BY, SCHEMA_JSON};
-use sluice_core::settings::{SchemaSource, TableSettings};
+use sluice_core::settings::{Evolution, SchemaSource, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
 use tracing::info;
@@ -12,6 +12,7 @@ use tracing::info;
 use crate::actions::{commit_info, lines};
 use crate::fail_point::FailPoint;
 use crate::features::{Features, Protocol, is_feature_property, needed_by, refusal};
+use crate::maintain::compact::find_columns;
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
 use crate::table::{Spec, TableState};
@@ -66,6 +67,13 @@ pub fn creatable(settings: &TableSettings, world: &dyn World) -> Result<(), (&'s
     settings.computed.plan(&schema).map_err(in_schema)?;
     partition_columns(settings.computed.partition_by(), &schema)
         .map_err(|why| (PARTITION_BY, Error::new(Code::ConfigInvalid, why)))?;
+    // A column that is not there yet may come with records.
+    if let Some(compaction) = settings.maintenance.compaction.as_ref()
+        && settings.evolution == Evolution::None
+    {
+        find_columns(&compaction.order, &schema.fields)
+            .map_err(|(setting, why)| (setting, Error::new(Code::ConfigInvalid, why)))?;
+    }
     let spec = Spec::of(settings).map_err(in_schema)?;
     first_commit(world, &spec, &schema).map_err(in_schema)?;
     Ok(())

@@ -13,7 +13,6 @@ use tracing::info;
 use crate::actions::{commit_info, lines};
 use crate::fail_point::FailPoint;
 use crate::features::{is_feature_property, needed_by};
-use crate::kernel::kernel_error;
 use crate::mapping::map_new_fields;
 use crate::store::Claim;
 use crate::table::{Current, RACE_BACKOFF, Spec, TableState};
@@ -88,11 +87,7 @@ impl TableState {
         }
 
         let now = self.world.epoch_millis();
-        let before = current
-            .tip
-            .get_in_commit_timestamp(&self.engine)
-            .map_err(|e| kernel_error(&format!("cannot read the log of {}", self.uri()), &e))?;
-        let in_commit_timestamp = before.map(|before| now.max(before + 1));
+        let in_commit_timestamp = self.next_in_commit_timestamp(now)?;
         let info =
             commit_info(&*self.world, "UPDATE SCHEMA", Value::Object(Map::new()), now, in_commit_timestamp);
         let protocol = current.protocol.with(&needed_by(&BTreeMap::new(), &table.schema));

@@ -198,6 +198,23 @@ pub fn is_feature_property(key: &str) -> bool {
     key.starts_with("delta.feature.")
 }
 
+/// Why we would not even keep the table's log correctly, nor know which files it needs, if so: nobody knows what a feature asks
+/// for that is not known.
+pub fn unknown(protocol: &Protocol) -> Option<String> {
+    let Protocol { min_reader_version, min_writer_version, reader_features, .. } = protocol;
+    if *min_reader_version > 3 {
+        return Some(format!("its minReaderVersion is {min_reader_version}, and 3 is the highest known"));
+    }
+    if *min_writer_version > 7 {
+        return Some(format!("its minWriterVersion is {min_writer_version}, and 7 is the highest known"));
+    }
+    let is_known = |name: &str| FEATURES.iter().any(|feature| feature.name == name);
+    let all = protocol.features().into_iter().chain(reader_features.clone().into_iter().flatten());
+    all.into_iter()
+        .find(|name| !is_known(name))
+        .map(|name| format!("it has the table feature {name}, which Sluice does not know"))
+}
+
 /// Why we would not write to the table correctly, if so.
 pub fn refusal(protocol: &Protocol, info: &TableInfo) -> Option<String> {
     if protocol.min_writer_version > 7 {

@@ -16,6 +16,9 @@ use crate::coming::Coming;
 use crate::encoders::{self, Encoders};
 use crate::fail_point::FailPoint;
 use crate::handle::{DeltaTable, Writing};
+use crate::maintain::Maintained;
+use crate::maintain::duties::{Duties, Wanted};
+use crate::maintain::keep::{AtWork, Keeper, Wishes};
 use crate::measure::{Requests, table_samples};
 use crate::outage::Outage;
 use crate::serve::{Request, Service, serve};
@@ -34,7 +37,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// How many threads for work that blocks a process needs, however many tables it has. What serves a table, or encodes for one,
 /// waits for smaller work that needs a thread, too; semaphores bound it, so that some threads are always left for the smaller work,
 /// which ends by itself. With fewer threads all could wait for one.
-pub const BLOCKING_THREADS: usize = TABLES_AT_WORK + encoders::THREADS + THREADS_FOR_READS;
+pub const BLOCKING_THREADS: usize = TABLES_AT_WORK + encoders::THREADS + AtWork::THREADS + THREADS_FOR_READS;
 
 /// The store of a table, by its URI.
 pub type Stores = Box<dyn Fn(&str, &StoreSettings) -> Result<Arc<dyn Store>> + Send + Sync>;
@@ -49,6 +52,7 @@ pub struct Hub {
     encoders: Encoders,
     /// Bounds how many threads wait for stores at once.
     tables_at_work: Arc<Semaphore>,
+    maintained: AtWork,
 }
 
 /// A table that is open, or that has worked.
@@ -56,6 +60,7 @@ struct Known {
     requests: mpsc::WeakUnboundedSender<Request>,
     outage: Arc<Outage>,
     coming: Coming,
+    wishes: Wishes,
 }
 
 impl Hub {
@@ -96,6 +101,7 @@ impl Hub {
             tables: Mutex::default(),
             encoders: Encoders::new(encoders),
             tables_at_work: Arc::new(Semaphore::new(TABLES_AT_WORK)),
+            maintained: AtWork::default(),
         })
     }
 
@@ -123,24 +129,50 @@ impl Hub {
         &*self.world
     }
 
-    /// The way to a table, shared with every task that has it open. Ends when the last of them lets go.
-    pub(crate) fn requests(&self, uri: &str, settings: &StoreSettings) -> Result<Service> {
+    /// The way to a table, shared with every task that has it open. Ends when the last of them lets go. `wanted`: what a task that
+    /// opens it wants of its upkeep.
+    pub(crate) fn requests(
+        &self,
+        uri: &str,
+        settings: &StoreSettings,
+        wanted: Option<Wanted>,
+    ) -> Result<Service> {
         let key = (uri.to_owned(), settings.clone());
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let known = tables.get(&key);
+        if let (Some(known), Some(wanted)) = (known, &wanted) {
+            *known.wishes.lock().unwrap_or_else(PoisonError::into_inner) = wanted.clone();
+        }
         if let Some(known) = known
             && let Some(requests) = known.requests.upgrade().filter(|open| !open.is_closed())
         {
             return Ok(Service { requests, outage: known.outage.clone(), coming: known.coming.clone() });
         }
         let outage = known.map_or_else(|| Outage::of(self.world.clone(), uri), |known| known.outage.clone());
-        let state = TableState::new((self.stores)(uri, settings)?, self.world.clone());
+        let store = (self.stores)(uri, settings)?;
+        let state = TableState::new(store.clone(), self.world.clone());
         let state = state.measured_by(outage.meter().clone(), self.begun);
         let (requests, receiver) = mpsc::unbounded_channel();
+        let wishes = Arc::new(Mutex::new(wanted.unwrap_or_default()));
+        let keeper = Keeper {
+            world: self.world.clone(),
+            wishes: wishes.clone(),
+            lease: state.lease.clone(),
+            at_work: self.maintained.clone(),
+            encoders: self.encoders.clone(),
+            duties: Arc::new(Duties::new(
+                Maintained::new(store, self.world.clone()),
+                self.budget.clone(),
+                outage.meter().clone(),
+                requests.downgrade(),
+            )),
+        };
+        self.world.spawn(Box::pin(keeper.keep(state.made.subscribe())));
         let (at_work, coming) = (self.tables_at_work.clone(), Coming::default());
         self.world.spawn(Box::pin(serve(state, receiver, at_work, outage.clone(), coming.clone())));
         tables.retain(|_, known| known.requests.strong_count() > 0 || known.outage.worked());
-        let known = Known { requests: requests.downgrade(), outage: outage.clone(), coming: coming.clone() };
+        let known =
+            Known { requests: requests.downgrade(), outage: outage.clone(), coming: coming.clone(), wishes };
         tables.insert(key, known);
         Ok(Service { requests, outage, coming })
     }
@@ -182,7 +214,9 @@ impl TaskTables {
     pub fn open_as(&mut self, uri: &str, spec: Spec) -> DeltaTable {
         let settings = &self.settings.store;
         let opened = (self.hub.stores)(uri, settings).and_then(|store| {
-            let service = self.hub.requests(uri, settings)?;
+            let (compression, commit_interval) = (self.settings.compression, self.settings.commit_interval);
+            let wanted = Wanted { maintenance: spec.maintenance.clone(), compression, commit_interval };
+            let service = self.hub.requests(uri, settings, Some(wanted))?;
             let writing = Writing {
                 world: self.hub.world.clone(),
                 store,

@@ -46,6 +46,10 @@ impl Known {
         self.in_commit_timestamp = in_commit_timestamp;
     }
 
+    pub fn domain(&self, name: &str) -> Option<&Domain> {
+        self.domains.get(name).filter(|domain| !domain.removed)
+    }
+
     /// An engine that answers with this instead of reading the log, and is `real` for the rest.
     pub fn engine(&self, real: &dyn Engine) -> DeltaResult<impl Engine + use<>> {
         let info = json!({"commitInfo": {"inCommitTimestamp": self.in_commit_timestamp}});

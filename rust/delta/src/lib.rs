@@ -19,6 +19,7 @@ mod kernel;
 mod known;
 mod landed;
 mod log;
+pub mod maintain;
 mod mapping;
 mod measure;
 mod open_file;

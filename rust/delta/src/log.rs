@@ -4,6 +4,7 @@ use std::fmt;
 
 use buoyant_kernel::actions::DomainMetadata;
 use object_store::ObjectStoreExt;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sluice_core::{Code, Error, Result};
@@ -80,6 +81,7 @@ pub struct Commit {
     pub origin: Option<Origin>,
     pub txns: Vec<Txn>,
     pub metadata_id: Option<String>,
+    pub has_protocol: bool,
     pub adds: Vec<Add>,
     pub removes: Vec<Remove>,
     pub domains: Vec<Domain>,
@@ -101,11 +103,23 @@ pub struct Add {
     pub stats: Option<String>,
     #[serde(default)]
     pub data_change: bool,
+    deletion_vector: Option<DeletionVector>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct DeletionVector {
+    cardinality: u64,
 }
 
 impl Add {
     pub fn num_records(&self) -> Option<u64> {
         num_records(self.stats.as_deref()?)
+    }
+
+    /// Without those that its deletion vector takes away.
+    pub fn rows(&self) -> Option<u64> {
+        let deleted = self.deletion_vector.as_ref().map_or(0, |vector| vector.cardinality);
+        Some(self.num_records()?.saturating_sub(deleted))
     }
 }
 
@@ -152,6 +166,7 @@ struct Action {
     commit_info: Option<CommitInfo>,
     txn: Option<Txn>,
     meta_data: Option<Metadata>,
+    protocol: Option<IgnoredAny>,
     add: Option<Add>,
     remove: Option<Remove>,
     domain_metadata: Option<Domain>,
@@ -188,6 +203,7 @@ impl Commit {
                 commit.info = info;
             }
             commit.metadata_id = commit.metadata_id.or(action.meta_data.map(|metadata| metadata.id));
+            commit.has_protocol |= action.protocol.is_some();
             commit.txns.extend(action.txn);
             commit.adds.extend(action.add);
             commit.removes.extend(action.remove);

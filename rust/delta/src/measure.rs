@@ -10,6 +10,10 @@ use sluice_core::task::Written;
 
 use crate::world::World;
 
+pub mod maintenance;
+
+use maintenance::{Deleted, Duty, DutyCounts, MaintenanceCounts, Work};
+
 /// One table's, shared by all who work on it.
 #[derive(Debug, Default)]
 pub struct TableMeter(Mutex<TableCounts>);
@@ -27,6 +31,7 @@ pub struct TableCounts {
     pub queue_time: Duration,
     pub retries: u64,
     pub schema_changes: u64,
+    pub maintenance: MaintenanceCounts,
 }
 
 impl TableMeter {
@@ -40,6 +45,26 @@ impl TableMeter {
         counts.conflicts += 1;
         counts.lock_waits += 1;
         counts.lock_wait_time += wait;
+    }
+
+    /// A duty came to its end.
+    pub fn maintained(&self, duty: Duty, time: Duration) {
+        let counts = &mut self.counts().maintenance.of_duties[duty as usize];
+        counts.done += 1;
+        counts.time += time;
+    }
+
+    pub fn maintenance_failed(&self, duty: Duty) {
+        self.counts().maintenance.of_duties[duty as usize].failures += 1;
+    }
+
+    pub fn worked(&self, work: &Work) {
+        self.counts().maintenance.work.add(work);
+    }
+
+    /// Commits since the newest checkpoint, as just seen; none where nobody here looks any more.
+    pub fn since_checkpoint(&self, commits: Option<u64>) {
+        self.counts().maintenance.since_checkpoint = commits;
     }
 }
 
@@ -57,6 +82,7 @@ impl TableCounts {
         self.queue_time += more.queue_time;
         self.retries += more.retries;
         self.schema_changes += more.schema_changes;
+        self.maintenance.add(&more.maintenance);
     }
 }
 
@@ -86,6 +112,43 @@ pub fn table_samples(tables: &[(&str, Arc<TableMeter>)], now: u64, samples: &mut
     all(&metrics::TABLE_QUEUE_TIME, &|of| ms(of.queue_time));
     all(&metrics::TABLE_RETRIES, &|of| of.retries as i64);
     all(&metrics::TABLE_SCHEMA_CHANGES, &|of| of.schema_changes as i64);
+    all(&metrics::TABLE_SINCE_CHECKPOINT, &|of| of.maintenance.since_checkpoint.map_or(-1, |of| of as i64));
+    let mut all = |metric, value: fn(&Work) -> u64| {
+        by_uri.iter().for_each(|(uri, of)| samples.add(metric, &[uri], value(&of.maintenance.work)));
+    };
+    all(&metrics::TABLE_MERGES, |work| work.merges);
+    all(&metrics::TABLE_OVERLAPS, |work| work.overlaps);
+    all(&metrics::TABLE_MERGED_FILES, |work| work.merged.files);
+    all(&metrics::TABLE_MERGED_BYTES, |work| work.merged.bytes);
+    all(&metrics::TABLE_MERGED_ROWS, |work| work.merged.rows);
+    all(&metrics::TABLE_MERGED_INTO_FILES, |work| work.merged_into.files);
+    all(&metrics::TABLE_MERGED_INTO_BYTES, |work| work.merged_into.bytes);
+    let mut by_duty = |metric, value: fn(&DutyCounts) -> i64| {
+        for (uri, of) in &by_uri {
+            for (duty, counts) in Duty::ALL.into_iter().zip(&of.maintenance.of_duties) {
+                samples.add_signed(metric, &[uri, duty.name()], value(counts));
+            }
+        }
+    };
+    by_duty(&metrics::TABLE_MAINTENANCE, |of| of.done as i64);
+    by_duty(&metrics::TABLE_MAINTENANCE_FAILURES, |of| of.failures as i64);
+    by_duty(&metrics::TABLE_MAINTENANCE_TIME, |of| ms(of.time));
+    for (uri, of) in &by_uri {
+        let work = &of.maintenance.work;
+        samples.add(&metrics::TABLE_LOG_FILES, &[uri, "checkpoint"], work.checkpoints);
+        samples.add(&metrics::TABLE_LOG_FILES, &[uri, "checksum"], work.checksums);
+        samples.add(&metrics::TABLE_LOG_FILES, &[uri, "log-compaction"], work.log_compactions);
+    }
+    let mut deleted = |metric, value: fn(Deleted) -> u64| {
+        for (uri, of) in &by_uri {
+            let work = &of.maintenance.work;
+            for (duty, deleted) in [(Duty::Log, work.log_deleted), (Duty::Vacuum, work.vacuumed)] {
+                samples.add(metric, &[uri, duty.name()], value(deleted));
+            }
+        }
+    };
+    deleted(&metrics::TABLE_DELETED_FILES, |deleted| deleted.files);
+    deleted(&metrics::TABLE_DELETED_BYTES, |deleted| deleted.bytes);
 }
 
 /// What a request is for, as far as its form tells.
@@ -308,5 +371,63 @@ mod tests {
         };
         assert_eq!((of(&metrics::TABLE_CONFLICTS), of(&metrics::TABLE_LOCK_WAIT_TIME)), (2, 42));
         assert_eq!((of(&metrics::TABLE_VERSION), of(&metrics::TABLE_COMMITS)), (7, 0));
+    }
+    /// A series that starts with its first event hides that event.
+    #[test]
+    fn maintenance_has_its_series_from_the_start_and_each_kind_is_counted_apart() {
+        let [one, other] = [TableMeter::default(), TableMeter::default()].map(Arc::new);
+        let work = Work {
+            checkpoints: 1,
+            checksums: 2,
+            log_compactions: 3,
+            log_deleted: Deleted { files: 4, bytes: 5 },
+            merges: 6,
+            overlaps: 7,
+            merged: Written { files: 8, rows: 9, bytes: 10 },
+            merged_into: Written { files: 11, rows: 9, bytes: 12 },
+            vacuumed: Deleted { files: 13, bytes: 14 },
+        };
+        one.worked(&work);
+        other.worked(&work);
+        one.maintained(Duty::Compaction, Duration::from_secs(1));
+        other.maintained(Duty::Compaction, Duration::from_secs(2));
+        other.maintenance_failed(Duty::Vacuum);
+        let sampled = |meters: &[(&str, Arc<TableMeter>)]| {
+            let mut samples = Samples::default();
+            table_samples(meters, 0, &mut samples);
+            samples
+        };
+        let both = sampled(&[("t", one.clone()), ("t", other.clone()), ("fresh", Arc::default())]);
+        for (metric, kinds) in [
+            (&metrics::TABLE_MERGES, &[("", 12)][..]),
+            (&metrics::TABLE_OVERLAPS, &[("", 14)]),
+            (&metrics::TABLE_MERGED_FILES, &[("", 16)]),
+            (&metrics::TABLE_MERGED_ROWS, &[("", 18)]),
+            (&metrics::TABLE_MERGED_BYTES, &[("", 20)]),
+            (&metrics::TABLE_MERGED_INTO_FILES, &[("", 22)]),
+            (&metrics::TABLE_MERGED_INTO_BYTES, &[("", 24)]),
+            (&metrics::TABLE_LOG_FILES, &[("checkpoint", 2), ("checksum", 4), ("log-compaction", 6)]),
+            (&metrics::TABLE_DELETED_FILES, &[("log", 8), ("vacuum", 26)]),
+            (&metrics::TABLE_DELETED_BYTES, &[("log", 10), ("vacuum", 28)]),
+            (&metrics::TABLE_MAINTENANCE, &[("log", 0), ("compaction", 2), ("vacuum", 0)]),
+            (&metrics::TABLE_MAINTENANCE_FAILURES, &[("log", 0), ("compaction", 0), ("vacuum", 1)]),
+            (&metrics::TABLE_MAINTENANCE_TIME, &[("log", 0), ("compaction", 3_000), ("vacuum", 0)]),
+        ] {
+            let expected = |uri: &str, times: i64| -> Vec<_> {
+                let of =
+                    |(kind, value): &(&str, i64)| (format!("{uri} {kind}").trim().to_owned(), value * times);
+                kinds.iter().map(of).collect()
+            };
+            let found = both.0.iter().filter(|sample| sample.metric == metric);
+            let found: Vec<_> = found.map(|sample| (sample.labels.join(" "), sample.value)).collect();
+            assert_eq!(found, [expected("fresh", 0), expected("t", 1)].concat(), "{}", metric.name);
+        }
+
+        let since = |one_sees, other_sees| {
+            one.since_checkpoint(one_sees);
+            other.since_checkpoint(other_sees);
+            sampled(&[("t", one.clone()), ("t", other.clone())]).total(&metrics::TABLE_SINCE_CHECKPOINT)
+        };
+        assert_eq!([since(None, None), since(Some(7), None), since(Some(7), Some(0))], [-1, 7, 0]);
     }
 }

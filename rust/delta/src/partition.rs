@@ -146,7 +146,7 @@ pub fn folder(columns: &[PartitionColumn], values: &[PartitionValue]) -> Option<
 }
 
 /// As Hive's `FileUtils.escapePathName` does it.
-fn hive_escaped(text: &str) -> String {
+pub fn hive_escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_ascii_control() || "\"#%'*/:=?\\{[]^".contains(character) {

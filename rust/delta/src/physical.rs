@@ -15,7 +15,7 @@ use crate::partition::{self, PartitionColumn, PartitionValue};
 use crate::stats::StatsColumns;
 
 const MAPPING_MODE: &str = "delta.columnMapping.mode";
-const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
+pub const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
 const FIELD_ID: &str = "delta.columnMapping.id";
 const MATERIALIZE: &str = "delta.feature.materializePartitionColumns";
 
@@ -35,6 +35,11 @@ pub struct Layout {
 
 impl Layout {
     pub fn new(table: Arc<TableInfo>) -> Result<Layout> {
+        Layout::with_longs(table, &[])
+    }
+
+    /// With more columns at the end of the files, of type long, that the table's schema does not have. They get no statistics.
+    pub fn with_longs(table: Arc<TableInfo>, more: &[String]) -> Result<Layout> {
         let fields = &table.schema.fields;
         let mapped = is_mapped(&table)?;
         let physical = physical_fields(fields, mapped)?;
@@ -64,6 +69,8 @@ impl Layout {
         let schema =
             ArrowSchema::new(columns.iter().map(|&place| physical[place].clone()).collect::<Fields>());
         let stats = StatsColumns::new(&table, &schema, &columns, &partitions);
+        let more = more.iter().map(|name| Arc::new(ArrowField::new(name, ArrowType::Int64, true)));
+        let schema = ArrowSchema::new(schema.fields().iter().cloned().chain(more).collect::<Fields>());
         let random_folders = mapped || table.is_on("delta.randomizeFilePrefixes");
         Ok(Layout {
             columns_at_every_level: schema.flattened_fields().len(),

@@ -31,6 +31,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::commit::add_actions;
+use crate::features::{Features, needed_by};
 use crate::kernel::{KernelEngine, engine};
 use crate::physical::Layout;
 use crate::store::{LocalStore, Store};
@@ -38,17 +39,17 @@ use crate::unit::StagedFile;
 use crate::world::{Tokio, World};
 use crate::writer::UnitWriter;
 
-struct Rig {
-    _folder: TempDir,
+pub(crate) struct Rig {
+    pub folder: TempDir,
     _runtime: Runtime,
-    world: Arc<dyn World>,
-    store: Arc<LocalStore>,
+    pub world: Arc<dyn World>,
+    pub store: Arc<LocalStore>,
     engine: Arc<KernelEngine>,
-    table: Arc<TableInfo>,
+    pub table: Arc<TableInfo>,
 }
 
 impl Rig {
-    fn new(fields: Vec<Field>, partition_by: &[&str], properties: &[(&str, &str)]) -> Rig {
+    pub fn new(fields: Vec<Field>, partition_by: &[&str], properties: &[(&str, &str)]) -> Rig {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(LocalStore::new(Url::from_directory_path(folder.path()).unwrap()).unwrap());
         let runtime =
@@ -61,24 +62,27 @@ impl Rig {
             partition_by: partition_by.iter().map(|name| (*name).to_owned()).collect(),
             properties: properties.iter().map(texts).collect(),
         };
-        let features = ["columnMapping", "deletionVectors", "timestampNtz"];
+        let features = ["columnMapping", "deletionVectors", "timestampNtz", "typeWidening"];
+        let of_writers = [&features[..], &["appendOnly", "domainMetadata"]].concat();
+        let more = needed_by(&table.properties, &table.schema);
+        let of_writers: Features = of_writers.into_iter().map(str::to_owned).chain(more).collect();
         let protocol = json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7,
-            "readerFeatures": features, "writerFeatures": features}});
+            "readerFeatures": features, "writerFeatures": of_writers}});
         let metadata = json!({"metaData": {"id": "t", "format": {"provider": "parquet", "options": {}},
             "schemaString": table.schema.to_json(), "partitionColumns": table.partition_by,
             "configuration": table.properties}});
         store.claim(0, format!("{protocol}\n{metadata}\n").as_bytes()).unwrap();
-        Rig { _folder: folder, _runtime: runtime, world, store, engine, table: Arc::new(table) }
+        Rig { folder, _runtime: runtime, world, store, engine, table: Arc::new(table) }
     }
 
-    fn stage(&self, batches: &[RecordBatch]) -> Vec<StagedFile> {
+    pub fn stage(&self, batches: &[RecordBatch]) -> Vec<StagedFile> {
         let mut writer =
             UnitWriter::new(self.store.clone(), self.world.clone(), Compression::Snappy, u64::MAX);
         batches.iter().for_each(|batch| writer.write(&self.table, batch).unwrap());
         writer.finish().unwrap()
     }
 
-    fn write(&self, batches: &[RecordBatch]) -> Vec<StagedFile> {
+    pub fn write(&self, batches: &[RecordBatch]) -> Vec<StagedFile> {
         let files = self.stage(batches);
         let snapshot = Snapshot::builder_for(self.store.root().as_str()).build(&*self.engine).unwrap();
         let mut transaction =
@@ -92,7 +96,7 @@ impl Rig {
     }
 
     /// The rows that are left when files are skipped, by the first column.
-    fn read(&self, predicate: Option<Predicate>) -> RecordBatch {
+    pub fn read(&self, predicate: Option<Predicate>) -> RecordBatch {
         let snapshot = Snapshot::builder_for(self.store.root().as_str()).build(&*self.engine).unwrap();
         let scan = snapshot.scan_builder().with_predicate(predicate.map(Arc::new)).build().unwrap();
         let batches = scan.execute(self.engine.clone()).unwrap();
@@ -107,13 +111,12 @@ impl Rig {
         sorted(&concat_batches(&plain, batches.collect::<Vec<_>>().iter()).unwrap())
     }
 
-    fn rows(&self, columns: Vec<ArrayRef>) -> RecordBatch {
+    pub fn rows(&self, columns: Vec<ArrayRef>) -> RecordBatch {
         RecordBatch::try_new(self.table.schema.arrow(), columns).unwrap()
     }
 
     fn adds(&self) -> Vec<Value> {
-        let commit =
-            std::fs::read_to_string(self._folder.path().join("_delta_log/00000000000000000001.json"));
+        let commit = std::fs::read_to_string(self.folder.path().join("_delta_log/00000000000000000001.json"));
         let actions = commit.unwrap();
         actions
             .lines()
@@ -130,20 +133,20 @@ fn sorted(rows: &RecordBatch) -> RecordBatch {
     arrow_select::take::take_record_batch(rows, &UInt32Array::from(order)).unwrap()
 }
 
-fn field(name: &str, data_type: DataType) -> Field {
+pub(crate) fn field(name: &str, data_type: DataType) -> Field {
     Field { name: name.into(), data_type, nullable: true, metadata: Default::default() }
 }
 
-fn id() -> Field {
+pub(crate) fn id() -> Field {
     field("id", DataType::Long)
 }
 
-fn ids(from: usize, rows: usize) -> ArrayRef {
+pub(crate) fn ids(from: usize, rows: usize) -> ArrayRef {
     Arc::new((from as i64..(from + rows) as i64).map(Some).collect::<PrimitiveArray<Int64Type>>())
 }
 
 /// All that can be compared and be a partition's value.
-fn scalars() -> Vec<Field> {
+pub(crate) fn scalars() -> Vec<Field> {
     vec![
         field("byte", DataType::Byte),
         field("short", DataType::Short),
@@ -162,7 +165,7 @@ fn scalars() -> Vec<Field> {
     ]
 }
 
-fn nested() -> Vec<Field> {
+pub(crate) fn nested() -> Vec<Field> {
     let list = |of| DataType::Array { element: Box::new(of), contains_null: true };
     let map = DataType::Map {
         key: Box::new(DataType::String),
@@ -186,7 +189,7 @@ fn nested() -> Vec<Field> {
     ]
 }
 
-struct Random {
+pub(crate) struct Random {
     rng: StdRng,
     /// Values that a partition can hold only: no NaN in many forms, no long text.
     texts: &'static [&'static str],
@@ -211,7 +214,7 @@ const TEXTS: &[&str] = &[
 ];
 
 impl Random {
-    fn new(seed: u64) -> Random {
+    pub fn new(seed: u64) -> Random {
         Random { rng: StdRng::seed_from_u64(seed), texts: TEXTS }
     }
 
@@ -330,7 +333,7 @@ impl Random {
         }
     }
 
-    fn batch(&mut self, rig: &Rig, from: usize, rows: usize) -> RecordBatch {
+    pub fn batch(&mut self, rig: &Rig, from: usize, rows: usize) -> RecordBatch {
         let fields = rig.table.schema.fields[1..].iter();
         let columns: Vec<_> = fields.map(|field| self.array(&field.data_type, rows)).collect();
         rig.rows([vec![ids(from, rows)], columns].concat())
@@ -606,7 +609,7 @@ fn column_mapping_writes_physical_names_and_ids_at_every_level() {
     }
 }
 
-fn mapped(mut field: Field, next: &mut i64) -> Field {
+pub(crate) fn mapped(mut field: Field, next: &mut i64) -> Field {
     *next += 1;
     field.metadata.insert("delta.columnMapping.id".into(), json!(*next));
     field.metadata.insert("delta.columnMapping.physicalName".into(), json!(format!("col-{next}")));

@@ -16,6 +16,8 @@ use uuid::Uuid;
 use crate::alter::Alter;
 use crate::coming::Coming;
 use crate::commit::{Group, Submission};
+use crate::maintain::lease::Turn;
+use crate::maintain::rewrite::{Rewriting, Rewritten};
 use crate::outage::{Attempts, Outage};
 use crate::table::{Loaded, Spec, TableState};
 use crate::unit::Outcome;
@@ -30,6 +32,8 @@ pub(crate) type EvolveReply = Box<dyn FnOnce(Result<Arc<TableInfo>>) + Send>;
 /// Whether there was something to alter.
 pub(crate) type AlterReply = Box<dyn FnOnce(Result<bool>) + Send>;
 pub(crate) type LoadReply = Box<dyn FnOnce(Result<Loaded>) + Send>;
+pub(crate) type RewriteReply = Box<dyn FnOnce(Result<Rewritten>) + Send>;
+pub(crate) type TurnReply = Box<dyn FnOnce(Result<Turn>) + Send>;
 
 pub(crate) enum Request {
     Ask(Ask),
@@ -56,15 +60,52 @@ pub(crate) enum What {
     Load(Vec<String>, LoadReply),
     Evolve(Schema, EvolveReply),
     Alter(Alter, AlterReply),
+    Rewrite(Box<Rewriting>, RewriteReply),
+    Turn(TurnReply),
 }
 
 impl What {
+    /// Commits do not wait for it.
+    fn is_upkeep(&self) -> bool {
+        matches!(self, What::Rewrite(..) | What::Turn(_))
+    }
+
+    /// Does it and replies. After an error it can be tried again.
+    fn work(self, spec: &Spec, state: &mut TableState) -> std::result::Result<(), (What, Error)> {
+        match self {
+            What::Load(app_ids, reply) => replied(reply, state.load(spec, app_ids.clone()))
+                .map_err(|(reply, error)| (What::Load(app_ids, reply), error)),
+            What::Evolve(wanted, reply) => replied(reply, state.evolve(spec, &wanted))
+                .map_err(|(reply, error)| (What::Evolve(wanted, reply), error)),
+            What::Alter(alter, reply) => replied(reply, state.alter(&alter))
+                .map_err(|(reply, error)| (What::Alter(alter, reply), error)),
+            What::Rewrite(mut rewriting, reply) => replied(reply, state.rewrite(&mut rewriting))
+                .map_err(|(reply, error)| (What::Rewrite(rewriting, reply), error)),
+            What::Turn(reply) => {
+                replied(reply, state.take_turn()).map_err(|(reply, error)| (What::Turn(reply), error))
+            }
+        }
+    }
+
     fn fail(self, error: Error) {
         match self {
             What::Load(_, reply) => reply(Err(error)),
             What::Evolve(_, reply) => reply(Err(error)),
             What::Alter(_, reply) => reply(Err(error)),
+            What::Rewrite(_, reply) => reply(Err(error)),
+            What::Turn(reply) => reply(Err(error)),
         }
+    }
+}
+
+/// After an error the reply is still to be given.
+fn replied<T, R: FnOnce(Result<T>)>(reply: R, done: Result<T>) -> std::result::Result<(), (R, Error)> {
+    match done {
+        Ok(done) => {
+            reply(Ok(done));
+            Ok(())
+        }
+        Err(error) => Err((reply, error)),
     }
 }
 
@@ -76,27 +117,38 @@ struct Waiting {
     group: Option<Group>,
     asks: VecDeque<Ask>,
     units: Vec<Submission>,
+    /// Comes last.
+    upkeep: VecDeque<Ask>,
 }
 
 impl Waiting {
     fn add(&mut self, request: Request) {
         match request {
+            Request::Ask(ask) if ask.what.is_upkeep() => self.upkeep.push_back(ask),
             Request::Ask(ask) => self.asks.push_back(ask),
             Request::Commit(unit) => self.units.push(unit),
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.group.is_none() && self.asks.is_empty() && self.units.is_empty()
+        self.group.is_none() && self.asks.is_empty() && self.units.is_empty() && self.upkeep.is_empty()
+    }
+
+    /// Where the next ask is, if there is one.
+    fn queue(&mut self) -> &mut VecDeque<Ask> {
+        if self.asks.is_empty() { &mut self.upkeep } else { &mut self.asks }
     }
 
     /// What comes next, and whose it is, for the log.
     fn take_up(&mut self, state: &TableState) -> Span {
-        if self.group.is_none() && self.asks.is_empty() {
+        if self.group.is_none() && self.asks.is_empty() && !self.units.is_empty() {
             self.group = Some(self.next_group(state.world.uuid()));
         }
-        let of_group = self.group.as_ref().map(|group| &group.span);
-        of_group.or(self.asks.front().map(|ask| &ask.span)).cloned().unwrap_or_else(Span::none)
+        let span = match &self.group {
+            Some(group) => Some(group.span.clone()),
+            None => self.queue().front().map(|ask| ask.span.clone()),
+        };
+        span.unwrap_or_else(Span::none)
     }
 
     /// Does what was taken up.
@@ -104,27 +156,11 @@ impl Waiting {
         if let Some(group) = &mut self.group {
             state.commit(group)?;
             self.group = None;
-        } else if let Some(Ask { spec, what, .. }) = self.asks.front() {
-            match what {
-                What::Load(app_ids, _) => {
-                    let loaded = state.load(spec, app_ids.clone())?;
-                    if let Some(Ask { what: What::Load(_, reply), .. }) = self.asks.pop_front() {
-                        reply(Ok(loaded));
-                    }
-                }
-                What::Evolve(wanted, _) => {
-                    let evolved = state.evolve(spec, wanted)?;
-                    if let Some(Ask { what: What::Evolve(_, reply), .. }) = self.asks.pop_front() {
-                        reply(Ok(evolved));
-                    }
-                }
-                What::Alter(alter, _) => {
-                    let altered = state.alter(alter)?;
-                    if let Some(Ask { what: What::Alter(_, reply), .. }) = self.asks.pop_front() {
-                        reply(Ok(altered));
-                    }
-                }
-            }
+        } else if let Some(Ask { spec, patience, span, what }) = self.queue().pop_front() {
+            let Err((what, error)) = what.work(&spec, state) else { return Ok(()) };
+            let queue = if what.is_upkeep() { &mut self.upkeep } else { &mut self.asks };
+            queue.push_front(Ask { spec, patience, span, what });
+            return Err(error);
         }
         Ok(())
     }
@@ -161,10 +197,11 @@ impl Waiting {
             if group.units.is_empty() {
                 self.group = None;
             }
-        } else if let Some(ask) = self.asks.pop_front() {
+        } else if let Some(ask) = self.queue().pop_front() {
             let worked = attempts.outage().worked();
             longest = failure.left(if worked { ask.patience } else { ask.patience.min(PATIENCE_AT_FIRST) });
             match longest {
+                Some(_) if ask.what.is_upkeep() => self.upkeep.push_front(ask),
                 Some(_) => self.asks.push_front(ask),
                 None => ask.what.fail(failure.last()),
             }

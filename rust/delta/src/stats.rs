@@ -71,6 +71,11 @@ impl StatsColumns {
         StatsColumns { columns: search.found, tight_bounds: table.is_on("delta.enableDeletionVectors") }
     }
 
+    /// By physical names from the top.
+    pub fn contains(&self, column: &[String]) -> bool {
+        self.columns.iter().any(|known| known.names == column)
+    }
+
     pub fn nothing_observed(&self) -> Vec<Observed> {
         vec![Observed::default(); self.columns.len()]
     }

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
 
+use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutMode};
 use sluice_core::{Code, Error, Result};
@@ -26,10 +27,15 @@ use http::{Refusal, Refused, without_xml};
 pub use clients::Clients;
 pub use cloud::{CloudStore, ConditionalPut, Lock};
 pub use dynamodb::DynamoLock;
-pub use local::LocalStore;
+pub use local::{LocalStore, UNFINISHED, is_unfinished};
 pub use lock_table::{Entries, Entry, file_name as entry_name};
 pub use look::{Looking, Part, Trouble, has_log};
 pub use upload::Uploads;
+
+use crate::world::World;
+
+/// How many objects are deleted before the next ones are: what S3 takes in one request.
+const DELETED_AT_ONCE: usize = 1000;
 
 /// The way to one table's storage.
 pub trait Store: Send + Sync {
@@ -49,6 +55,10 @@ pub trait Store: Send + Sync {
 
     /// A new data file. `name` is relative to the root and unique.
     fn create(&self, name: &str) -> Result<Box<dyn DataFile>>;
+
+    /// A new file that appears whole and durable when it is finished, in the place of any of that name. Readers of a log take
+    /// whatever they find below `_delta_log`.
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>>;
 
     /// Deletes a data file that no commit refers to.
     fn delete(&self, name: &str) -> Result<()>;
@@ -108,6 +118,37 @@ pub fn root_path(store: &dyn Store) -> Result<Path> {
 fn path_of(root: &Url) -> Result<Path> {
     Path::from_url_path(root.path())
         .map_err(|e| store_error(&format!("table URI {root} names no place in its store"), &e))
+}
+
+/// The object of this name below [`root_path`]. The name is taken as it is: what is encoded in it is encoded in the key.
+pub fn object_path(root: &Path, name: &str) -> Result<Path> {
+    Path::parse(format!("{root}/{name}")).map_err(|e| store_error(&format!("{name} names no object"), &e))
+}
+
+/// Deletes what has these names below the root, with one request for many where the store can. What is gone already is no
+/// failure. It goes by their order, [`DELETED_AT_ONCE`]: where it fails or dies, all before those are gone and none after them.
+/// Blocks; not for threads of the runtime.
+pub fn delete_all(store: &dyn Store, world: &dyn World, names: &[String]) -> Result<()> {
+    let (root, objects) = (root_path(store)?, store.objects());
+    for names in names.chunks(DELETED_AT_ONCE) {
+        let paths: Vec<_> = names.iter().map(|name| object_path(&root, name)).collect::<Result<_>>()?;
+        let mut deleted = objects.delete_stream(futures::stream::iter(paths.into_iter().map(Ok)).boxed());
+        let failed = world.wait(async {
+            let mut failed = None;
+            // All of them are asked for by now, so that all have their answer before the next ones are.
+            while let Some(outcome) = deleted.next().await {
+                match outcome {
+                    Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            failed
+        });
+        if let Some(error) = failed {
+            return Err(store_error(&format!("cannot delete files of {}", store.root()), &error));
+        }
+    }
+    Ok(())
 }
 
 /// Where [`commit_name`] is below [`root_path`].

@@ -14,15 +14,17 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
 use object_store::ObjectStoreExt;
 use sluice_core::schema::{Evolution, Schema, check_fits};
-use sluice_core::settings::TableSettings;
+use sluice_core::settings::{Maintenance, TableSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::{Code, Error, Result};
+use tokio::sync::watch;
 use tracing::info;
 
 use crate::features::{self, Protocol};
 use crate::kernel::{ClaimCommitter, KernelEngine, Said, engine, kernel_error};
 use crate::known::Known;
 use crate::log::read_commit;
+use crate::maintain::lease::{LEASE_APP_ID, Lease};
 use crate::measure::TableMeter;
 use crate::store::{Store, commit_path, has_log, root_path, store_error};
 use crate::tip::{configured_as, tip_of};
@@ -46,6 +48,7 @@ pub struct Spec {
     /// Table properties at creation.
     pub properties: BTreeMap<String, String>,
     pub evolution: Evolution,
+    pub maintenance: Maintenance,
 }
 
 impl Spec {
@@ -56,6 +59,7 @@ impl Spec {
             partition_by: settings.computed.partition_by().to_vec(),
             properties: settings.properties.clone(),
             evolution: settings.evolution,
+            maintenance: settings.maintenance.clone(),
         })
     }
 }
@@ -71,6 +75,9 @@ pub struct TableState {
     pub(crate) meter: Arc<TableMeter>,
     /// What the process's times are counted from.
     begun: Instant,
+    pub(crate) lease: Arc<Lease>,
+    /// The last version that this process made.
+    pub(crate) made: watch::Sender<Option<u64>>,
     current: Option<Current>,
 }
 
@@ -86,7 +93,7 @@ pub(crate) struct Current {
     pub forgets: bool,
     /// When it was the newest.
     seen: Instant,
-    metadata_id: String,
+    pub metadata_id: String,
     /// Of this very version.
     pub known: Known,
     /// Every app id in this very version with its `txn` version, expired ones too.
@@ -103,7 +110,16 @@ pub struct Advance {
 impl TableState {
     pub fn new(store: Arc<dyn Store>, world: Arc<dyn World>) -> Self {
         let engine = engine(&*store, &world);
-        TableState { store, engine, meter: Arc::default(), begun: world.now(), world, current: None }
+        TableState {
+            store,
+            engine,
+            meter: Arc::default(),
+            begun: world.now(),
+            world,
+            lease: Arc::default(),
+            made: watch::Sender::default(),
+            current: None,
+        }
     }
 
     pub(crate) fn measured_by(self, meter: Arc<TableMeter>, begun: Instant) -> Self {
@@ -167,8 +183,23 @@ impl TableState {
         {
             info!("table {} is another one than before: it was dropped and created again", self.uri());
         }
-        self.current = Some(fresh);
+        self.make_current(fresh);
         Ok(())
+    }
+
+    fn make_current(&mut self, fresh: Current) {
+        self.lease.seen(fresh.held.get(LEASE_APP_ID).copied());
+        self.current = Some(fresh);
+    }
+
+    /// Of a commit at `now`; none where the table does not have such times.
+    pub(crate) fn next_in_commit_timestamp(&self, now: i64) -> Result<Option<i64>> {
+        let current = self.current()?;
+        let failed =
+            |e: delta_kernel::Error| kernel_error(&format!("cannot read the log of {}", self.uri()), &e);
+        let engine = current.known.engine(&self.engine).map_err(failed)?;
+        let last = current.tip.get_in_commit_timestamp(&engine).map_err(failed)?;
+        Ok(last.map(|last| now.max(last + 1)))
     }
 
     /// Whether there is a log. A folder without one is not a table.
@@ -304,7 +335,7 @@ impl TableState {
         }
         fresh.held = self.current.take().map(|old| old.held).unwrap_or_default();
         fresh.held.extend(txns.into_iter().map(|txn| (txn.app_id, txn.version)));
-        self.current = Some(fresh);
+        self.make_current(fresh);
         Ok(advance)
     }
 
@@ -475,6 +506,10 @@ mod tests {
 
         fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
             self.0.create(name)
+        }
+
+        fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            self.0.replace(name)
         }
 
         fn delete(&self, name: &str) -> Result<()> {

@@ -66,18 +66,38 @@ impl UnitWriter {
         }
     }
 
+    /// Holds no more than this in memory.
+    pub fn within(self, unit_bytes: usize) -> Self {
+        UnitWriter { unit_bytes, ..self }
+    }
+
     /// `rows` were made for `table`: its columns, in their order.
     pub fn write(&mut self, table: &Arc<TableInfo>, rows: &RecordBatch) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
         }
         let layout = self.layout_for(table)?;
+        let project =
+            |rows: &RecordBatch| rows.project(&layout.columns).map_err(|e| parquet_error("rows", e.into()));
         if layout.partition_columns.is_empty() {
-            return self.write_partition(&layout, vec![], rows);
+            return self.write_partition(&layout, vec![], project(rows)?);
         }
         split(&layout.partition_columns, rows)?
             .into_iter()
-            .try_for_each(|(partition, rows)| self.write_partition(&layout, partition, &rows))
+            .try_for_each(|(partition, rows)| self.write_partition(&layout, partition, project(&rows)?))
+    }
+
+    /// `rows` are of one partition, with the columns of the layout's files, in their order. A writer is given one layout only.
+    pub(crate) fn write_as_laid_out(
+        &mut self,
+        layout: &Arc<Layout>,
+        partition: &[PartitionValue],
+        rows: RecordBatch,
+    ) -> Result<()> {
+        match rows.num_rows() {
+            0 => Ok(()),
+            _ => self.write_partition(layout, partition.to_vec(), rows),
+        }
     }
 
     fn layout_for(&mut self, table: &Arc<TableInfo>) -> Result<Arc<Layout>> {
@@ -94,9 +114,8 @@ impl UnitWriter {
         &mut self,
         layout: &Arc<Layout>,
         partition: Partition,
-        rows: &RecordBatch,
+        rows: RecordBatch,
     ) -> Result<()> {
-        let rows = rows.project(&layout.columns).map_err(|e| parquet_error("rows", e.into()))?;
         let mut file = self.take(&partition).unwrap_or_else(|| OpenFile::new(layout));
         self.writes += 1;
         file.last_write = self.writes;
@@ -185,7 +204,8 @@ impl UnitWriter {
         Ok(())
     }
 
-    fn finish_open(&mut self) -> Result<()> {
+    /// What is written from now on goes to other files.
+    pub(crate) fn finish_open(&mut self) -> Result<()> {
         self.held = 0;
         let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
         open.sort_by_key(|(_, file)| file.last_write);
@@ -205,12 +225,17 @@ impl UnitWriter {
 
     /// Takes away what was written; nothing refers to it.
     pub fn discard(self) {
-        for (file, name) in self.finished.iter().map(|file| &file.name).enumerate() {
-            if let Err(error) = self.store.delete(name) {
-                let left = self.finished.len() - file;
-                warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
-                return;
-            }
+        discard(&*self.store, &self.finished);
+    }
+}
+
+/// Takes away files that no commit refers to.
+pub(crate) fn discard(store: &dyn Store, files: &[StagedFile]) {
+    for (file, name) in files.iter().map(|file| &file.name).enumerate() {
+        if let Err(error) = store.delete(name) {
+            let left = files.len() - file;
+            warn!("{error}; {left} files stay that no commit refers to, VACUUM takes them away");
+            return;
         }
     }
 }
@@ -268,6 +293,10 @@ mod tests {
             let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(open, Ordering::Relaxed);
             Ok(Box::new(Counted(self.inner.create(name)?, self.open.clone())))
+        }
+
+        fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+            self.inner.replace(name)
         }
 
         fn delete(&self, name: &str) -> Result<()> {

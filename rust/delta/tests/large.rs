@@ -8,7 +8,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use common::{Rig, SCHEMA, WHATEVER_THE_TABLE_HAS, create_by_hand, features, write_by_hand};
+use common::{COMMITS_ONLY, Rig, SCHEMA, create_by_hand, features, write_by_hand};
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -47,7 +47,7 @@ fn held(id: i32) -> String {
 
 /// What opening these partitions asks for, sorted, and where they are.
 fn opening(rig: &Rig, ids: Range<i32>) -> (Vec<String>, Vec<(i32, i64)>) {
-    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    let mut task = rig.task(&rig.process(), &COMMITS_ONLY);
     rig.outages.asked();
     task.open(&ids.collect::<Vec<_>>()).unwrap();
     let mut asked = rig.outages.asked();
@@ -84,7 +84,7 @@ fn a_log_without_checkpoints_is_not_read_with_hundreds_of_threads() {
 
 /// Appends these units one after the other, and says what they ask for.
 fn appending(rig: &Rig, units: i64) -> Vec<String> {
-    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    let mut task = rig.task(&rig.process(), &COMMITS_ONLY);
     task.open(&[0]).unwrap();
     let from = task.rewinds.first().map_or(0, |(_, offset)| *offset);
     rig.outages.asked();
@@ -124,7 +124,7 @@ fn a_commit_is_one_put_also_where_the_kernel_looks_things_up() {
     let rig = Rig::new();
     write_by_hand(&rig, &create_by_hand(&[clustering], properties, protocol, SCHEMA));
     assert_eq!(appending(&rig, 5), puts(1..6));
-    let mut tasks = [1, 2].map(|id| (id, rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS)));
+    let mut tasks = [1, 2].map(|id| (id, rig.task(&rig.process(), &COMMITS_ONLY)));
     tasks.iter_mut().for_each(|(id, task)| task.open(&[*id]).unwrap());
     for (offset, turn) in [0, 1, 1, 0, 1].into_iter().enumerate() {
         let (id, task) = &mut tasks[turn];
@@ -148,7 +148,7 @@ fn a_commit_is_one_put_also_where_the_kernel_looks_things_up() {
 #[test]
 fn what_others_commit_is_read_and_nothing_before_it() {
     let rig = large();
-    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    let mut task = rig.task(&rig.process(), &COMMITS_ONLY);
     task.open(&[0]).unwrap();
     let mut after = |others: usize, offset: i64| {
         (0..others).for_each(|id| rig.commit_by_hand(&held(1_000 + id as i32)));
@@ -169,7 +169,7 @@ fn what_others_commit_is_read_and_nothing_before_it() {
 #[test]
 fn a_checkpoint_that_lands_meanwhile_does_not_make_us_read_the_log_again() {
     let rig = large();
-    let mut task = rig.task(&rig.process(), &WHATEVER_THE_TABLE_HAS);
+    let mut task = rig.task(&rig.process(), &COMMITS_ONLY);
     task.open(&[0]).unwrap();
     task.put(0, 7..8).unwrap();
     task.until_committed(0, 8).unwrap();

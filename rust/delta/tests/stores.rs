@@ -16,7 +16,8 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use servers::{Place, other_places, places, runtime};
 use sluice_core::Code;
-use sluice_delta::store::{Claim, Store, commit_path, commit_version, root_path};
+use sluice_delta::store::{Claim, Store, commit_path, commit_version, delete_all, object_path, root_path};
+use sluice_delta::world::Tokio;
 use sluice_testkit::{Fault, Kind, Reply, Request};
 
 fn read(store: &dyn Store, version: u64) -> Option<Vec<u8>> {
@@ -46,11 +47,13 @@ fn versions(store: &dyn Store) -> Vec<u64> {
 }
 
 /// What every place promises, each on a table of its own.
-const CONTRACT: [fn(&Place); 4] = [
+const CONTRACT: [fn(&Place); 6] = [
     of_many_claims_one_wins_and_its_bytes_are_there,
     a_commit_that_is_there_is_won_again,
     a_reader_never_sees_half_a_commit,
     data_files_of_any_size_arrive_whole_and_unfinished_ones_do_not,
+    a_file_takes_the_place_of_another_as_a_whole,
+    many_files_are_deleted_at_once_and_no_others,
 ];
 
 #[test]
@@ -146,6 +149,46 @@ fn data_files_of_any_size_arrive_whole_and_unfinished_ones_do_not(place: &Place)
         let gone = runtime().block_on(store.objects().head(&path));
         assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{}", place.name);
     }
+}
+
+fn a_file_takes_the_place_of_another_as_a_whole(place: &Place) {
+    let store = place.open();
+    let name = "_delta_log/_last_checkpoint";
+    let path = object_path(&root_path(&*store).unwrap(), name).unwrap();
+    let read = || {
+        runtime().block_on(async {
+            let found = store.objects().get(&path).await.ok()?;
+            Some(found.bytes().await.unwrap().to_vec())
+        })
+    };
+    let sizes = [3, 12 << 20, 5];
+    for (n, size) in sizes.into_iter().enumerate() {
+        let before = read();
+        let mut dropped = store.replace(name).unwrap();
+        dropped.write_all(b"half").unwrap();
+        drop(dropped);
+        let mut file = store.replace(name).unwrap();
+        file.write_all(&vec![n as u8; size]).unwrap();
+        assert_eq!(read(), before, "{}", place.name);
+        assert_eq!(file.finish(), Ok(size as u64), "{}", place.name);
+        assert!(read() == Some(vec![n as u8; size]), "{}: {size} bytes", place.name);
+    }
+}
+
+fn many_files_are_deleted_at_once_and_no_others(place: &Place) {
+    let store = place.open();
+    let names: Vec<_> = (0..40).map(|n| format!("p=a%20b/{n} +.parquet")).collect();
+    for name in names.iter().skip(1).chain(["p=a%20b/kept".to_owned()].iter()) {
+        let mut file = store.create(name).unwrap();
+        file.write_all(b"rows").unwrap();
+        file.finish().unwrap();
+    }
+    // One was never there.
+    delete_all(&*store, &*Tokio::world(runtime().handle().clone()), &names).unwrap();
+    let folder = object_path(&root_path(&*store).unwrap(), "p=a%20b").unwrap();
+    let left = runtime().block_on(store.objects().list(Some(&folder)).try_collect::<Vec<_>>()).unwrap();
+    let left: Vec<_> = left.iter().map(|object| object.location.filename().unwrap()).collect();
+    assert_eq!(left, ["kept"], "{}", place.name);
 }
 
 /// What a claim asks of the servers, one after the other, when nothing goes wrong.

@@ -28,6 +28,8 @@ pub struct Cluster {
     pub plan: Arc<Plan>,
     /// Nothing goes wrong any more.
     pub calm: AtomicBool,
+    /// Nobody works.
+    pub rests: AtomicBool,
     /// The settings tell of the predecessor.
     pub tells: AtomicBool,
     pub counts: Counts,

@@ -11,8 +11,14 @@ use serde_json::Value;
 use crate::machine::Millis;
 
 /// The kinds of actions that count, each with the field that tells one from another of its kind.
-const KINDS: [(&str, Option<&str>); 4] =
-    [("protocol", None), ("metaData", None), ("txn", Some("appId")), ("add", Some("path"))];
+const KINDS: [(&str, Option<&str>); 6] = [
+    ("protocol", None),
+    ("metaData", None),
+    ("txn", Some("appId")),
+    ("add", Some("path")),
+    ("remove", Some("path")),
+    ("domainMetadata", Some("domain")),
+];
 
 #[derive(Default)]
 pub struct Log {
@@ -30,10 +36,12 @@ impl Log {
             if kind == "txn" {
                 self.set_at.insert(id.clone(), now);
             }
+            match kind {
+                "add" => drop(self.actions.remove(&("remove", id.clone()))),
+                "remove" => drop(self.actions.remove(&("add", id.clone()))),
+                _ => {}
+            }
             self.actions.insert((kind, id), action.clone());
-        }
-        if let Some(path) = action["remove"]["path"].as_str() {
-            self.actions.remove(&("add", path.to_owned()));
         }
     }
 
@@ -89,6 +97,21 @@ fn schema() -> Schema {
                 field("dataChange", Boolean),
                 field("stats", Utf8),
             ],
+        ),
+        action(
+            "remove",
+            vec![
+                field("path", Utf8),
+                field("deletionTimestamp", Int64),
+                field("dataChange", Boolean),
+                field("extendedFileMetadata", Boolean),
+                texts("partitionValues"),
+                field("size", Int64),
+            ],
+        ),
+        action(
+            "domainMetadata",
+            vec![field("domain", Utf8), field("configuration", Utf8), field("removed", Boolean)],
         ),
         action(
             "metaData",

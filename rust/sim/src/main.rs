@@ -4,6 +4,7 @@
 //! `sluice-sim SEED`: runs one seed and prints its trace. `sluice-sim FIRST COUNT`: runs seeds one after the other and prints a line
 //! of JSON for each thousand and for each that fails.
 
+mod bucket;
 mod connect;
 mod entries;
 mod kafka;
@@ -19,6 +20,7 @@ mod routes;
 mod scenario;
 mod storage;
 mod threads;
+mod upkeep;
 mod writer;
 
 use std::process::ExitCode;
@@ -77,6 +79,7 @@ fn many(first: u64, count: u64) -> ExitCode {
         sums.fenced += report.fenced;
         sums.task_failures += report.task_failures;
         sums.virtual_ms += report.virtual_ms;
+        sums.tally.add(report.tally);
         sums.digest = sums.digest.rotate_left(1) ^ report.digest;
         if let Some(failure) = report.failure {
             failed = true;
@@ -95,6 +98,12 @@ fn many(first: u64, count: u64) -> ExitCode {
                     "fenced": sums.fenced,
                     "taskFailures": sums.task_failures,
                     "virtualMs": sums.virtual_ms,
+                    "merges": sums.tally.merges,
+                    "checkpoints": sums.tally.checkpoints,
+                    "checksums": sums.tally.checksums,
+                    "logCompactions": sums.tally.log_compactions,
+                    "logDeleted": sums.tally.log_deleted,
+                    "vacuumed": sums.tally.vacuumed,
                     "digest": format!("{:016x}", sums.digest),
                 })
             );

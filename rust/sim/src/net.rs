@@ -69,6 +69,12 @@ impl Net {
         self.away_until.store(self.sim.now() + time, Ordering::Relaxed);
     }
 
+    /// Of a request for many things, one is not done.
+    pub fn is_part_refused(&self) -> bool {
+        let odds = self.odds.refused;
+        odds > 0 && self.faults.load(Ordering::Relaxed) && self.sim.chance(odds)
+    }
+
     fn fate(&self) -> Fate {
         if !self.faults.load(Ordering::Relaxed) {
             return Fate::Well;

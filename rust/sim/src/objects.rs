@@ -6,22 +6,25 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::machine::ProcessId;
+use crate::bucket::Bucket;
+use crate::machine::{OUTSIDE, ProcessId};
 use crate::net::{Effect, Net};
 
 #[derive(Clone)]
 pub struct Objects {
     pub net: Arc<Net>,
     pub process: ProcessId,
-    pub inner: Arc<InMemory>,
+    pub inner: Arc<Bucket>,
 }
+
+/// Of S3.
+const DELETED_AT_ONCE: usize = 1000;
 
 impl fmt::Debug for Objects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,31 +47,53 @@ impl Objects {
         self.net.request(self.process, what, effect).await.unwrap_or_else(no_reply)
     }
 
-    fn listed(
-        &self,
-        list: impl Fn(&InMemory) -> BoxStream<'static, Result<ObjectMeta>> + Send + Sync + 'static,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
+    fn listed(&self, prefix: Option<&Path>, offset: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let this = self.clone();
-        let inner = self.inner.clone();
-        let effect: Effect<Result<Vec<ObjectMeta>>> =
-            Arc::new(move || list(&inner).try_collect::<Vec<_>>().boxed());
+        let (inner, prefix, offset) = (self.inner.clone(), prefix.cloned(), offset.cloned());
+        let effect: Effect<Result<Vec<_>>> = Arc::new(move || {
+            let (inner, prefix, offset) = (inner.clone(), prefix.clone(), offset.clone());
+            async move { Ok(inner.list(prefix.as_ref(), offset.as_ref()).await) }.boxed()
+        });
         stream::once(async move {
             let found = this.ask("list", effect).await?;
-            Ok::<_, Error>(stream::iter(found.into_iter().map(Ok)))
+            Ok::<_, Error>(stream::iter(found))
         })
         .try_flatten()
         .boxed()
+    }
+
+    /// What one request deletes, each by itself: some may fail.
+    async fn delete_together(&self, paths: Vec<Path>) -> Vec<Result<Path>> {
+        let (inner, net, process, gone) = (self.inner.clone(), self.net.clone(), self.process, paths.clone());
+        let effect: Effect<Result<Vec<Result<Path>>>> = Arc::new(move || {
+            let (inner, net, gone) = (inner.clone(), net.clone(), gone.clone());
+            async move {
+                let mut outcomes = Vec::new();
+                for path in gone {
+                    let refused = process != OUTSIDE && net.is_part_refused();
+                    let outcome =
+                        if refused { no_reply() } else { inner.delete(process, &path).await.map(|()| path) };
+                    outcomes.push(outcome);
+                }
+                Ok(outcomes)
+            }
+            .boxed()
+        });
+        match self.ask("delete", effect).await {
+            Ok(outcomes) => outcomes,
+            Err(_) => paths.iter().map(|_| no_reply()).collect(),
+        }
     }
 }
 
 #[async_trait]
 impl ObjectStore for Objects {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let (inner, path) = (self.inner.clone(), path.clone());
+        let (inner, process, path) = (self.inner.clone(), self.process, path.clone());
         let effect: Effect<Result<PutResult>> = Arc::new(move || {
             let (inner, path, payload, options) =
                 (inner.clone(), path.clone(), payload.clone(), options.clone());
-            async move { inner.put_opts(&path, payload, options).await }.boxed()
+            async move { inner.put(process, &path, payload, options).await }.boxed()
         });
         self.ask("put", effect).await
     }
@@ -81,7 +106,7 @@ impl ObjectStore for Objects {
         let (inner, path) = (self.inner.clone(), path.clone());
         let effect: Effect<Result<GetResult>> = Arc::new(move || {
             let (inner, path, options) = (inner.clone(), path.clone(), options.clone());
-            async move { inner.get_opts(&path, options).await }.boxed()
+            async move { inner.get(&path, options).await }.boxed()
         });
         self.ask("get", effect).await
     }
@@ -89,23 +114,18 @@ impl ObjectStore for Objects {
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let this = self.clone();
         paths
-            .and_then(move |path| {
+            .try_ready_chunks(DELETED_AT_ONCE)
+            .map_err(|failed| failed.1)
+            .and_then(move |paths| {
                 let this = this.clone();
-                async move {
-                    let (inner, gone) = (this.inner.clone(), path.clone());
-                    let effect: Effect<Result<()>> = Arc::new(move || {
-                        let (inner, gone) = (inner.clone(), gone.clone());
-                        async move { inner.delete(&gone).await }.boxed()
-                    });
-                    this.ask("delete", effect).await.map(|()| path)
-                }
+                async move { Ok(stream::iter(this.delete_together(paths).await)) }
             })
+            .try_flatten()
             .boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let prefix = prefix.cloned();
-        self.listed(move |inner| inner.list(prefix.as_ref()))
+        self.listed(prefix, None)
     }
 
     fn list_with_offset(
@@ -113,8 +133,7 @@ impl ObjectStore for Objects {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (prefix, offset) = (prefix.cloned(), offset.clone());
-        self.listed(move |inner| inner.list_with_offset(prefix.as_ref(), &offset))
+        self.listed(prefix, Some(offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

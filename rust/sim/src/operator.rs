@@ -9,14 +9,18 @@ use sluice_delta::Hub;
 use sluice_delta::budget::Budget;
 
 use crate::connect::{self, Cluster, Stop};
-use crate::machine::{OUTSIDE, ProcessId, Sim};
+use crate::machine::{Millis, OUTSIDE, ProcessId, Sim};
 use crate::plan::TOPIC;
 use crate::predecessor::{Job, Predecessor};
 use crate::storage::Storage;
+use crate::upkeep::HOUR;
 use crate::writer::{self, Change, Writer};
 
 /// After so many tries to alter offsets somebody mends the network: with every other request harmed, no table would ever be opened.
 const TRIES_UNTIL_MENDED: u32 = 30;
+
+/// After which nothing of other writers, of workers that were thrown out and of late requests is under way any more.
+const AT_WORK_STILL: Millis = 200_000;
 
 /// A Connect worker, or what is left of one that was thrown out of the cluster.
 struct Worker {
@@ -68,6 +72,25 @@ impl Operator {
         for worker in &mut self.workers {
             std::mem::take(&mut worker.tasks).values().for_each(Stop::now);
         }
+    }
+
+    /// All of it is switched off for a day or two. What was under way has arrived before that, or never will.
+    pub async fn rest(&mut self) {
+        let sim = self.sim().clone();
+        sim.trace(|| "the cluster is switched off".into());
+        self.cluster.rests.store(true, Ordering::Relaxed);
+        for worker in std::mem::take(&mut self.workers) {
+            sim.kill(worker.process);
+        }
+        sim.sleep_ms(AT_WORK_STILL).await;
+        sim.leap(sim.between(25 * HOUR, 60 * HOUR));
+        self.cluster.rests.store(false, Ordering::Relaxed);
+        sim.trace(|| "the cluster is switched on again".into());
+        for _ in 0..self.cluster.plan.workers {
+            let worker = self.new_worker();
+            self.workers.push(worker);
+        }
+        self.start_missing();
     }
 
     fn sim(&self) -> &Sim {
@@ -227,14 +250,14 @@ impl Operator {
     fn writer(&self, process: ProcessId, table: &str) -> Option<Writer> {
         let store = self.storage.table(process, &format!("s3://bucket/{table}")).ok()?;
         let (sim, oracle) = (self.sim().clone(), self.cluster.oracle.clone());
-        Some(Writer { sim, oracle, store, table: table.to_owned(), first_value: -1 })
+        Some(Writer { sim, process, oracle, store, table: table.to_owned(), first_value: -1 })
     }
 
     /// By another writer: the connector would not make them forget offsets.
     async fn create_tables(&self) {
         for table in &self.cluster.plan.tables {
             let Some(writer) = self.writer(OUTSIDE, table) else { return };
-            let creation = writer::creation(self.cluster.plan.retention);
+            let creation = writer::creation(self.cluster.plan.retention, self.cluster.plan.upkeep.as_ref());
             self.sim().world(OUTSIDE).blocking(move || writer.claim(0, &creation)).await;
         }
     }
@@ -271,12 +294,20 @@ impl Operator {
         let table =
             self.cluster.plan.tables[sim.draw(self.cluster.plan.tables.len() as u64) as usize].clone();
         let Some(mut writer) = self.writer(process, &table) else { return };
-        let mostly_checkpoints = self.cluster.plan.retention.is_some();
-        let change = match sim.draw(if mostly_checkpoints { 10 } else { 5 }) {
+        let plan = &self.cluster.plan;
+        let upkeep = plan.upkeep.as_ref();
+        let kinds = match (plan.retention.is_some(), upkeep) {
+            (true, _) => 10,
+            (false, Some(_)) => 8,
+            (false, None) => 5,
+        };
+        let change = match sim.draw(kinds) {
             0 => Change::Append,
             1 => Change::Delete,
             2 => Change::Compact,
             3 => Change::AddColumn,
+            5 if let Some(upkeep) = upkeep => Change::Vacuum(upkeep.file_retention.max(24 * HOUR)),
+            6 | 7 if upkeep.is_some() => Change::Compact,
             _ => return self.cluster.oracle.checkpoint(&table),
         };
         let world = sim.world(process);

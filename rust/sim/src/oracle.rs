@@ -1,25 +1,30 @@
 //! Sees every commit as it lands, reads its files, and holds the invariants I1 to I5 of `docs/exactly-once.md` against them.
 
+mod views;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use futures::FutureExt;
-use object_store::ObjectStoreExt;
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sluice_core::offsets::TopicPartition;
+use sluice_delta::maintain::lease::LEASE_APP_ID;
 use sluice_delta::store::commit_name;
 
+use crate::bucket::Bucket;
 use crate::entries::LockTable;
 use crate::kafka::{Kafka, Offset, Record};
 use crate::log::Log;
 use crate::machine::Sim;
 use crate::plan::{CONNECTOR, Plan, TOPIC};
+use crate::upkeep::actions;
+use crate::upkeep::watch::{Tally, Watch};
+
+pub use views::View;
 
 /// The value of the record at an offset of a partition. Rows of other writers have negative ones.
 pub fn value(partition: usize, offset: Offset) -> i64 {
@@ -44,6 +49,7 @@ struct Table {
     forgotten: BTreeSet<usize>,
     /// Versions that another writer was told it had won, with their commits.
     won: BTreeMap<u64, Vec<u8>>,
+    watch: Option<Watch>,
 }
 
 #[derive(Default)]
@@ -61,18 +67,10 @@ struct State {
 pub struct Oracle {
     sim: Sim,
     kafka: Kafka,
-    objects: Arc<InMemory>,
+    objects: Arc<Bucket>,
     locks: LockTable,
     plan: Arc<Plan>,
     state: Arc<Mutex<State>>,
-}
-
-/// A table as another writer reads it.
-pub struct View {
-    /// The newest.
-    pub version: u64,
-    pub live: BTreeMap<String, Vec<i64>>,
-    pub metadata: Option<Value>,
 }
 
 /// What the commits of a table add up to.
@@ -80,6 +78,7 @@ pub struct View {
 pub struct Sums {
     pub commits: u64,
     pub rows: u64,
+    pub tally: Tally,
 }
 
 type Checked<T> = Result<T, String>;
@@ -88,12 +87,14 @@ fn app_id(partition: usize) -> String {
     TopicPartition::new(TOPIC, partition as i32).app_id(CONNECTOR)
 }
 
-/// Of a commit that is ours, what it does to the offsets.
+/// What a commit says of itself: what was done and, of one that is ours, what it does to the offsets.
 fn of_origin(commit: &[u8]) -> String {
     let mut actions =
         commit.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-    let origin = actions.find_map(|action: Value| action.pointer("/commitInfo/sluice").cloned());
-    origin.map_or_else(String::new, |origin| format!(": {origin}"))
+    let Some(info) = actions.find_map(|action: Value| action.get("commitInfo").cloned()) else {
+        return String::new();
+    };
+    format!(" {} by {}: {}", info["operation"], info["engineInfo"], info["sluice"])
 }
 
 impl Table {
@@ -123,8 +124,12 @@ impl Table {
 }
 
 impl Oracle {
-    pub fn new(sim: Sim, kafka: Kafka, objects: Arc<InMemory>, locks: LockTable, plan: Arc<Plan>) -> Oracle {
-        let tables = plan.tables.iter().map(|table| (table.clone(), Table::default())).collect();
+    pub fn new(sim: Sim, kafka: Kafka, objects: Arc<Bucket>, locks: LockTable, plan: Arc<Plan>) -> Oracle {
+        let table = |name: &String| {
+            let watch = |upkeep| Watch::new(sim.clone(), name, upkeep, plan.retention.is_some());
+            (name.clone(), Table { watch: plan.upkeep.clone().map(watch), ..Table::default() })
+        };
+        let tables = plan.tables.iter().map(table).collect();
         let state = Arc::new(Mutex::new(State { tables, ..State::default() }));
         Oracle { sim, kafka, objects, locks, plan, state }
     }
@@ -135,8 +140,7 @@ impl Oracle {
 
     fn get(&self, path: &str) -> Option<Vec<u8>> {
         let path = Path::parse(path).ok()?;
-        let read = async { self.objects.get(&path).await.ok()?.bytes().await.ok() };
-        read.now_or_never().flatten().map(|bytes| bytes.to_vec())
+        self.objects.read(&path).map(|bytes| bytes.to_vec())
     }
 
     /// A commit that is decided: under the lock it need not be in its place yet.
@@ -163,27 +167,40 @@ impl Oracle {
                 table.versions.push(text);
             }
         }
+        for change in self.objects.take_changes() {
+            for watch in state.tables.values_mut().filter_map(|table| table.watch.as_mut()) {
+                if let Err(broken) = watch.changed(&change, &self.objects) {
+                    self.sim.fail(broken);
+                }
+            }
+        }
     }
 
     fn commit(&self, name: &str, table: &mut Table, text: &[u8], altering: Option<usize>) -> Checked<()> {
         let mut origin = None;
-        let (mut txns, mut adds) = (HashMap::new(), Vec::new());
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let action: Value = serde_json::from_slice(line).map_err(|e| format!("no Delta commit: {e}"))?;
+        let (mut txns, mut adds, mut gone) = (HashMap::new(), Vec::new(), Vec::new());
+        let (actions, mut changes_rows) = (actions::of_lines(text)?, false);
+        for action in &actions {
             if let Some(found) = action.pointer("/commitInfo/sluice") {
                 origin = Some(found.clone());
             }
             if let Some(txn) = action.get("txn") {
                 txns.insert(txn["appId"].as_str().unwrap_or_default().to_owned(), txn["version"].as_i64());
             }
-            table.log.take(&action, self.sim.now());
-            if let Some(remove) = action.get("remove") {
-                table.live.remove(remove["path"].as_str().unwrap_or_default());
+            table.log.take(action, self.sim.now());
+            changes_rows |= action["add"]["dataChange"] == true || action["remove"]["dataChange"] == true;
+            if let Some(path) = action["remove"]["path"].as_str() {
+                let rows = table.live.remove(path);
+                gone.extend(rows.ok_or_else(|| format!("I5: {path} is removed, and is not in the table"))?);
             }
             if let Some(add) = action.get("add") {
                 adds.push(add["path"].as_str().unwrap_or_default().to_owned());
             }
         }
+        if let Some(watch) = &mut table.watch {
+            watch.commit(&actions);
+        }
+        txns.remove(LEASE_APP_ID);
         let mut rows = Vec::new();
         for path in adds {
             if !table.referenced.insert(path.clone()) {
@@ -192,6 +209,14 @@ impl Oracle {
             let of_file = self.rows(name, &path)?;
             rows.extend(of_file.iter().copied());
             table.live.insert(path, of_file);
+        }
+        if !changes_rows {
+            rows.sort_unstable();
+            gone.sort_unstable();
+            if rows != gone {
+                return Err(format!("I1: rows {gone:?} are {rows:?} in other files"));
+            }
+            rows.clear();
         }
         match origin {
             Some(origin) => self.ours(name, table, &origin, txns, rows, altering),
@@ -407,53 +432,6 @@ impl Oracle {
         }
     }
 
-    pub fn view(&self, table: &str) -> Option<View> {
-        let state = self.state();
-        let table = state.tables.get(table)?;
-        let version = table.versions.len().checked_sub(1)? as u64;
-        Some(View { version, live: table.live.clone(), metadata: table.log.metadata().cloned() })
-    }
-
-    /// Another writer makes a checkpoint, which leaves out what the table is not to keep any longer.
-    pub fn checkpoint(&self, name: &str) {
-        let mut state = self.state();
-        let Some(table) = state.tables.get_mut(name) else { return };
-        let Some(version) = table.versions.len().checked_sub(1) else { return };
-        if self.get(&format!("{name}/{}", commit_name(version as u64))).is_none() {
-            return;
-        }
-        self.sim.trace(|| format!("another writer makes a checkpoint of version {version} of {name}"));
-        for (app_id, partition) in self.expired(table) {
-            self.sim.trace(|| format!("{name} forgets the offset of {partition}"));
-            table.log.forget(&app_id);
-            table.forgotten.insert(partition);
-        }
-        let path = Path::from(format!("{name}/_delta_log/{version:020}.checkpoint.parquet"));
-        match table.log.checkpoint() {
-            Ok(content) => drop(self.objects.put(&path, content.into()).now_or_never()),
-            Err(error) => self.sim.fail(format!("no checkpoint: {error}")),
-        }
-    }
-
-    /// App ids whose offset the table need not keep, each with its partition.
-    fn expired(&self, table: &Table) -> Vec<(String, usize)> {
-        let Some(retention) = self.plan.retention else { return vec![] };
-        let expired = table.log.set_before(self.sim.now().saturating_sub(retention));
-        let of_partition = |app_id: String| {
-            let (_, at) = TopicPartition::from_app_id(&app_id)?;
-            Some((app_id, at.partition as usize))
-        };
-        expired.into_iter().filter_map(of_partition).collect()
-    }
-
-    /// An offset that the connector has not set again in time.
-    pub fn neglected(&self) -> Option<String> {
-        self.state().tables.iter().find_map(|(name, table)| {
-            let (app_id, _) = self.expired(table).into_iter().next()?;
-            Some(format!("{name} is about to forget {app_id}"))
-        })
-    }
-
     /// Another writer was told that this version is its own.
     pub fn won(&self, table: &str, version: u64, commit: Vec<u8>) {
         if let Some(table) = self.state().tables.get_mut(table) {
@@ -489,8 +467,14 @@ impl Oracle {
         for (name, table) in &self.state().tables {
             sums.commits += table.versions.len() as u64;
             sums.rows += table.rows.len() as u64;
+            sums.tally.add(table.watch.as_ref().map(|watch| watch.tally).unwrap_or_default());
             for (version, text) in table.versions.iter().enumerate() {
-                if self.version(name, version as u64).as_ref() != Some(text) {
+                let there = self.version(name, version as u64);
+                // What may be deleted is watched.
+                if there.is_none() && table.watch.is_some() {
+                    continue;
+                }
+                if there.as_ref() != Some(text) {
                     self.sim.fail(format!("I5: version {version} of {name} was written over"));
                 }
             }

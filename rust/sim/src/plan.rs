@@ -9,6 +9,7 @@ use crate::machine::{Millis, Sim};
 use crate::net::Odds;
 use crate::predecessor::{BEFORE, Predecessor};
 use crate::routes::{self, Route};
+use crate::upkeep::Upkeep;
 
 pub const CONNECTOR: &str = "sim";
 pub const TOPIC: &str = "t";
@@ -45,6 +46,8 @@ pub struct Plan {
     pub routed: bool,
     /// Records that no route matches are reported, and not passed over.
     pub reports_unrouted: bool,
+    /// None: nobody keeps the tables.
+    pub upkeep: Option<Upkeep>,
     /// Of the kinds of records, in a thousand.
     tombstones: u64,
     bad: u64,
@@ -66,7 +69,7 @@ impl Plan {
             true => sim.one_of([(150, Predecessor::KafkaDeltaIngest), (150, Predecessor::Connector)]),
             false => None,
         };
-        Plan {
+        let mut plan = Plan {
             protocol: if sim.chance(500) { Protocol::Eager } else { Protocol::Cooperative },
             partitions: sim.between(1, 5) as usize,
             tables: if routed || sim.chance(500) {
@@ -102,7 +105,14 @@ impl Plan {
             routed,
             reports_unrouted: sim.chance(500),
             memory: sim.chance(200).then(|| sim.between(1, 200_000) as usize),
+            upkeep: sim.chance(200).then(|| Upkeep::draw(sim)),
+        };
+        if let Some(upkeep) = &mut plan.upkeep {
+            plan.another_writer |= sim.chance(300);
+            upkeep.suit(plan.retention.is_some(), plan.another_writer || predecessor.is_some());
+            plan.duration = sim.between(10_000, 120_000);
         }
+        plan
     }
 
     /// Of a task, and whether they tell of the predecessor.
@@ -133,6 +143,15 @@ impl Plan {
         }
         if self.grows {
             set("delta.schema.evolution", "add");
+        }
+        match &self.upkeep {
+            None => drop(set("delta.maintenance.enabled", "false")),
+            Some(upkeep) => {
+                let properties = upkeep.properties().into_iter();
+                let properties: Vec<_> = properties.map(|(name, value)| format!("{name}={value}")).collect();
+                set("delta.table.properties", &properties.join(";"));
+                upkeep.settings().iter().for_each(|(name, value)| drop(set(name, value)));
+            }
         }
         if self.commit_max_records > 0 {
             set("delta.commit.max.records", &self.commit_max_records.to_string());

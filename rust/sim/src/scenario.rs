@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use object_store::memory::InMemory;
-
+use crate::bucket::Bucket;
 use crate::connect::{Cluster, Counts, Stop};
 use crate::entries::LockTable;
 use crate::kafka::{Kafka, Kind};
@@ -15,6 +14,8 @@ use crate::oracle::Oracle;
 use crate::plan::Plan;
 use crate::storage::Storage;
 use crate::threads::Threads;
+use crate::upkeep::jobs::Keeper;
+use crate::upkeep::watch::Tally;
 
 /// How long the cluster has, once nothing goes wrong any more, to bring all rows into the tables.
 const PROGRESS_BOUND: Millis = 300_000;
@@ -33,12 +34,13 @@ pub struct Report {
     pub fenced: u64,
     pub task_failures: u64,
     pub virtual_ms: u64,
+    pub tally: Tally,
 }
 
 async fn produce(cluster: Arc<Cluster>) {
     let (sim, plan) = (cluster.sim.clone(), &cluster.plan);
     let mut grown = false;
-    while sim.now() < plan.duration && !cluster.calm.load(Ordering::Relaxed) {
+    while !cluster.calm.load(Ordering::Relaxed) {
         for _ in 0..sim.draw(12) {
             let partition = sim.draw(plan.partitions as u64) as usize;
             grown |= plan.grows && sim.chance(20);
@@ -49,14 +51,37 @@ async fn produce(cluster: Arc<Cluster>) {
     }
 }
 
-async fn operate(mut operator: Operator, finish: Stop) {
-    let cluster = operator.cluster.clone();
-    let sim = cluster.sim.clone();
-    operator.start().await;
-    while sim.now() < cluster.plan.duration {
+async fn until(operator: &mut Operator, time: Millis) {
+    let sim = operator.cluster.sim.clone();
+    while sim.now() < time {
         sim.sleep_ms(sim.between(100, 10_000)).await;
         operator.event().await;
     }
+}
+
+async fn operate(mut operator: Operator, keeper: Option<Keeper>, finish: Stop) {
+    let cluster = operator.cluster.clone();
+    let sim = cluster.sim.clone();
+    operator.start().await;
+    let (over, kept) = (Stop::default(), Stop::default());
+    match keeper {
+        None => kept.now(),
+        Some(keeper) => {
+            let (over, kept) = (over.clone(), kept.clone());
+            sim.spawn(OUTSIDE, async move {
+                keeper.run(over).await;
+                kept.now();
+            });
+        }
+    }
+    let mut duration = cluster.plan.duration;
+    if cluster.plan.upkeep.as_ref().is_some_and(|upkeep| upkeep.rests) {
+        until(&mut operator, sim.between(0, duration)).await;
+        let before = sim.now();
+        operator.rest().await;
+        duration += sim.now() - before;
+    }
+    until(&mut operator, duration).await;
     operator.calm();
     for partition in 0..cluster.plan.partitions {
         cluster.kafka.produce(partition, Kind::Row, false, cluster.plan.route(&sim));
@@ -88,6 +113,10 @@ async fn operate(mut operator: Operator, finish: Stop) {
     }
     operator.stop();
     sim.sleep_ms(10_000).await;
+    over.now();
+    while !kept.is_asked() {
+        sim.sleep_ms(100).await;
+    }
     finish.now();
 }
 
@@ -96,7 +125,7 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
     let sim = Sim::new(seed, traced);
     let plan = Arc::new(Plan::draw(&sim));
     let kafka = Kafka::new(sim.clone(), plan.protocol, plan.partitions);
-    let objects = Arc::new(InMemory::new());
+    let objects = Arc::new(Bucket::new(sim.clone(), plan.upkeep.is_some()));
     let locks = LockTable::default();
     let oracle = Oracle::new(sim.clone(), kafka.clone(), objects.clone(), locks.clone(), plan.clone());
     let net = Net::new(sim.clone(), plan.odds);
@@ -109,12 +138,14 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         tells: (!plan.told_late).into(),
         plan,
         calm: false.into(),
+        rests: false.into(),
         counts: Counts::default(),
     });
+    let keeper = Keeper::new(cluster.clone(), storage.clone());
     let operator = Operator::new(cluster.clone(), storage);
     let finish = Stop::default();
     sim.spawn(OUTSIDE, produce(cluster.clone()));
-    sim.spawn(OUTSIDE, operate(operator, finish.clone()));
+    sim.spawn(OUTSIDE, operate(operator, keeper, finish.clone()));
     let mut machine = Machine::new(sim.clone(), threads);
     let done = || finish.is_asked();
     if !machine.run(&done, &mut || oracle.look()) && sim.failure().is_none() {
@@ -135,7 +166,8 @@ pub fn run(seed: u64, traced: bool, threads: Threads) -> (Report, Threads) {
         harmed: load(&net.harmed),
         fenced: load(&cluster.counts.fenced),
         task_failures: load(&cluster.counts.failures),
-        virtual_ms: sim.now(),
+        virtual_ms: sim.lived(),
+        tally: sums.tally,
     };
     (report, threads)
 }

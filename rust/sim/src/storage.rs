@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use sluice_delta::budget::Budget;
 use sluice_delta::store::{CloudStore, ConditionalPut, DynamoLock, Lock, Store, Uploads};
 use url::Url;
 
+use crate::bucket::Bucket;
 use crate::entries::LockTable;
 use crate::machine::ProcessId;
 use crate::net::Net;
@@ -15,7 +15,7 @@ use crate::objects::Objects;
 
 pub struct Storage {
     pub net: Arc<Net>,
-    pub objects: Arc<InMemory>,
+    pub objects: Arc<Bucket>,
     pub locks: LockTable,
     pub under_dynamodb: bool,
 }

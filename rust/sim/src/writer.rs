@@ -1,19 +1,25 @@
 //! Another writer of the same tables, which breaks no rule of Delta: it appends, deletes, compacts and changes the schema.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use serde_json::{Value, json};
 use sluice_core::{Code, Error, Result};
-use sluice_delta::store::{Claim, Store};
+use sluice_delta::maintain::lease::LEASE_APP_ID;
+use sluice_delta::store::{Claim, Store, root_path};
 
-use crate::machine::{Millis, Sim};
+use crate::machine::{Millis, ProcessId, Sim};
 use crate::oracle::{Oracle, View};
 use crate::plan::SCHEMA;
+use crate::upkeep::Upkeep;
+use crate::upkeep::log::Name;
 
 pub struct Writer {
     pub sim: Sim,
+    pub process: ProcessId,
     pub oracle: Oracle,
     pub store: Arc<dyn Store>,
     /// Below the store's root.
@@ -28,11 +34,19 @@ pub enum Change {
     Delete,
     Compact,
     AddColumn,
+    /// As if the process were gone whose turn at the upkeep it is.
+    EndTurn,
+    /// Deletes files that nothing has referred to for so long. No commit.
+    Vacuum(Millis),
 }
 
 impl Writer {
     /// Blocks. What fails is left as it is: nobody waits for this writer.
     pub fn change(&mut self, change: Change, number: u64) {
+        if let Change::Vacuum(retention) = change {
+            let _ = self.vacuum(retention as i64);
+            return;
+        }
         // Losing a race it starts again from what the table is then.
         for _ in 0..3 {
             let Some(view) = self.oracle.view(&self.table) else { return };
@@ -44,6 +58,34 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// What the process's wall clock shows.
+    fn clock(&self) -> i64 {
+        self.sim.world(self.process).epoch_millis()
+    }
+
+    /// By Delta's rules: what was there before the version was read, which it does not refer to, nor any that it is in the
+    /// place of within retention, and which is as old.
+    fn vacuum(&self, retention: i64) -> Result<()> {
+        let (world, before) = (self.sim.world(self.process), self.clock() - retention);
+        let root = root_path(&*self.store)?;
+        let objects = self.store.objects();
+        let listed: Vec<_> = world
+            .wait(objects.list(Some(&root)).try_collect::<Vec<_>>())
+            .map_err(|e| Error::new(Code::StoreIo, e.to_string()))?;
+        let Some(view) = self.oracle.view(&self.table) else { return Ok(()) };
+        for object in listed {
+            let Some(name) = object.location.as_ref().strip_prefix(&format!("{root}/")) else { continue };
+            let is_young = match view.removed_at.get(name) {
+                Some(at) => *at >= before,
+                None => object.last_modified.timestamp_millis() >= before,
+            };
+            if Name::of(name) == Name::Data && !view.live.contains_key(name) && !is_young {
+                self.store.delete(name)?;
+            }
+        }
+        Ok(())
     }
 
     pub fn claim(&self, version: u64, actions: &[Value]) -> Result<Claim> {
@@ -62,6 +104,10 @@ impl Writer {
         };
         let live: Vec<_> = view.live.into_iter().collect();
         Ok(match change {
+            Change::Vacuum(_) => None,
+            Change::EndTurn => {
+                Some(vec![info("MAINTENANCE"), json!({"txn": {"appId": LEASE_APP_ID, "version": 0}})])
+            }
             Change::Append => {
                 let values =
                     [self.first_value - number as i64 * 10, self.first_value - number as i64 * 10 - 1];
@@ -70,7 +116,7 @@ impl Writer {
             Change::Delete if live.is_empty() => None,
             Change::Delete => {
                 let (path, _) = &live[self.sim.draw(live.len() as u64) as usize];
-                Some(vec![info("DELETE"), remove(path, true)])
+                Some(vec![info("DELETE"), remove(path, true, self.clock())])
             }
             Change::Compact if live.len() < 2 => None,
             Change::Compact => {
@@ -79,7 +125,7 @@ impl Writer {
                 let values: Vec<i64> = merged.iter().flat_map(|(_, values)| values.iter().copied()).collect();
                 let mut actions = vec![info("OPTIMIZE")];
                 actions.push(self.add(&format!("compacted-{number}.parquet"), &values, false)?);
-                actions.extend(merged.iter().map(|(path, _)| remove(path, false)));
+                actions.extend(merged.iter().map(|(path, _)| remove(path, false, self.clock())));
                 Some(actions)
             }
             Change::AddColumn => {
@@ -106,17 +152,20 @@ impl Writer {
         parquet.close().map_err(|e| broken(&e))?;
         let size = file.finish()?;
         let stats = json!({"numRecords": values.len()}).to_string();
-        Ok(json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": 0,
-            "dataChange": data_change, "stats": stats}}))
+        Ok(
+            json!({"add": {"path": name, "partitionValues": {}, "size": size, "modificationTime": self.clock(),
+            "dataChange": data_change, "stats": stats}}),
+        )
     }
 }
 
 /// The first commit of a table that keeps offsets for so long.
-pub fn creation(retention: Option<Millis>) -> Vec<Value> {
-    let configuration = match retention {
-        Some(ms) => json!({"delta.setTransactionRetentionDuration": format!("interval {ms} milliseconds")}),
-        None => json!({}),
-    };
+pub fn creation(retention: Option<Millis>, upkeep: Option<&Upkeep>) -> Vec<Value> {
+    let mut configuration: BTreeMap<_, _> = upkeep.map(Upkeep::properties).into_iter().flatten().collect();
+    if let Some(ms) = retention {
+        let name = "delta.setTransactionRetentionDuration".to_owned();
+        configuration.insert(name, format!("interval {ms} milliseconds"));
+    }
     vec![
         json!({"commitInfo": {"operation": "CREATE TABLE", "engineInfo": "another writer"}}),
         json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
@@ -125,6 +174,6 @@ pub fn creation(retention: Option<Millis>) -> Vec<Value> {
     ]
 }
 
-fn remove(path: &str, data_change: bool) -> Value {
-    json!({"remove": {"path": path, "deletionTimestamp": 0, "dataChange": data_change}})
+fn remove(path: &str, data_change: bool, now: i64) -> Value {
+    json!({"remove": {"path": path, "deletionTimestamp": now, "dataChange": data_change}})
 }

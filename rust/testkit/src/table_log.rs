@@ -17,6 +17,8 @@ pub struct TableLog {
     pub rows: i64,
     /// Commits that added rows.
     pub appends: u64,
+    /// Commits whose files have rows that were there before.
+    pub rewrites: u64,
     /// The newest `txn` version of each application id.
     pub transactions: BTreeMap<String, i64>,
     /// Rows of each file that is in the table.
@@ -53,19 +55,26 @@ impl TableLog {
         self.files.len()
     }
 
+    /// Of the files in the table.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
     /// Whether the file of that path is in the table.
     pub fn has(&self, path: &str) -> bool {
         self.files.contains_key(path)
     }
 
     fn apply(&mut self, commit: &str) -> Result<()> {
-        let mut appended = false;
+        let (mut appended, mut rewritten) = (false, false);
         for line in commit.lines().filter(|line| !line.is_empty()) {
             let action: Value = serde_json::from_str(line).context(|| "not JSON".into())?;
             let path = |of: &Value| of["path"].as_str().unwrap_or_default().to_owned();
             if let Some(add) = action.get("add") {
                 let rows = rows_of(add)?;
-                appended |= rows > 0;
+                let new = add["dataChange"] != false;
+                appended |= new && rows > 0;
+                rewritten |= !new;
                 self.rows += rows - self.files.insert(path(add), rows).unwrap_or(0);
             } else if let Some(remove) = action.get("remove") {
                 self.rows -= self.files.remove(&path(remove)).unwrap_or(0);
@@ -75,6 +84,7 @@ impl TableLog {
             }
         }
         self.appends += u64::from(appended);
+        self.rewrites += u64::from(rewritten);
         Ok(())
     }
 }
@@ -115,11 +125,13 @@ mod tests {
         assert_eq!((log.versions, log.rows, log.appends), (3, 15, 2), "version 3 is not there yet");
         assert_eq!(log.transactions["a"], 15);
 
-        commit(3, &format!("{{\"remove\":{{\"path\":\"x\"}}}}\n{}", add("compacted", 10)));
+        let compacted = add("compacted", 10).replacen("}}", ",\"dataChange\":false}}", 1);
+        commit(3, &format!("{{\"remove\":{{\"path\":\"x\"}}}}\n{compacted}"));
         log.refresh_below(4).unwrap();
         assert_eq!((log.versions, log.rows), (4, 15), "not further than asked for");
         log.refresh().unwrap();
         assert_eq!((log.versions, log.rows, log.files()), (5, 16, 3));
+        assert_eq!((log.appends, log.rewrites), (3, 1), "what was there before is not appended again");
         assert!(log.has("y") && !log.has("x"));
 
         commit(5, "{\"add\":{\"path\":\"z\"}}\n");

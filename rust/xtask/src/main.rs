@@ -52,6 +52,8 @@ cargo xtask COMMAND
       --large              instead of all that: opening tables of up to 1,000,000 files and 100,000 versions, and committing to them
       --many               instead of all that: one worker with 100 connectors and 2,000 partitions (--connectors N, --partitions P)
       --files              instead of all that: what files a simulated hour of 1 MB/s leaves; with --minutes M, so many simulated minutes
+      --upkeep             instead of all that: a table of 100,000 small files and 50,000 versions (--versions N) read by Spark, delta-rs
+                           and Delta Kernel before and after `sluice maintain`, and a worker with and without compaction
       --requests           instead of all that: what Sluice and the Iceberg sink ask of an S3 server, counted by kind
   soak [OPTIONS]           watch one worker under load for a long time: whether it grows, and whether each record is in the table once
       --minutes M          of load (default 60)

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use sluice_testkit::wait_for;
 
 use crate::avro::{framed, registry};
 use crate::cluster::cluster;
 use crate::flow::{Flow, actions, column, dead_letters, header, hex, row, schema, with_schema};
-use crate::scenario::{CLASS, Config, Scenario};
+use crate::scenario::{CLASS, Config, PATIENCE, Scenario};
 use crate::stores::{every_version_is_completed, stores};
 
 /// Checked by the worker and not run: no server for them is installed with the suite's.
@@ -21,6 +22,7 @@ type Check = fn(&Flow, &Path);
 fn cases() -> BTreeMap<&'static str, (Vec<Value>, Check)> {
     BTreeMap::from([
         ("avro-registry", (bookings(), check_bookings as Check)),
+        ("compaction", (readings(), check_readings)),
         ("connect-schema", (orders(), check_orders)),
         ("demo", (vec![to("demo", json!({"demo_id": 1, "id": 7, "price": 1.25}))], check_demo)),
         ("keys-and-tombstones", (customers(), check_customers)),
@@ -96,6 +98,11 @@ fn placed(config: Config, scenario: &Scenario) -> (Config, PathBuf) {
             true => with_provided(config, &scenario.folder).set("delta.s3.endpoint", s3.endpoint()),
             false => config.with_s3(&s3.endpoint()),
         };
+    }
+    if config.get("delta.compaction.enabled").is_some() {
+        for (name, value) in [("cold.ms", 1_000), ("interval.ms", 1_000), ("min.files", 2)] {
+            config = config.set(&format!("delta.compaction.{name}"), value);
+        }
     }
     if config.get("delta.commit.lock") == Some("dynamodb") {
         config = config.with_dynamodb_lock(&stores().dynamodb.endpoint());
@@ -211,6 +218,35 @@ fn check_page_views(flow: &Flow, folder: &Path) {
     let actions = actions(&table);
     let created = actions.iter().find_map(|action| action.get("metaData")).unwrap();
     assert_eq!(created["partitionColumns"], json!(["viewed_at_day"]));
+}
+
+fn reading(id: u64, day: u64) -> Value {
+    to(
+        "readings",
+        json!({"id": id, "sensor": format!("s{}", id % 2), "ts": 1_725_062_400_000 + day * 86_400_000}),
+    )
+}
+
+fn readings() -> Vec<Value> {
+    vec![reading(0, 0)]
+}
+
+/// Commits to another day go on, as they do in a stream.
+fn check_readings(flow: &Flow, folder: &Path) {
+    let table = folder.join("readings");
+    flow.rows_of("readings", &table, "id");
+    flow.send(&[reading(1, 0)]);
+    flow.rows_of("readings", &table, "id");
+    let mut sent = 2;
+    let merged = || actions(&table).iter().any(|action| action["commitInfo"]["operation"] == "OPTIMIZE");
+    wait_for("small files to be merged", PATIENCE, || {
+        flow.send(&[reading(sent, 1)]);
+        sent += 1;
+        Ok(merged().then_some(()))
+    })
+    .unwrap();
+    let ids: Vec<_> = (0..sent).map(|id| id.to_string()).collect();
+    assert_eq!(column(&flow.rows_of("readings", &table, "id"), "id"), ids);
 }
 
 fn app_log() -> Vec<Value> {

@@ -40,5 +40,6 @@ mod stores_faults;
 mod stores_flow;
 mod stores_secrets;
 mod upgrade;
+mod upkeep;
 mod validation;
 mod workers;

@@ -61,6 +61,10 @@ impl Store for Counted {
         self.inner.create(name)
     }
 
+    fn replace(&self, name: &str) -> sluice_core::Result<Box<dyn DataFile>> {
+        self.inner.replace(name)
+    }
+
     fn delete(&self, name: &str) -> sluice_core::Result<()> {
         self.inner.delete(name)
     }

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sluice_core::decode::json::{JsonDecoder, JsonOptions};
 use sluice_core::offsets::{Interval, TopicPartition};
-use sluice_core::settings::{Settings, StoreSettings};
+use sluice_core::settings::{Maintenance, Settings, StoreSettings};
 use sluice_core::table::TableInfo;
 use sluice_core::task::{Event, Table};
 use sluice_delta::budget::Budget;
@@ -107,7 +107,9 @@ pub fn measure(folder: &Path, commits: usize) -> Value {
     };
     let hub = Hub::with_stores(world, 2, Budget::unlimited(), Box::new(open));
     let uri = Url::from_directory_path(std::fs::canonicalize(folder).expect("a folder")).expect("a URL");
-    let spec = Spec { schema: Some(schema()), ..Spec::default() };
+    // Commits alone are measured.
+    let maintenance = Maintenance { enabled: false, ..Maintenance::default() };
+    let spec = Spec { schema: Some(schema()), maintenance, ..Spec::default() };
     let mut table = hub.tables_for(&settings(uri.as_str())).open_as(uri.as_str(), spec);
 
     let (before, _) = memory();

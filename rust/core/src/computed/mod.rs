@@ -23,6 +23,7 @@ use crate::{Code, Error, Result};
 use expression::{Expression, Kafka};
 use plan::Bound;
 
+pub use parser::names as column_names;
 pub use plan::{Keys, Plan};
 pub use rows::Rows;
 

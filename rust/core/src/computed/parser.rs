@@ -45,6 +45,26 @@ pub fn list(text: &str) -> Parsed<Vec<Expression>> {
     Ok(items)
 }
 
+/// Names of columns, or of fields of structs as `a.b`, each once, with commas between them.
+pub fn names(text: &str) -> Parsed<Vec<String>> {
+    let mut parser = Parser::new(text);
+    let mut names = Vec::new();
+    while !parser.at_end() {
+        let mut name = parser.name()?;
+        while parser.accept('.') {
+            name = format!("{name}.{}", parser.name()?);
+        }
+        if names.contains(&name) {
+            return Err(format!("{name} is given twice"));
+        }
+        names.push(name);
+        if !parser.at_end() {
+            parser.expect(',')?;
+        }
+    }
+    Ok(names)
+}
+
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Self {
         Parser { text, at: 0, depth: 0 }

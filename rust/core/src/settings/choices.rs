@@ -1,5 +1,6 @@
 //! The values of settings that take one of a few words.
 
+pub use super::maintenance::{CompactionScope, VacuumMode};
 pub use crate::decode::json::{Strings as JsonStrings, UnknownFields};
 pub use crate::raw::compression::Compression as RawCompression;
 pub use crate::schema::Evolution;
@@ -176,5 +177,7 @@ words! {
     RegistryApi { Confluent = "confluent", Apicurio = "apicurio" }
     JsonStrings { Strict = "strict", Lenient = "lenient" }
     Evolution { None = "none", Add = "add", Widen = "widen" }
+    CompactionScope { Cold = "cold", All = "all" }
+    VacuumMode { Off = "off", DryRun = "dry-run", Delete = "delete" }
     Compression { Zstd = "zstd", Snappy = "snappy", Lz4 = "lz4", None = "none" }
 }

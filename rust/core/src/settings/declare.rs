@@ -2,9 +2,9 @@
 //! from [`SETTINGS`] and [`RULES`].
 
 use super::choices::{
-    BillingMode, Choice, CommitLock, Compression, Evolution, InputMode, JsonStrings, KeyMode, NullValues,
-    OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming, RegistryApi,
-    ServerSideEncryption, UnknownFields, Unmatched,
+    BillingMode, Choice, CommitLock, CompactionScope, Compression, Evolution, InputMode, JsonStrings,
+    KeyMode, NullValues, OtherConnectors, PathScheme, PathStyle, RawCompression, RawFormat, RawFraming,
+    RegistryApi, ServerSideEncryption, UnknownFields, Unmatched, VacuumMode,
 };
 
 /// Settings with this prefix are ours; all others are Connect's, but for those of [`SETTINGS`] without it.
@@ -29,6 +29,20 @@ pub const OF_A_TABLE: &[&str] = &[
     KEY_PREFIX,
     DERIVED_COLUMNS,
     KAFKA_DELTA_INGEST_APP_ID,
+    MAINTENANCE_ENABLED,
+    MAINTENANCE_LOG_COMPACTION_COMMITS,
+    COMPACTION_ENABLED,
+    COMPACTION_TARGET_FILE_BYTES,
+    COMPACTION_MIN_FILES,
+    COMPACTION_SCOPE,
+    COMPACTION_COLD_MS,
+    COMPACTION_INTERVAL_MS,
+    COMPACTION_MEMORY_BYTES,
+    COMPACTION_MAX_BYTES_PER_SECOND,
+    COMPACTION_ORDER_BY,
+    COMPACTION_Z_ORDER_BY,
+    VACUUM_MODE,
+    VACUUM_INTERVAL_MS,
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +91,9 @@ pub enum Unit {
     Milliseconds,
     Bytes,
     Records,
+    Commits,
+    Files,
+    BytesPerSecond,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +142,9 @@ impl Unit {
             Unit::Milliseconds => "ms",
             Unit::Bytes => "bytes",
             Unit::Records => "records",
+            Unit::Commits => "commits",
+            Unit::Files => "files",
+            Unit::BytesPerSecond => "bytes.per.second",
         }
     }
 }
@@ -234,6 +254,20 @@ pub const REGISTRY_CA_FILE: &str = "delta.registry.ca.file";
 pub const REGISTRY_TLS_CERT_FILE: &str = "delta.registry.tls.cert.file";
 pub const REGISTRY_TLS_KEY_FILE: &str = "delta.registry.tls.key.file";
 pub const REGISTRY_REQUEST_TIMEOUT_MS: &str = "delta.registry.request.timeout.ms";
+pub const MAINTENANCE_ENABLED: &str = "delta.maintenance.enabled";
+pub const MAINTENANCE_LOG_COMPACTION_COMMITS: &str = "delta.maintenance.log.compaction.commits";
+pub const COMPACTION_ENABLED: &str = "delta.compaction.enabled";
+pub const COMPACTION_TARGET_FILE_BYTES: &str = "delta.compaction.target.file.bytes";
+pub const COMPACTION_MIN_FILES: &str = "delta.compaction.min.files";
+pub const COMPACTION_SCOPE: &str = "delta.compaction.scope";
+pub const COMPACTION_COLD_MS: &str = "delta.compaction.cold.ms";
+pub const COMPACTION_INTERVAL_MS: &str = "delta.compaction.interval.ms";
+pub const COMPACTION_MEMORY_BYTES: &str = "delta.compaction.memory.bytes";
+pub const COMPACTION_MAX_BYTES_PER_SECOND: &str = "delta.compaction.max.bytes.per.second";
+pub const COMPACTION_ORDER_BY: &str = "delta.compaction.order.by";
+pub const COMPACTION_Z_ORDER_BY: &str = "delta.compaction.z.order.by";
+pub const VACUUM_MODE: &str = "delta.vacuum.mode";
+pub const VACUUM_INTERVAL_MS: &str = "delta.vacuum.interval.ms";
 pub const VALIDATE_CONNECTIVITY: &str = "delta.validate.connectivity";
 
 /// In the order of the documentation; the settings of a group stand together.
@@ -1252,6 +1286,154 @@ pub const SETTINGS: &[Setting] = &[
         doc: "Where Cloud Storage is reached, if not at Google's usual address.",
     },
     Setting {
+        name: MAINTENANCE_ENABLED,
+        kind: Kind::Boolean,
+        default: Default::Value("true"),
+        group: "Maintenance",
+        importance: Importance::Medium,
+        title: "Maintenance",
+        doc: "Whether the worker keeps the table healthy beside its commits: checkpoints as often as the table's \
+              `delta.checkpointInterval` says, version checksum files, log compaction files, and the removal of log files \
+              that are older than the table's `delta.logRetentionDuration`. `false` switches all of it off, and \
+              `delta.compaction.enabled` and `delta.vacuum.mode` with it. What fails is logged, counted and tried again; \
+              no commit waits for it or fails by it. Workers that write the same table take turns. Where tasks of a worker \
+              that have the same table open differ in the settings of this section, those of the task that opened it last \
+              count. docs/maintenance.md has the rest.",
+    },
+    Setting {
+        name: MAINTENANCE_LOG_COMPACTION_COMMITS,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Commits }),
+        default: Default::Value("10"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Commits of a log compaction file",
+        doc: "How many commits one log compaction file holds, at least 2. Readers that know such files read one instead of \
+              all those commits. `0` writes none.",
+    },
+    Setting {
+        name: COMPACTION_ENABLED,
+        kind: Kind::Boolean,
+        default: Default::Value("false"),
+        group: "Maintenance",
+        importance: Importance::Medium,
+        title: "Compaction",
+        doc: "Whether small data files of a partition are merged into larger ones, in commits that change no row \
+              (`dataChange=false`). A merge that meets any other change of the same files gives way and starts again. The \
+              settings that follow say which files, and how.",
+    },
+    Setting {
+        name: COMPACTION_TARGET_FILE_BYTES,
+        kind: Kind::Long(Number { min: 0, unit: Unit::Bytes }),
+        default: Default::Value("0"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Size of merged files",
+        doc: "About how many bytes a merged file has, compressed. `0`: as `delta.target.file.bytes`; else 1 MiB at least.",
+    },
+    Setting {
+        name: COMPACTION_MIN_FILES,
+        kind: Kind::Long(Number { min: 2, unit: Unit::Files }),
+        default: Default::Value("8"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Files worth a merge",
+        doc: "A partition in which fewer small files can be merged is left alone.",
+    },
+    Setting {
+        name: COMPACTION_SCOPE,
+        kind: Kind::OneOf(CompactionScope::WORDS),
+        default: Default::Value("cold"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Scope of compaction",
+        doc: "Which files are merged. `cold`: those of partitions to which nothing was added for \
+              `delta.compaction.cold.ms`, so that rows are merged once and nobody is in the way; in a table without \
+              partitions, files that are as old. `all`: those of every partition.",
+    },
+    Setting {
+        name: COMPACTION_COLD_MS,
+        kind: Kind::Long(Number { min: 1000, unit: Unit::Milliseconds }),
+        default: Default::Value("3600000"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "When a partition is cold",
+        doc: "How long, in milliseconds, nothing was added to a partition that counts as cold \
+              (`delta.compaction.scope=cold`).",
+    },
+    Setting {
+        name: COMPACTION_INTERVAL_MS,
+        kind: Kind::Long(Number { min: 1000, unit: Unit::Milliseconds }),
+        default: Default::Value("600000"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Compaction interval",
+        doc: "How often, in milliseconds, small files are looked for. Each look reads the list of the table's files.",
+    },
+    Setting {
+        name: COMPACTION_MEMORY_BYTES,
+        kind: Kind::Long(Number { min: 1 << 24, unit: Unit::Bytes }),
+        default: Default::Value("134217728"),
+        group: "Maintenance",
+        importance: Importance::Medium,
+        title: "Memory of compaction",
+        doc: "What merging holds in native memory at most. It is a part of `delta.memory.budget.bytes`, and never more \
+              than a quarter of that; where rows that come in need it, merging goes on later. A worker works on one table \
+              at a time. With an order, as many rows are ordered together as fit into it.",
+    },
+    Setting {
+        name: COMPACTION_MAX_BYTES_PER_SECOND,
+        kind: Kind::Long(Number { min: 0, unit: Unit::BytesPerSecond }),
+        default: Default::Value("33554432"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Rate of compaction",
+        doc: "How many bytes of data files merging reads in a second at most, so that it leaves processor, disk and \
+              network to the records that come in. `0` sets no limit.",
+    },
+    Setting {
+        name: COMPACTION_ORDER_BY,
+        kind: Kind::Text(TextRule::Notation("columns, with commas")),
+        default: Default::None,
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Order of merged files",
+        doc: "Columns that the rows of merged files are ordered by, the first one first, such as `customer, \
+              address.country`, so that readers skip more of them. Names with other characters than letters, digits, `_`, \
+              `-`, `$` and `@` stand in backquotes. Without it rows stay as they came. The table has to have all of the \
+              columns. Not together with `delta.compaction.z.order.by`.",
+    },
+    Setting {
+        name: COMPACTION_Z_ORDER_BY,
+        kind: Kind::Text(TextRule::Notation("columns, with commas")),
+        default: Default::None,
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Z-order of merged files",
+        doc: "Columns in all of which rows that are near each other come into the same merged files (Z-order), for queries \
+              that ask for one of them or another. Written as `delta.compaction.order.by`, and not together with it.",
+    },
+    Setting {
+        name: VACUUM_MODE,
+        kind: Kind::OneOf(VacuumMode::WORDS),
+        default: Default::Value("off"),
+        group: "Maintenance",
+        importance: Importance::Medium,
+        title: "Vacuum",
+        doc: "What becomes of files in the table's folder that no version within the table's \
+              `delta.deletedFileRetentionDuration` refers to. `off`: nothing. `dry-run`: the log says how many there are, \
+              and how large. `delete` deletes them: versions before that can no longer be read. docs/maintenance.md says \
+              what is spared.",
+    },
+    Setting {
+        name: VACUUM_INTERVAL_MS,
+        kind: Kind::Long(Number { min: 1000, unit: Unit::Milliseconds }),
+        default: Default::Value("86400000"),
+        group: "Maintenance",
+        importance: Importance::Low,
+        title: "Vacuum interval",
+        doc: "How often, in milliseconds, `delta.vacuum.mode` is done. Each time lists all files in the table's folder.",
+    },
+    Setting {
         name: VALIDATE_CONNECTIVITY,
         kind: Kind::Boolean,
         default: Default::Value("false"),
@@ -1303,6 +1485,16 @@ pub const RULES: &[Rule] = &[
     Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_URL),
     Rule::OnlyWith(REGISTRY_TLS_CERT_FILE, REGISTRY_TLS_KEY_FILE),
     Rule::OnlyWith(REGISTRY_TLS_KEY_FILE, REGISTRY_TLS_CERT_FILE),
+    Rule::NotBoth(COMPACTION_ORDER_BY, COMPACTION_Z_ORDER_BY),
+    Rule::OnlyWith(COMPACTION_TARGET_FILE_BYTES, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_MIN_FILES, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_SCOPE, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_COLD_MS, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_INTERVAL_MS, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_MEMORY_BYTES, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_MAX_BYTES_PER_SECOND, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_ORDER_BY, COMPACTION_ENABLED),
+    Rule::OnlyWith(COMPACTION_Z_ORDER_BY, COMPACTION_ENABLED),
 ];
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod choices;
 mod connect;
 pub mod declare;
 pub mod generate;
+pub mod maintenance;
 mod raw;
 mod reader;
 pub mod registry;
@@ -21,6 +22,7 @@ pub use choices::{
     ServerSideEncryption, UnknownFields, Unmatched,
 };
 pub use connect::topics;
+pub use maintenance::{Compaction, CompactionScope, Maintenance, Order, VacuumMode};
 pub use reader::SettingError;
 pub use registry::RegistrySettings;
 pub use routes::{RouteBy, RouteMap, Routes, TableRef};
@@ -90,7 +92,8 @@ impl Settings {
             read.error(NAME, Code::ConfigMissing, "has no default and is not given");
         }
         let routes = routes(&mut read);
-        let of_any_table = TableSettings::read(&mut read);
+        let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
+        let of_any_table = TableSettings::read(&mut read, target_file_bytes);
         let null_values = read.choice(declare::NULL_VALUES);
         let other_connectors = read.choice(declare::OFFSETS_OTHER_CONNECTORS);
         let input_mode = read.choice(declare::INPUT_MODE);
@@ -106,7 +109,6 @@ impl Settings {
         let commit_interval = Duration::from_millis(read.long(declare::COMMIT_INTERVAL_MS));
         let commit_max_bytes = NonZeroU64::new(read.long(declare::COMMIT_MAX_BYTES));
         let commit_max_records = NonZeroU64::new(read.long(declare::COMMIT_MAX_RECORDS));
-        let target_file_bytes = read.long(declare::TARGET_FILE_BYTES);
         let memory_budget = NonZeroU64::new(read.long(declare::MEMORY_BUDGET_BYTES));
         let compression = read.choice(declare::PARQUET_COMPRESSION);
         let store = StoreSettings::read(&mut read).map(|store| store.for_files_of(target_file_bytes));
@@ -118,7 +120,7 @@ impl Settings {
         let validate_connectivity = read.boolean(declare::VALIDATE_CONNECTIVITY);
         read.refuse_unknown();
         read.check_rules();
-        let of_tables = of_tables(given, &mut read);
+        let of_tables = of_tables(given, target_file_bytes, &mut read);
         if let (Some(routes), Some(of_any_table)) = (&routes, &of_any_table) {
             connect::check_predecessors(routes, of_any_table, &of_tables, &mut read);
         }
@@ -212,7 +214,11 @@ fn check_lock(routes: &Routes, lock: CommitLock, read: &mut Reader) {
 }
 
 /// Each table's settings are everybody's with its own in their place.
-fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<String, Arc<TableSettings>> {
+fn of_tables(
+    given: &BTreeMap<String, String>,
+    target_file_bytes: u64,
+    read: &mut Reader,
+) -> BTreeMap<String, Arc<TableSettings>> {
     let mut own: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
     for (key, value) in given {
         if let Some((table, setting)) = of_a_table(key) {
@@ -222,7 +228,7 @@ fn of_tables(given: &BTreeMap<String, String>, read: &mut Reader) -> BTreeMap<St
     let mut tables = BTreeMap::new();
     for (table, settings) in &own {
         let mut of_table = Reader::of_table(settings, table);
-        let read_settings = TableSettings::read(&mut of_table);
+        let read_settings = TableSettings::read(&mut of_table, target_file_bytes);
         of_table.check_rules();
         // What is wrong with everybody's settings was found already.
         of_table.errors.retain(|error| given.contains_key(&error.key));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::choices::{Evolution, KeyMode, UnknownFields};
 use super::declare;
+use super::maintenance::Maintenance;
 use super::reader::Reader;
 use super::table_properties;
 use crate::computed::{Computed, ComputedSettings};
@@ -25,6 +26,7 @@ pub struct TableSettings {
     pub kafka_delta_ingest: Option<String>,
     /// The name of the connector that the table is taken over from.
     pub from_connector: Option<String>,
+    pub maintenance: Maintenance,
 }
 
 /// Where the schema comes from that records are converted to.
@@ -48,8 +50,8 @@ impl SchemaSource {
 }
 
 impl TableSettings {
-    /// None after an error, which the reader keeps.
-    pub(super) fn read(read: &mut Reader) -> Option<TableSettings> {
+    /// None after an error, which the reader keeps. `target_file_bytes` are everybody's.
+    pub(super) fn read(read: &mut Reader, target_file_bytes: u64) -> Option<TableSettings> {
         let auto_create = read.boolean(declare::TABLE_AUTO_CREATE);
         let properties = read.text(declare::TABLE_PROPERTIES, table_properties::parse);
         let schema = schema_source(read);
@@ -58,6 +60,7 @@ impl TableSettings {
         let computed = computed(read);
         let kafka_delta_ingest = read.any_text(declare::KAFKA_DELTA_INGEST_APP_ID).map(str::to_owned);
         let from_connector = read.any_text(declare::OFFSETS_FROM_CONNECTOR).map(str::to_owned);
+        let maintenance = Maintenance::read(read, target_file_bytes);
         Some(TableSettings {
             auto_create,
             properties: properties.unwrap_or_default(),
@@ -67,6 +70,7 @@ impl TableSettings {
             computed: computed?,
             kafka_delta_ingest,
             from_connector,
+            maintenance: maintenance?,
         })
     }
 

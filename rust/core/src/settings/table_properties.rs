@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::table::interval;
+
 /// What a property of Delta takes.
 enum Takes {
     Boolean,
     OneOf(&'static [&'static str]),
+    /// At least 1.
+    Count,
+    Interval,
     Text,
 }
 
@@ -17,12 +22,12 @@ const PROPERTIES: [(&str, Takes); 26] = [
     ("delta.autoOptimize.optimizeWrite", Takes::Boolean),
     ("delta.checkpoint.writeStatsAsJson", Takes::Boolean),
     ("delta.checkpoint.writeStatsAsStruct", Takes::Boolean),
-    ("delta.checkpointInterval", Takes::Text),
+    ("delta.checkpointInterval", Takes::Count),
     ("delta.checkpointPolicy", Takes::OneOf(&["classic", "v2"])),
     ("delta.columnMapping.mode", Takes::OneOf(&["none", "name", "id"])),
     ("delta.dataSkippingNumIndexedCols", Takes::Text),
     ("delta.dataSkippingStatsColumns", Takes::Text),
-    ("delta.deletedFileRetentionDuration", Takes::Text),
+    ("delta.deletedFileRetentionDuration", Takes::Interval),
     ("delta.enableChangeDataFeed", Takes::Boolean),
     ("delta.enableDeletionVectors", Takes::Boolean),
     ("delta.enableExpiredLogCleanup", Takes::Boolean),
@@ -32,7 +37,7 @@ const PROPERTIES: [(&str, Takes); 26] = [
     ("delta.feature.domainMetadata", Takes::OneOf(&["supported"])),
     ("delta.feature.vacuumProtocolCheck", Takes::OneOf(&["supported"])),
     ("delta.isolationLevel", Takes::OneOf(&["Serializable", "WriteSerializable", "SnapshotIsolation"])),
-    ("delta.logRetentionDuration", Takes::Text),
+    ("delta.logRetentionDuration", Takes::Interval),
     ("delta.parquet.compression.codec", Takes::Text),
     ("delta.randomizeFilePrefixes", Takes::Boolean),
     ("delta.randomPrefixLength", Takes::Text),
@@ -79,6 +84,10 @@ fn check(name: &str, value: &str) -> Result<(), String> {
     let words: &[&str] = match takes {
         Takes::Boolean => &["true", "false"],
         Takes::OneOf(words) => words,
+        Takes::Count if value.parse::<u32>().is_ok_and(|count| count > 0) => return Ok(()),
+        Takes::Count => return Err(format!("{name} has to be a whole number of at least 1")),
+        Takes::Interval if interval(value).is_some() => return Ok(()),
+        Takes::Interval => return Err(format!("{name} is written as in {name}=interval 7 days")),
         Takes::Text => return Ok(()),
     };
     if words.contains(&value) { Ok(()) } else { Err(format!("{name} has to be one of {}", words.join(", "))) }
@@ -108,6 +117,15 @@ mod tests {
         ];
         for (text, message) in refusals {
             assert_eq!(parse(text), Err(message.to_owned()));
+        }
+        for given in ["7", "interval 1 month", "interval -1 days", "interval 7 days."] {
+            let refused = parse(&format!("delta.logRetentionDuration={given}")).unwrap_err();
+            assert!(refused.ends_with("as in delta.logRetentionDuration=interval 7 days"), "{refused}");
+        }
+        assert!(parse("delta.deletedFileRetentionDuration=interval 1 week").is_ok());
+        for given in ["0", "-1", "ten"] {
+            let refused = parse(&format!("delta.checkpointInterval={given}")).unwrap_err();
+            assert!(refused.ends_with("at least 1"), "{refused}");
         }
         for name in
             ["delta.constraints.c", "delta.enableIcebergCompatV2", "delta.minReaderVersion", "delta.x"]

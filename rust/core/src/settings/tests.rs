@@ -50,6 +50,7 @@ fn defaults_are_the_documented_ones() {
                 .unwrap(),
                 kafka_delta_ingest: None,
                 from_connector: None,
+                maintenance: Maintenance::default(),
             }),
             of_tables: BTreeMap::new(),
             null_values: NullValues::Ignore,
@@ -228,6 +229,7 @@ fn every_declared_setting_is_read() {
             (declare::REGISTRY_OAUTH_CLIENT_SECRET, "secret"),
             (declare::REGISTRY_TLS_CERT_FILE, "/cert.pem"),
             (declare::REGISTRY_TLS_KEY_FILE, "/key.pem"),
+            (declare::COMPACTION_ENABLED, "true"),
         ];
         let errors = errors(&[&with[..], &[(setting.name, wrong)]].concat());
         let errors: Vec<_> = errors.iter().filter(|error| error.key == setting.name).collect();
@@ -240,13 +242,101 @@ fn every_declared_setting_is_read() {
 fn every_bound_is_kept() {
     for setting in SETTINGS {
         if let Kind::Int(number) | Kind::Long(number) = setting.kind {
-            let min = number.min.to_string();
-            assert!(Settings::parse(&with(&[(setting.name, &min)])).is_ok(), "{}", setting.name);
-            let below = (number.min - 1).to_string();
-            let errors = errors(&[(setting.name, &below)]);
+            let given = |value: i64| {
+                with(&[(declare::COMPACTION_ENABLED, "true"), (setting.name, &value.to_string())])
+            };
+            let min = number.min;
+            assert!(Settings::parse(&given(min)).is_ok(), "{}", setting.name);
+            let errors = Settings::parse(&given(min - 1)).unwrap_err();
             assert!(errors[0].message.contains(&format!("at least {min}")), "{errors:?}");
         }
     }
+}
+
+#[test]
+fn maintenance_is_read_for_each_table() {
+    let settings = Settings::parse(&with(&[
+        ("delta.target.file.bytes", "4194304"),
+        ("delta.maintenance.log.compaction.commits", "0"),
+        ("delta.compaction.enabled", "true"),
+        ("delta.compaction.max.bytes.per.second", "0"),
+        ("delta.compaction.z.order.by", " customer.id, `the day`,_kafka . offset "),
+        ("delta.vacuum.mode", "dry-run"),
+        ("delta.tables.a.maintenance.enabled", "false"),
+        ("delta.tables.a.compaction.enabled", "false"),
+        ("delta.tables.b.maintenance.log.compaction.commits", "2"),
+        ("delta.tables.b.compaction.target.file.bytes", "1048576"),
+        ("delta.tables.b.compaction.min.files", "3"),
+        ("delta.tables.b.compaction.scope", "all"),
+        ("delta.tables.b.compaction.cold.ms", "2000"),
+        ("delta.tables.b.compaction.interval.ms", "3000"),
+        ("delta.tables.b.compaction.memory.bytes", "16777216"),
+        ("delta.tables.b.compaction.max.bytes.per.second", "7"),
+        ("delta.tables.b.compaction.order.by", "ts"),
+        ("delta.tables.b.vacuum.mode", "delete"),
+        ("delta.tables.b.vacuum.interval.ms", "4000"),
+    ]))
+    .unwrap();
+    let names = ["customer.id", "the day", "_kafka.offset"].map(str::to_owned);
+    let everybodys = Maintenance {
+        log_compaction_commits: None,
+        compaction: Some(Compaction {
+            target_bytes: 4 << 20,
+            bytes_per_second: None,
+            order: Order::ZOrder(names.to_vec()),
+            ..Compaction::default()
+        }),
+        vacuum: VacuumMode::DryRun,
+        ..Maintenance::default()
+    };
+    assert_eq!(settings.of_table("t").maintenance, everybodys);
+    let a = Maintenance { enabled: false, compaction: None, ..everybodys };
+    assert_eq!(settings.of_table("a").maintenance, a);
+    let b = Maintenance {
+        enabled: true,
+        log_compaction_commits: NonZeroU64::new(2),
+        compaction: Some(Compaction {
+            target_bytes: 1 << 20,
+            min_files: 3,
+            scope: CompactionScope::All,
+            cold: Duration::from_secs(2),
+            interval: Duration::from_secs(3),
+            memory_bytes: 16 << 20,
+            bytes_per_second: NonZeroU64::new(7),
+            order: Order::By(vec!["ts".into()]),
+        }),
+        vacuum: VacuumMode::Delete,
+        vacuum_interval: Duration::from_secs(4),
+    };
+    assert_eq!(settings.of_table("b").maintenance, b);
+}
+
+#[test]
+fn what_maintenance_cannot_do_is_refused() {
+    for (key, value, why) in [
+        ("delta.maintenance.log.compaction.commits", "1", "saves nothing"),
+        ("delta.compaction.target.file.bytes", "1048575", "0 or at least 1048576"),
+        ("delta.compaction.scope", "hot", "cold, all"),
+        ("delta.compaction.order.by", "a,,b", "expected, not ','"),
+        ("delta.compaction.order.by", "a, b, a", "a is given twice"),
+        ("delta.compaction.order.by", "a.", "expected, not the end"),
+        ("delta.compaction.order.by", "day(ts)", "',' expected"),
+        ("delta.vacuum.mode", "true", "off, dry-run, delete"),
+    ] {
+        let errors = errors(&[("delta.compaction.enabled", "true"), (key, value)]);
+        assert_eq!((errors.len(), errors[0].key.as_str()), (1, key), "{errors:?}");
+        assert!(errors[0].message.contains(why), "{errors:?}");
+    }
+    let order = [("delta.compaction.order.by", "a"), ("delta.tables.t.compaction.z.order.by", "b")];
+    let refused =
+        |more: &[(&str, &str)]| -> Vec<_> { errors(more).into_iter().map(|error| error.key).collect() };
+    assert_eq!(refused(&order[..1]), ["delta.compaction.order.by"], "nothing is compacted");
+    let on = ("delta.compaction.enabled", "true");
+    assert_eq!(refused(&[&[on], &order[..]].concat()), ["delta.tables.t.compaction.z.order.by"]);
+    let instead = ("delta.tables.t.compaction.order.by", "");
+    let settings = Settings::parse(&with(&[&[on, instead], &order[..]].concat())).unwrap();
+    let of_t = settings.of_table("t").maintenance.compaction.clone().unwrap();
+    assert_eq!(of_t.order, Order::ZOrder(vec!["b".into()]));
 }
 
 #[test]

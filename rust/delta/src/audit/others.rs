@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::chain::is_ours;
+use super::chain::is_anothers;
 use super::kind::Kind;
 use super::report::{Audit, Author, Finding, Other, Writer, range};
 use crate::log::{Commit, Txn};
@@ -105,7 +105,7 @@ impl Audit {
     }
 
     pub(super) fn follow_others(&mut self, commit: &Commit, author: &Author) {
-        let theirs: Vec<&Txn> = commit.txns.iter().filter(|txn| !is_ours(&txn.app_id)).collect();
+        let theirs: Vec<&Txn> = commit.txns.iter().filter(|txn| is_anothers(&txn.app_id)).collect();
         if theirs.is_empty() {
             return;
         }

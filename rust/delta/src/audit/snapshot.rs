@@ -11,7 +11,7 @@ use sluice_core::Result;
 use sluice_core::offsets::TopicPartition;
 use sluice_core::table::TXN_RETENTION;
 
-use super::chain::{held, is_ours};
+use super::chain::{held, is_anothers, is_ours};
 use super::kind::Kind;
 use super::listing::Listing;
 use super::report::{Audit, Finding, Progress};
@@ -109,7 +109,7 @@ pub(super) fn start(audit: &mut Audit, start: &Held) {
     let mut txns: Vec<_> = start.txns.iter().collect();
     txns.sort_unstable();
     for (app_id, version) in txns {
-        if !is_ours(app_id) {
+        if is_anothers(app_id) {
             audit.other_start(app_id, *version);
         } else if !audit.app_ids.contains_key(app_id)
             && let Some((connector, partition)) = TopicPartition::from_app_id(app_id)

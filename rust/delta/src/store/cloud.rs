@@ -12,7 +12,7 @@ use super::dynamodb::DynamoLock;
 use super::lock_table::Entries;
 use super::settled::Settled;
 use super::upload::{UploadedFile, Uploads};
-use super::{Claim, DataFile, Store, commit_path, path_of, put_if_absent, store_error};
+use super::{Claim, DataFile, Store, commit_path, object_path, path_of, put_if_absent, store_error};
 use crate::fail_point::FailPoint;
 use crate::world::World;
 
@@ -65,9 +65,7 @@ impl CloudStore {
     }
 
     fn at(&self, name: &str) -> Result<Path> {
-        // As it is: what is encoded in a name is encoded in the key.
-        Path::parse(format!("{}/{name}", self.path))
-            .map_err(|e| store_error(&format!("{name} names nothing below {}", self.root), &e))
+        object_path(&self.path, name)
     }
 
     async fn claim_by_put(&self, version: u64, commit: &[u8]) -> Result<Claim> {
@@ -163,6 +161,11 @@ impl Store for CloudStore {
 
     fn create(&self, name: &str) -> Result<Box<dyn DataFile>> {
         Ok(Box::new(UploadedFile::new(self.uploads.clone(), self.at(name)?)))
+    }
+
+    /// An object is there when it is whole, and not before.
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.create(name)
     }
 
     fn delete(&self, name: &str) -> Result<()> {

@@ -18,6 +18,18 @@ use super::{Claim, DataFile, Store, commit_name, store_error};
 use crate::fail_point::FailPoint;
 use crate::world::World;
 
+/// In a table's folder: where files lie that are not whole yet.
+pub const UNFINISHED: &str = ".sluice";
+
+/// Whether a file there is one that is not whole: a commit, or what is to take another file's place. Who dies leaves it.
+pub fn is_unfinished(name: &str) -> bool {
+    let is_id = |text: &str| Uuid::try_parse(text).is_ok();
+    name.split_once('.').is_some_and(|(first, rest)| match rest {
+        "part" => is_id(first),
+        id => first.len() == 20 && first.bytes().all(|byte| byte.is_ascii_digit()) && is_id(id),
+    })
+}
+
 pub struct LocalStore {
     url: Url,
     root: PathBuf,
@@ -91,7 +103,23 @@ impl Store for LocalStore {
             .create_new(true)
             .open(&path)
             .map_err(|e| self.failed("cannot create the data file", &path, &e))?;
-        Ok(Box::new(LocalFile { path, folders, file: Some(BufWriter::with_capacity(1 << 18, file)) }))
+        let file = Some(BufWriter::with_capacity(1 << 18, file));
+        Ok(Box::new(LocalFile { path, named: None, folders, file }))
+    }
+
+    /// Written in `.sluice`, as a commit is: see [`Store::claim`].
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        let named = self.root.join(name);
+        let folder = named.parent().unwrap_or(&self.root);
+        self.make_folder(folder)?;
+        let of_table = |folder: &&Path| folder.starts_with(&self.root);
+        let folders = folder.ancestors().take_while(of_table).map(Path::to_owned).collect();
+        let unfinished = self.root.join(UNFINISHED);
+        self.make_folder(&unfinished)?;
+        let path = unfinished.join(format!("{}.part", Uuid::new_v4()));
+        let file = File::create_new(&path).map_err(|e| self.failed("cannot create the file", &path, &e))?;
+        let file = Some(BufWriter::with_capacity(1 << 18, file));
+        Ok(Box::new(LocalFile { path, named: Some(named), folders, file }))
     }
 
     fn delete(&self, name: &str) -> Result<()> {
@@ -110,7 +138,7 @@ impl Store for LocalStore {
         }
         let target = self.root.join(commit_name(version));
         let log = self.root.join("_delta_log");
-        let folder = self.root.join(".sluice");
+        let folder = self.root.join(UNFINISHED);
         self.make_folder(&log)?;
         self.make_folder(&folder)?;
         let finished = folder.join(format!("{version:020}.{}", Uuid::new_v4()));
@@ -141,6 +169,8 @@ impl Store for LocalStore {
 
 struct LocalFile {
     path: PathBuf,
+    /// Where it goes when it is finished, if it is not there yet.
+    named: Option<PathBuf>,
     /// Those that it is in, up to the table's.
     folders: Vec<PathBuf>,
     /// None once finished.
@@ -170,11 +200,15 @@ impl DataFile for LocalFile {
             file.get_ref().sync_all()?;
             Ok(file.get_ref().metadata()?.len())
         });
+        let synced = synced.and_then(|size| {
+            self.named.as_ref().map_or(Ok(()), |named| fs::rename(&self.path, named)).map(|()| size)
+        });
         // Another writer may have made a folder and not synced it yet.
         let synced = synced.and_then(|size| {
             self.folders.iter().try_for_each(|folder| File::open(folder)?.sync_all()).map(|()| size)
         });
-        let size = synced.map_err(|e| store_error(&format!("cannot write {}", self.path.display()), &e))?;
+        let path = self.named.as_ref().unwrap_or(&self.path);
+        let size = synced.map_err(|e| store_error(&format!("cannot write {}", path.display()), &e))?;
         self.file = None;
         Ok(size)
     }
@@ -192,6 +226,8 @@ impl Drop for LocalFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::delete_all;
+    use crate::world::of_tests;
 
     fn store() -> (tempfile::TempDir, LocalStore) {
         let folder = tempfile::tempdir().unwrap();
@@ -252,6 +288,59 @@ mod tests {
         assert!(store.root.join(name).exists());
         store.delete(name).unwrap();
         assert!(!store.root.join(name).exists());
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_another_when_it_is_finished_and_not_before() {
+        let (_folder, store) = store();
+        let (name, path) = ("_delta_log/_last_checkpoint", store.root.join("_delta_log/_last_checkpoint"));
+        let write = |text: &str| {
+            let mut file = store.replace(name).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        };
+        let dropped = write("dropped");
+        let unfinished =
+            fs::read_dir(store.root.join(UNFINISHED)).unwrap().map(|file| file.unwrap().file_name());
+        assert!(unfinished.map(|name| is_unfinished(name.to_str().unwrap())).eq([true]));
+        drop(dropped);
+        assert!(!path.exists());
+        assert_eq!(write("first").finish(), Ok(5));
+        let mut second = write("second");
+        drop(write("dropped"));
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(second.finish(), Ok(6));
+        drop(second);
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        let leftovers = fs::read_dir(store.root.join(".sluice")).unwrap().count();
+        let log = fs::read_dir(store.root.join("_delta_log")).unwrap().count();
+        assert_eq!((leftovers, log), (0, 1));
+    }
+
+    #[test]
+    fn many_files_are_deleted_also_where_some_are_gone() {
+        let (_folder, store) = store();
+        let names: Vec<_> = (0..25).map(|n| format!("p=a%20b/{n} .parquet")).collect();
+        for name in names.iter().skip(1) {
+            store.create(name).unwrap().finish().unwrap();
+        }
+        store.create("p=a%20b/kept").unwrap().finish().unwrap();
+        delete_all(&store, &*of_tests(), &names).unwrap();
+        let left: Vec<_> =
+            fs::read_dir(store.root.join("p=a%20b")).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert_eq!(left, ["kept"]);
+    }
+
+    /// A folder is no file that could be deleted.
+    #[test]
+    fn what_cannot_be_deleted_is_told() {
+        let (_folder, store) = store();
+        store.create("folder/file").unwrap().finish().unwrap();
+        store.create("other").unwrap().finish().unwrap();
+        let names = ["gone", "folder", "other"].map(str::to_owned);
+        let error = delete_all(&store, &*of_tests(), &names).unwrap_err();
+        assert!(error.message.contains("cannot delete files of file:///"), "{error}");
+        assert!(store.root.join("folder/file").exists());
     }
 
     #[test]

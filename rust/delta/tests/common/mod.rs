@@ -44,6 +44,10 @@ pub const SCHEMA: &str = r#"{"type":"struct","fields":[
 pub const WHATEVER_THE_TABLE_HAS: [(&str, &str); 2] =
     [("delta.schema.json", ""), ("delta.table.auto.create", "false")];
 
+/// Of one that does nothing but commit, besides.
+pub const COMMITS_ONLY: [(&str, &str); 3] =
+    [WHATEVER_THE_TABLE_HAS[0], WHATEVER_THE_TABLE_HAS[1], ("delta.maintenance.enabled", "false")];
+
 /// What a store does instead of what it should, once each, in this order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
@@ -104,6 +108,12 @@ impl Store for FaultyStore {
             Some(_) => Box::new(FullFile(file)),
             None => Box::new(FaultyFile { inner: file, outages: self.outages.clone() }),
         })
+    }
+
+    fn replace(&self, name: &str) -> Result<Box<dyn DataFile>> {
+        self.outages.check(Part::Create)?;
+        let inner = self.inner.replace(name)?;
+        Ok(Box::new(FaultyFile { inner, outages: self.outages.clone() }))
     }
 
     fn delete(&self, name: &str) -> Result<()> {
@@ -293,16 +303,21 @@ impl Rig {
         files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }
 
-    /// All rows of all files that the log refers to, in the log's order.
+    /// All rows of all files that the table has, in the log's order.
     pub fn read(&self) -> Vec<RecordBatch> {
-        let mut batches = Vec::new();
+        let mut paths: Vec<String> = Vec::new();
         for line in self.log().iter().flat_map(|commit| commit.lines()) {
             let action: serde_json::Value = serde_json::from_str(line).unwrap();
-            if let Some(path) = action["add"]["path"].as_str() {
-                let file = std::fs::File::open(self.table().join(path)).unwrap();
-                let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-                batches.extend(reader.map(|batch| batch.unwrap()));
+            if let Some(removed) = action["remove"]["path"].as_str() {
+                paths.retain(|path| path != removed);
             }
+            paths.extend(action["add"]["path"].as_str().map(str::to_owned));
+        }
+        let mut batches = Vec::new();
+        for path in paths {
+            let file = std::fs::File::open(self.table().join(path)).unwrap();
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+            batches.extend(reader.map(|batch| batch.unwrap()));
         }
         batches
     }

@@ -87,6 +87,8 @@ impl Case {
             ("delta.commit.max.records", "10"),
             ("delta.parquet.compression", "none"),
             ("delta.store.upload.part.bytes", "5242880"),
+            // What it reads under the DynamoDB lock finishes commits, now and then.
+            ("delta.maintenance.enabled", "false"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let settings = settings.into_iter().chain(self.place.connector()).collect();

@@ -17,7 +17,8 @@ pub enum Fault {
     DelayReply(Duration),
     /// The reply comes bit by bit over this time.
     Trickle(Duration),
-    /// A GET gets the server's last reply to the same path and query, and the server does not see it. The first is passed on.
+    /// A GET gets the server's last reply to the same path and query, and the server does not see it. The first is passed on, and one
+    /// whose last reply was half a minute ago.
     Stale,
 }
 

@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{sleep, spawn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use fault::{Fault, Reply};
 use http::Message;
@@ -21,6 +21,8 @@ use crate::error::{Context, Error, Result};
 
 /// Replies of up to this size are kept for [`Fault::Stale`].
 const KEPT: usize = 1 << 20;
+/// And so long: no store that is worth its name is further behind.
+const BEHIND: Duration = Duration::from_secs(30);
 
 type Rule = Box<dyn FnMut(&Request) -> Option<Fault> + Send>;
 
@@ -39,7 +41,7 @@ struct Inner {
     asked: AtomicU64,
     requests: Mutex<Vec<Seen>>,
     /// The last reply to each GET, by path and query.
-    replies: Mutex<HashMap<String, Message>>,
+    replies: Mutex<HashMap<String, (Instant, Message)>>,
     reachable: AtomicBool,
     ended: AtomicBool,
     connections: Mutex<HashMap<u64, TcpStream>>,
@@ -208,8 +210,8 @@ impl Inner {
             Some(Fault::Trickle(over)) => Some(Outcome { over, ..self.pass_on(&request, message)? }),
             Some(Fault::Stale) => {
                 let kept = locked(&self.replies).get(&request.target).cloned();
-                match kept.filter(|_| request.method == "GET") {
-                    Some(reply) => Some(Outcome::of(&reply)),
+                match kept.filter(|(at, _)| request.method == "GET" && at.elapsed() < BEHIND) {
+                    Some((_, reply)) => Some(Outcome::of(&reply)),
                     None => self.pass_on(&request, message),
                 }
             }
@@ -240,7 +242,7 @@ impl Inner {
             seen.received = reply.body.len() as u64;
         }
         if request.method == "GET" && reply.body.len() <= KEPT {
-            locked(&self.replies).insert(request.target.clone(), reply.clone());
+            locked(&self.replies).insert(request.target.clone(), (Instant::now(), reply.clone()));
         }
         Some(Outcome::of(&reply))
     }

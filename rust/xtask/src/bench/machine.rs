@@ -58,12 +58,12 @@ pub fn here(checkout: &Checkout, others: Vec<String>) -> Result<Facts> {
 
 /// What a worker consists of.
 pub fn worker(components: &Components) -> Result<Vec<String>> {
-    let kafka = version(&components.kafka_libs(), "connect-runtime-")?;
+    let kafka = jar_version(&components.kafka_libs(), "connect-runtime-")?;
     Ok(vec![format!("Kafka {kafka}"), said(Command::new(java_home_tool("java")).arg("--version"))?])
 }
 
 pub fn iceberg(plugins: &Path) -> Result<String> {
-    let version = version(&plugins.join("sink"), "iceberg-kafka-connect-")?;
+    let version = jar_version(&plugins.join("sink"), "iceberg-kafka-connect-")?;
     Ok(format!("Iceberg {version}"))
 }
 
@@ -106,7 +106,7 @@ fn said(command: &mut Command) -> Result<String> {
 }
 
 /// That of the jar `PREFIXversion.jar`.
-fn version(libs: &Path, prefix: &str) -> Result<String> {
+pub fn jar_version(libs: &Path, prefix: &str) -> Result<String> {
     let names =
         std::fs::read_dir(libs).at(libs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let versions = names.filter_map(|name| version_in(&name, prefix).map(str::to_owned));

@@ -89,7 +89,11 @@ impl Window {
 impl Bench {
     pub fn measure(&self, entry: Entry, round: u32) -> Result<Run> {
         println!("==> round {round}, {}: {}", entry.input.name(), entry.sink.name());
-        let name = format!("{}-{round}", entry.slug());
+        self.measure_with(entry, &format!("{}-{round}", entry.slug()), &[])
+    }
+
+    /// As the connector of that name, with settings beside those of the entry. What it writes stays until the next one.
+    pub fn measure_with(&self, entry: Entry, name: &str, more: &[(&str, String)]) -> Result<Run> {
         let output = self.folder.join("output");
         empty(&output)?;
         let plugins = match entry.sink {
@@ -100,9 +104,9 @@ impl Bench {
         };
         // A machine with many processors would start and end compiler threads, and an ended one's time is lost to us.
         let jvm = vec![SAY_HEAP_RANGE.into(), "-XX:-UseDynamicNumberOfCompilerThreads".into()];
-        let options = WorkerOptions { group: name.clone(), plugins, jvm, ..WorkerOptions::default() };
+        let options = WorkerOptions { group: name.to_owned(), plugins, jvm, ..WorkerOptions::default() };
         let load = machine::load()?;
-        let folder = self.folder.join("workers").join(&name);
+        let folder = self.folder.join("workers").join(name);
         let worker = Worker::start(&self.components, &self.broker.bootstrap(), &folder, &options)?;
         let mut settings = entry.settings(&self.demo, entry.input.topic(), &output)?;
         let schema =
@@ -110,8 +114,15 @@ impl Bench {
         if entry.sink != Sink::Noop && schema.exists() {
             settings["delta.raw.schema.file"] = schema.display().to_string().into();
         }
-        worker.connect().put_connector(&name, &settings)?;
-        Watch::new(name, worker, Progress::of(entry.sink, &output))?.follow(self.records, &output, load)
+        for (key, value) in more {
+            settings[*key] = value.as_str().into();
+        }
+        worker.connect().put_connector(name, &settings)?;
+        Watch::new(name.to_owned(), worker, Progress::of(entry.sink, &output))?.follow(
+            self.records,
+            &output,
+            load,
+        )
     }
 }
 

@@ -12,6 +12,7 @@ mod progress;
 pub mod report;
 mod requests;
 mod stages;
+mod upkeep;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,8 @@ pub enum What {
     },
     /// What is asked of an object store.
     Requests,
+    /// What upkeep of a table gives, and what it takes.
+    Upkeep(upkeep::Size),
 }
 
 impl What {
@@ -60,15 +63,19 @@ impl What {
         if minutes == Some(0) || minutes.is_some() && !files {
             return Err(Error::new("`--minutes` belongs to `--files`, and starts at 1"));
         }
-        match (stages, args.flag("--large"), files, args.flag("--requests"), args.flag("--many")) {
-            (false, false, false, false, false) => Ok(What::Records),
-            (true, false, false, false, false) => Ok(What::Stages { bless }),
-            (false, true, false, false, false) => Ok(What::Large),
-            (false, false, true, false, false) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
-            (false, false, false, true, false) => Ok(What::Requests),
-            (false, false, false, false, true) => Ok(What::Many(many::Streams::take(args, records)?)),
+        let others = ["--large", "--requests", "--many", "--upkeep"].map(|name| args.flag(name));
+        match (stages, files, others) {
+            (false, false, [false, false, false, false]) => Ok(What::Records),
+            (true, false, [false, false, false, false]) => Ok(What::Stages { bless }),
+            (false, true, [false, false, false, false]) => Ok(What::Files { minutes: minutes.unwrap_or(60) }),
+            (false, false, [true, false, false, false]) => Ok(What::Large),
+            (false, false, [false, true, false, false]) => Ok(What::Requests),
+            (false, false, [false, false, true, false]) => {
+                Ok(What::Many(many::Streams::take(args, records)?))
+            }
+            (false, false, [false, false, false, true]) => Ok(What::Upkeep(upkeep::Size::take(args)?)),
             _ => Err(Error::new(
-                "`--stages`, `--large`, `--files`, `--requests` and `--many` are one thing each",
+                "`--stages`, `--large`, `--files`, `--requests`, `--many` and `--upkeep` are one thing each",
             )),
         }
     }
@@ -95,7 +102,8 @@ impl Options {
         if beside.is_some() && !matches!(what, What::Records) {
             return Err(Error::new("`--beside` is for what a record costs, and nothing else"));
         }
-        Ok(Options { what, records: records.unwrap_or(4_000_000), rounds, beside })
+        let usual = if matches!(what, What::Upkeep(_)) { upkeep::RECORDS } else { 4_000_000 };
+        Ok(Options { what, records: records.unwrap_or(usual), rounds, beside })
     }
 }
 
@@ -115,7 +123,7 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     match options.what {
         What::Large => return large::run(checkout),
         What::Stages { bless } => return stages::run(checkout, bless),
-        What::Records | What::Files { .. } | What::Requests | What::Many(_) => {}
+        What::Records | What::Files { .. } | What::Requests | What::Many(_) | What::Upkeep(_) => {}
     }
     let folder = checkout.target().join("bench");
     println!("bench: everything it makes goes to {}; that folder is emptied now", shown(&folder));
@@ -124,6 +132,9 @@ pub fn run(checkout: &Checkout, options: &Options) -> Result<()> {
     install::components(checkout)?;
     if let What::Many(streams) = options.what {
         return many::run(checkout, &folder, streams);
+    }
+    if let What::Upkeep(size) = options.what {
+        return upkeep::run(checkout, options, &folder, size);
     }
     if let What::Requests = options.what {
         install::iceberg_s3(checkout)?;
@@ -290,9 +301,15 @@ mod tests {
         let requests = options("--requests --records 5").unwrap();
         assert!(matches!(requests.what, What::Requests) && requests.records == 5);
         assert!(options("--beside .").unwrap().beside.is_some());
-        for line in
-            ["--requests --files", "--requests --stages", "--large --requests", "--requests --beside ."]
-        {
+        assert_eq!(options("--upkeep --versions 500").unwrap().records, upkeep::RECORDS);
+        for line in [
+            "--requests --files",
+            "--requests --stages",
+            "--large --requests",
+            "--requests --beside .",
+            "--upkeep --many",
+            "--versions 500",
+        ] {
             assert!(options(line).is_err(), "{line}");
         }
     }

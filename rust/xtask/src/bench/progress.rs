@@ -119,11 +119,14 @@ pub fn each_file(folder: &Path, tell: &mut impl FnMut(bool, u64)) -> Result<()> 
     for entry in fs::read_dir(folder).at(folder)? {
         let path = entry.at(folder)?.path();
         let bytes = fs::metadata(&path).at(&path)?.len();
+        // Checkpoints are Parquet, too.
+        let in_log = path.components().any(|part| part.as_os_str() == "_delta_log");
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if path.is_dir() => each_file(&path, tell)?,
-            Some("parquet") => tell(true, bytes),
+            Some("parquet") if !in_log => tell(true, bytes),
             // Hadoop's check sums beside local files, and the no-op sink's count.
-            Some("crc") | None => {}
+            Some("crc") if !in_log => {}
+            None => {}
             Some(_) => tell(false, bytes),
         }
     }
@@ -174,6 +177,11 @@ mod tests {
         write(".a.parquet.crc", "1");
         let written = Written::below(&output).unwrap();
         assert_eq!((written.data_files, written.data_bytes, written.log_files), (1, 5, 3));
+        fs::create_dir_all(table.join("_delta_log")).unwrap();
+        write("_delta_log/00000000000000000009.checkpoint.parquet", "123");
+        write("_delta_log/00000000000000000009.crc", "1");
+        let written = Written::below(&output).unwrap();
+        assert_eq!((written.data_files, written.data_bytes, written.log_files), (1, 5, 5), "kept logs");
         fs::remove_dir_all(&output).unwrap();
     }
 }

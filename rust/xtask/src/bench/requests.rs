@@ -60,7 +60,12 @@ fn fill(bench: &Bench, sink: Sink) -> Result<Asked> {
         Sink::Iceberg => {
             iceberg(&stores.s3_proxy.endpoint(), stores.s3.options(), &folder.join("catalog.db"))
         }
-        _ => stores.settings(Lock::S3, "table", true),
+        _ => {
+            let mut settings = stores.settings(Lock::S3, "table", true);
+            // The Iceberg sink leaves upkeep to others.
+            settings["delta.maintenance.enabled"] = "false".into();
+            settings
+        }
     };
     let settings = with(entry.settings(&bench.demo, TOPIC, bucket)?, &settings);
 

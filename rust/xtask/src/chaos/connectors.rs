@@ -7,6 +7,7 @@ use sluice_testkit::{Connect, Error, Result, State};
 
 use super::random::{Deck, Random};
 use super::stage::Stage;
+use super::upkeep;
 
 pub const TASKS: u64 = 4;
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -22,9 +23,11 @@ pub struct Connector {
 }
 
 impl Connector {
-    fn with_tasks(&self, tasks: u64) -> Value {
+    /// `merges`: its workers merge files and vacuum.
+    fn with(&self, tasks: u64, merges: bool) -> Value {
         let mut config = self.config.clone();
         config["tasks.max"] = tasks.to_string().into();
+        upkeep::set(&mut config, merges);
         config
     }
 }
@@ -36,9 +39,11 @@ enum Act {
     Restart,
     RestartTask,
     Scale,
+    /// The workers merge files and vacuum from now on, or do not.
+    Upkeep,
 }
 
-const ACTS: [Act; 8] = [
+const ACTS: [Act; 9] = [
     Act::Pause,
     Act::Stop,
     Act::Restart,
@@ -47,15 +52,18 @@ const ACTS: [Act; 8] = [
     Act::RestartTask,
     Act::Scale,
     Act::Scale,
+    Act::Upkeep,
 ];
 
 /// Operates until the end; then all connectors run with [`TASKS`] tasks.
 pub fn operate(connectors: &[Connector], stage: &Stage, seed: u64) -> Result<()> {
     let (mut random, mut deck) = (Random::new(seed, 3), Deck::new(&ACTS));
+    let mut merges = vec![true; connectors.len()];
     while !stage.has_ended() {
         let quiet = random.millis(3_000, 12_000);
         stage.pause(quiet);
-        let connector = &connectors[random.index(connectors.len())];
+        let at = random.index(connectors.len());
+        let connector = &connectors[at];
         let (act, turn) = (deck.draw(&mut random), random.index(60));
         let (tasks, while_down) = (random.between(2, 8), random.millis(300, 6_000));
         let task = random.index(TASKS as usize);
@@ -70,10 +78,23 @@ pub fn operate(connectors: &[Connector], stage: &Stage, seed: u64) -> Result<()>
                 })
             }
             Act::Scale => {
-                let config = connector.with_tasks(tasks);
+                let config = connector.with(tasks, merges[at]);
                 ask(stage, "tasks.max changed", &format!("{name}, to {tasks}"), turn, |connect| {
                     connect.put_connector(name, &config)
                 })
+            }
+            Act::Upkeep => {
+                let wanted = !merges[at];
+                let config = connector.with(tasks, wanted);
+                let told = ask(
+                    stage,
+                    "connector told to merge and vacuum, or not to",
+                    &format!("{name}: {wanted}, with {tasks} tasks"),
+                    turn,
+                    |connect| connect.put_connector(name, &config),
+                );
+                merges[at] = if told.is_ok() { wanted } else { merges[at] };
+                told
             }
         };
         // A worker that is killed while it is asked, or has no leader yet, refuses. So do scaled-down connectors a task.
@@ -155,7 +176,7 @@ pub fn settle(connectors: &[Connector], stage: &Stage) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     for connector in connectors {
         let name = &connector.name;
-        let config = connector.with_tasks(TASKS);
+        let config = connector.with(TASKS, true);
         let mut wanted = false;
         loop {
             if !wanted {

@@ -13,6 +13,7 @@ use sluice_testkit::{
 use super::connectors::{Connector, TASKS};
 use super::stage::Stage;
 use super::stores::{Lock, Stores};
+use super::upkeep::{self, Pins};
 
 pub const PARTITIONS: u32 = 8;
 /// Records per second.
@@ -33,6 +34,7 @@ pub struct Flow {
     /// Offsets that Connect was found to hold and that were compared with the table's.
     pub compared: u64,
     asked: usize,
+    pub pins: Pins,
 }
 
 /// Eager ones and the cooperative one.
@@ -49,11 +51,12 @@ impl Flow {
             "consumer.override.auto.offset.reset": "earliest",
             "consumer.override.partition.assignment.strategy": format!("org.apache.kafka.clients.consumer.{assignor}"),
             "delta.table.auto.create": "true",
+            "delta.table.properties": upkeep::properties(),
             "delta.schema.json": SCHEMA,
             "delta.input.mode": "raw",
             "delta.raw.format": "json",
             "delta.metadata.columns": "partition, offset",
-            // Each task that starts reads the whole log, and nobody writes checkpoints: a long run's log has to stay short.
+            // So that an hour does not make more versions than the machine has time to keep.
             "delta.commit.interval.ms": if minutes <= 10 { "1000" } else { "3000" },
         });
         for (key, value) in stores.settings(lock, &name, true).as_object().into_iter().flatten() {
@@ -71,6 +74,7 @@ impl Flow {
             producer: None,
             compared: 0,
             asked: 0,
+            pins: Pins::default(),
         }
     }
 
@@ -92,6 +96,24 @@ impl Flow {
             Producer::start(components, &broker.bootstrap(), &folder, &self.name, &what, Some(RATE))?;
         self.producer = Some(producer);
         Ok(())
+    }
+
+    pub fn to_maintain(&self, stores: &Stores) -> upkeep::Target {
+        upkeep::Target {
+            name: self.name.clone(),
+            uri: stores.uri(&self.name),
+            folder: self.folder.join("maintain"),
+            config: stores.settings(self.lock, &self.name, true),
+        }
+    }
+
+    /// What somebody who reads an older version, and time, do to the table.
+    pub fn keep_reading(&mut self, stage: &Stage) -> Result<()> {
+        self.log.refresh()?;
+        if let Some(missing) = self.pins.look(&self.log, &self.table) {
+            stage.found(format!("{}: {missing}", self.name));
+        }
+        upkeep::age(&self.table, self.log.versions)
     }
 
     pub fn config_file(&self) -> PathBuf {

@@ -9,6 +9,7 @@ mod random;
 mod report;
 mod stage;
 pub mod stores;
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use random::Random;
 use report::{Report, Table};
 use stage::Stage;
 use stores::{Locks, Stores};
+use upkeep::Kept;
 
 /// How long everything may take to get into the tables when nobody harms any more: longer is a live-lock.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -108,6 +110,8 @@ impl Chaos<'_> {
             shown(&self.folder.join("events.log"))
         );
         let (stage, seed) = (&self.stage, self.options.seed);
+        let targets: Vec<_> = flows.iter().map(|flow| flow.to_maintain(&stores)).collect();
+        let sluice = &self.components.sluice;
         let ends = |outcome: Result<()>| {
             stage.end();
             outcome
@@ -115,13 +119,14 @@ impl Chaos<'_> {
         std::thread::scope(|scope| {
             let harming = scope.spawn(|| ends(processes.harm(stage, seed)));
             let operating = scope.spawn(|| ends(connectors::operate(&connectors, stage, seed)));
+            let maintaining = scope.spawn(|| ends(upkeep::maintain(&targets, sluice, stage, seed)));
             let proxies = [(Store::S3, Some(&stores.s3_proxy)), (Store::DynamoDb, stores.dynamodb_proxy())];
             let faulty = proxies.map(|(store, proxy)| {
                 proxy.map(|proxy| scope.spawn(move || faults::harm(store, proxy, stage, seed)))
             });
             let watched = ends(self.watch(&mut flows, &stores, time));
             let ended = Error::new("one of those who harm has ended by a panic");
-            for thread in [harming, operating] {
+            for thread in [harming, operating, maintaining] {
                 thread.join().map_err(|_| ended.clone())??;
             }
             for thread in faulty.into_iter().flatten() {
@@ -169,7 +174,7 @@ impl Chaos<'_> {
         while start.elapsed() < time && !self.stage.has_ended() {
             for flow in flows.iter_mut() {
                 flow.compare_offsets(stores, &self.stage)?;
-                flow.log.refresh()?;
+                flow.keep_reading(&self.stage)?;
             }
             stores.forget_requests();
             if start.elapsed() >= next {
@@ -198,6 +203,7 @@ impl Chaos<'_> {
                 Some("worker") => "of workers",
                 Some("broker") => "of the broker",
                 Some("connector" | "task" | "tasks.max") => "of connectors",
+                Some("sluice") => "of sluice maintain",
                 _ => "of stores",
             };
             *kinds.entry(kind).or_default() += count;
@@ -248,6 +254,9 @@ impl Chaos<'_> {
                 sent,
                 read,
                 commits: (flow.log.appends, flow.log.versions),
+                rewrites: flow.log.rewrites,
+                kept: Kept::of(&flow.table)?,
+                pins_read: flow.pins.read,
                 audit_clean: audit.clean,
                 audit: audit.text,
                 compared: flow.compared,

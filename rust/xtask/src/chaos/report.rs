@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sluice_testkit::{Context, Result, SequencesRead};
 
+use super::upkeep::Kept;
+
 /// What workers log of the things that exactly once is about.
-const TOLD: [(&str, &str); 8] = [
+const TOLD: [(&str, &str); 9] = [
     ("fenced on table", "units fenced, their records read again"),
     ("went to another writer", "races for a version lost, committed on top"),
     ("found in its log", "commits of unknown outcome found by their id"),
@@ -20,6 +22,7 @@ const TOLD: [(&str, &str); 8] = [
     ("for another writer", "versions finished for another writer"),
     ("; it is tried again for", "outages that a task told of"),
     (" works again after ", "outages that a task told the end of"),
+    ("the upkeep of table", "upkeep that failed and is tried again"),
     ("Successfully joined group with generation", "joins of a group, tasks' and workers'"),
 ];
 
@@ -32,6 +35,11 @@ pub struct Table {
     pub read: SequencesRead,
     /// With rows, and all.
     pub commits: (u64, u64),
+    /// Commits that put merged files in the place of others.
+    pub rewrites: u64,
+    pub kept: Kept,
+    /// How often a version that was not the newest any more was read again.
+    pub pins_read: u64,
     pub audit_clean: bool,
     pub audit: String,
     /// Connect's offsets that were compared with the table's.
@@ -73,6 +81,10 @@ impl Report {
         if !table.audit_clean {
             self.findings.push(format!("{name}: the audit is not clean: {}", table.audit.trim()));
         }
+        // Without it the run has not tried what it is for.
+        if table.rewrites == 0 || table.kept.checkpoints == 0 {
+            self.findings.push(format!("{name}: nobody merged files or made a checkpoint"));
+        }
         self.tables.push(table);
     }
 
@@ -92,6 +104,7 @@ impl Report {
                 "rowsByPartition": read.partitions, "files": read.files, "versions": table.commits.1,
                 "commitsWithRows": table.commits.0, "duplicates": read.duplicates, "missing": read.missing,
                 "neverSent": read.unknown, "misplaced": read.misplaced, "outOfOrder": read.disordered,
+                "rewrites": table.rewrites, "log": table.kept.json(), "pinnedVersionsRead": table.pins_read,
                 "auditClean": table.audit_clean, "audit": table.audit, "offsetsCompared": table.compared,
             })
         });
@@ -122,12 +135,12 @@ impl Report {
         for (what, count) in &self.told {
             line(format!("| {what} | {count} |"));
         }
-        line("\n| table | assignor | sent | rows | twice | missing | out of order | commits with rows | versions | audit | offsets compared (I2) |".into());
-        line("|---|---|---|---|---|---|---|---|---|---|---|".into());
+        line("\n| table | assignor | sent | rows | twice | missing | out of order | commits with rows | rewrites | versions | first left | pinned, read again | audit | offsets compared (I2) |".into());
+        line("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|".into());
         for table in &self.tables {
             let read = &table.read;
             line(format!(
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 table.name,
                 table.assignor,
                 table.sent.iter().sum::<u64>(),
@@ -136,7 +149,10 @@ impl Report {
                 read.missing,
                 read.disordered,
                 table.commits.0,
+                table.rewrites,
                 table.commits.1,
+                table.kept.first,
+                table.pins_read,
                 if table.audit_clean { "clean" } else { "NOT CLEAN" },
                 table.compared
             ));
@@ -178,6 +194,9 @@ mod tests {
             sent: vec![3, 2],
             read,
             commits: (1, 2),
+            rewrites: 1,
+            kept: Kept { checkpoints: 1, ..Kept::default() },
+            pins_read: 3,
             audit_clean: true,
             audit: "clean".into(),
             compared: 0,
@@ -202,6 +221,7 @@ mod tests {
             |table| table.read.disordered = 1,
             |table| table.sent[0] = 4,
             |table| table.audit_clean = false,
+            |table| table.rewrites = 0,
         ] {
             let report = judged(spoil);
             assert!(!report.passed() && report.markdown().contains("**FAILED**"));

@@ -16,24 +16,42 @@ pub fn run(checkout: &Checkout, only: &[String]) -> Result<ExitCode> {
     let components = checkout.components();
     let classes = format!("{}:{}/*", components.tools().display(), components.kernel_libs().display());
     let mut tests = parts.program(checkout, "main.py");
-    tests.arg("--reader").arg(classes);
+    tests.arg("--sluice").arg(&components.sluice).arg("--reader").arg(classes);
     tests.arg("--work").arg(checkout.target().join("interop")).args(only);
     judge(checkout, "interop", "one Spark session for all; several minutes", &tests)
 }
 
-/// Python with Spark and others, and the appending program.
-struct Parts {
-    python: PathBuf,
-    ivy: PathBuf,
+/// Python with Spark and others.
+pub struct Python {
+    program: PathBuf,
+    /// Where Spark keeps the jars that it fetches.
+    pub ivy: PathBuf,
 }
+
+pub fn python(checkout: &Checkout) -> Result<Python> {
+    let folder = checkout.cache.join("interop");
+    let why = "Spark and delta-rs, 500 MB; a minute, once";
+    let programs = python::programs(checkout, &folder, "tests/interop/requirements.txt", why)?;
+    Ok(Python { program: programs.join("python"), ivy: folder.join("ivy") })
+}
+
+impl Python {
+    /// A program of `tests/interop`.
+    pub fn program(&self, checkout: &Checkout, name: &str) -> Command {
+        let mut program = checkout.command(&self.program, &["-u", &format!("tests/interop/{name}")]);
+        program.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1").env("SPARK_LOCAL_IP", "127.0.0.1");
+        program
+    }
+}
+
+/// The same, and the appending program.
+struct Parts(Python);
 
 impl Parts {
     fn install(checkout: &Checkout) -> Result<Self> {
         install::programs(checkout)?;
         install::components(checkout)?;
-        let folder = checkout.cache.join("interop");
-        let why = "Spark and delta-rs, 500 MB; a minute, once";
-        let programs = python::programs(checkout, &folder, "tests/interop/requirements.txt", why)?;
+        let python = python(checkout)?;
 
         // With the features that the tests of the workspace have, so that nothing is compiled twice.
         let mut build = checkout.cargo(&["build", "--release", "--locked", "--workspace"]);
@@ -41,15 +59,14 @@ impl Parts {
         let log = checkout.log("interop-build");
         let why = "tasks without Kafka; some minutes when not compiled yet";
         step::run("building the appending program", why, &build, &log, step::cargo_lines)?;
-        Ok(Parts { python: programs.join("python"), ivy: folder.join("ivy") })
+        Ok(Parts(python))
     }
 
     /// A program of `tests/interop`, which knows the parts.
     fn program(&self, checkout: &Checkout, name: &str) -> Command {
-        let mut program =
-            checkout.command(&self.python, &["-u", &format!("tests/interop/{name}"), "--append"]);
-        program.arg(checkout.cargo_target.join("release/examples/append")).arg("--ivy").arg(&self.ivy);
-        program.env("TZ", "UTC").env("PYTHONDONTWRITEBYTECODE", "1").env("SPARK_LOCAL_IP", "127.0.0.1");
+        let mut program = self.0.program(checkout, name);
+        program.arg("--append").arg(checkout.cargo_target.join("release/examples/append"));
+        program.arg("--ivy").arg(&self.0.ivy);
         program
     }
 }

@@ -157,7 +157,8 @@ impl Outcome {
         let sum = |name: &str| self.sums.get(name).copied().unwrap_or(0);
         format!(
             "{} seeds, {} failed: {} steps, {} commits, {} rows, {} requests ({} of them harmed), {} units fenced, {} tasks \
-             failed and restarted, {:.1} virtual days",
+             failed and restarted, {} merges, {} checkpoints, {} checksums, {} log compactions, {} files of logs and {} data files \
+             deleted, {:.1} virtual days",
             sum("seeds"),
             self.failures.len(),
             sum("steps"),
@@ -167,6 +168,12 @@ impl Outcome {
             sum("harmed"),
             sum("fenced"),
             sum("taskFailures"),
+            sum("merges"),
+            sum("checkpoints"),
+            sum("checksums"),
+            sum("logCompactions"),
+            sum("logDeleted"),
+            sum("vacuumed"),
             sum("virtualMs") as f64 / 86_400_000.0
         )
     }

@@ -171,6 +171,48 @@ const MUTANTS: &[Mutant] = &[
         right: "self.partitions.iter_mut().flatten().for_each(|partition| «partition.reset(index)»);",
         wrong: "()",
     },
+    Mutant {
+        name: "merged files are committed over another change of what was read",
+        file: "rust/delta/src/maintain/rewrite.rs",
+        right: "if let Some(why) = «rewriting.forbidden_by(version, &commit)» {",
+        wrong: "None::<String>",
+    },
+    Mutant {
+        name: "vacuum deletes what was removed just now",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "referring.mark_snapshot(&snapshot, «ages.removed_before», &mut seen, progress)?",
+        wrong: "i64::MAX",
+    },
+    Mutant {
+        name: "vacuum deletes what is uploaded and not committed yet",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "Mark::Unknown if «modified < ages.unreferenced_before» =>",
+        wrong: "true",
+    },
+    Mutant {
+        name: "vacuum goes by a clock that is fast",
+        file: "rust/delta/src/maintain/vacuum.rs",
+        right: "Ok(«machine.min(meta.last_modified.timestamp_millis())»)",
+        wrong: "machine",
+    },
+    Mutant {
+        name: "log clean-up deletes commits that no checkpoint has",
+        file: "rust/delta/src/maintain/clean_log.rs",
+        right: "cleaning.clean_versions(files, «checkpoint», &mut cleaned)?;",
+        wrong: "cutoff",
+    },
+    Mutant {
+        name: "log clean-up forgets how long the table wants its log",
+        file: "rust/delta/src/maintain/clean_log.rs",
+        right: "midnight(now, «cleaning.table.retention»)",
+        wrong: "Duration::ZERO",
+    },
+    Mutant {
+        name: "a log compaction file has the first word on a file",
+        file: "rust/delta/src/maintain/compact_log.rs",
+        right: "Entry::Occupied(mut known) => «*known.get_mut() = last»,",
+        wrong: "()",
+    },
 ];
 
 /// Goes into the copy of `sluice-core`; each mutant asks it whether it is the one.

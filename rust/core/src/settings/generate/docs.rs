@@ -100,7 +100,7 @@ fn allowed(setting: &Setting) -> String {
 
 /// `60000` ms (1 min)
 fn with_unit(value: i64, number: Number) -> String {
-    let unit = number.unit.suffix();
+    let unit = number.unit.suffix().replace('.', " ");
     match readable(value, number.unit) {
         Some(readable) => format!("`{value}` {unit} ({readable})"),
         None => format!("`{value}` {unit}"),

@@ -46,8 +46,8 @@ fn groups(settings: &[Setting]) -> impl Iterator<Item = (&'static str, &[Setting
 fn readable(number: i64, unit: Unit) -> Option<String> {
     let scales: &[(i64, &str)] = match unit {
         Unit::Milliseconds => &[(3_600_000, "h"), (60_000, "min"), (1_000, "s")],
-        Unit::Bytes => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
-        Unit::Records => &[],
+        Unit::Bytes | Unit::BytesPerSecond => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
+        Unit::Records | Unit::Commits | Unit::Files => &[],
     };
     let (scale, name) = scales.iter().find(|(scale, _)| number >= *scale && number % scale == 0)?;
     Some(format!("{} {name}", number / scale))

@@ -4,5 +4,6 @@ mod chains;
 mod checkpoints;
 pub(crate) mod history;
 mod mutations;
+mod rewrites;
 mod rows;
 mod writers;

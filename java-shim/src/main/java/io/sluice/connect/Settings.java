@@ -126,6 +126,20 @@ public final class Settings {
   public static final String GCS_SERVICE_ACCOUNT_FILE = "delta.gcs.service.account.file";
   public static final String GCS_SERVICE_ACCOUNT_KEY = "delta.gcs.service.account.key";
   public static final String GCS_ENDPOINT = "delta.gcs.endpoint";
+  public static final String MAINTENANCE_ENABLED = "delta.maintenance.enabled";
+  public static final String MAINTENANCE_LOG_COMPACTION_COMMITS = "delta.maintenance.log.compaction.commits";
+  public static final String COMPACTION_ENABLED = "delta.compaction.enabled";
+  public static final String COMPACTION_TARGET_FILE_BYTES = "delta.compaction.target.file.bytes";
+  public static final String COMPACTION_MIN_FILES = "delta.compaction.min.files";
+  public static final String COMPACTION_SCOPE = "delta.compaction.scope";
+  public static final String COMPACTION_COLD_MS = "delta.compaction.cold.ms";
+  public static final String COMPACTION_INTERVAL_MS = "delta.compaction.interval.ms";
+  public static final String COMPACTION_MEMORY_BYTES = "delta.compaction.memory.bytes";
+  public static final String COMPACTION_MAX_BYTES_PER_SECOND = "delta.compaction.max.bytes.per.second";
+  public static final String COMPACTION_ORDER_BY = "delta.compaction.order.by";
+  public static final String COMPACTION_Z_ORDER_BY = "delta.compaction.z.order.by";
+  public static final String VACUUM_MODE = "delta.vacuum.mode";
+  public static final String VACUUM_INTERVAL_MS = "delta.vacuum.interval.ms";
   public static final String VALIDATE_CONNECTIVITY = "delta.validate.connectivity";
 
   /** In the order of the documentation. */
@@ -226,6 +240,20 @@ public final class Settings {
       GCS_SERVICE_ACCOUNT_FILE,
       GCS_SERVICE_ACCOUNT_KEY,
       GCS_ENDPOINT,
+      MAINTENANCE_ENABLED,
+      MAINTENANCE_LOG_COMPACTION_COMMITS,
+      COMPACTION_ENABLED,
+      COMPACTION_TARGET_FILE_BYTES,
+      COMPACTION_MIN_FILES,
+      COMPACTION_SCOPE,
+      COMPACTION_COLD_MS,
+      COMPACTION_INTERVAL_MS,
+      COMPACTION_MEMORY_BYTES,
+      COMPACTION_MAX_BYTES_PER_SECOND,
+      COMPACTION_ORDER_BY,
+      COMPACTION_Z_ORDER_BY,
+      VACUUM_MODE,
+      VACUUM_INTERVAL_MS,
       VALIDATE_CONNECTIVITY);
 
   /** Those that may differ from table to table. */
@@ -243,7 +271,21 @@ public final class Settings {
       KEY_MODE,
       KEY_PREFIX,
       DERIVED_COLUMNS,
-      KAFKA_DELTA_INGEST_APP_ID);
+      KAFKA_DELTA_INGEST_APP_ID,
+      MAINTENANCE_ENABLED,
+      MAINTENANCE_LOG_COMPACTION_COMMITS,
+      COMPACTION_ENABLED,
+      COMPACTION_TARGET_FILE_BYTES,
+      COMPACTION_MIN_FILES,
+      COMPACTION_SCOPE,
+      COMPACTION_COLD_MS,
+      COMPACTION_INTERVAL_MS,
+      COMPACTION_MEMORY_BYTES,
+      COMPACTION_MAX_BYTES_PER_SECOND,
+      COMPACTION_ORDER_BY,
+      COMPACTION_Z_ORDER_BY,
+      VACUUM_MODE,
+      VACUUM_INTERVAL_MS);
 
   private static final Pattern SCHEME = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]*:.*", Pattern.DOTALL);
   private static final Pattern BUCKET_URL = Pattern.compile("[a-z0-9]+://[A-Za-z0-9._-]+/.*", Pattern.DOTALL);
@@ -1494,6 +1536,189 @@ public final class Settings {
         Width.LONG,
         "Endpoint");
     definitions.define(
+        MAINTENANCE_ENABLED,
+        Type.BOOLEAN,
+        true,
+        null,
+        Importance.MEDIUM,
+        "Whether the worker keeps the table healthy beside its commits: checkpoints as often as "
+            + "the table's delta.checkpointInterval says, version checksum files, log compaction files, "
+            + "and the removal of log files that are older than the table's delta.logRetentionDuration. "
+            + "false switches all of it off, and delta.compaction.enabled and delta.vacuum.mode with it. "
+            + "What fails is logged, counted and tried again; no commit waits for it or fails by it. "
+            + "Workers that write the same table take turns. Where tasks of a worker that have the same "
+            + "table open differ in the settings of this section, those of the task that opened it last "
+            + "count. docs/maintenance.md has the rest.",
+        "Maintenance",
+        1,
+        Width.SHORT,
+        "Maintenance");
+    definitions.define(
+        MAINTENANCE_LOG_COMPACTION_COMMITS,
+        Type.LONG,
+        10L,
+        Range.atLeast(0L),
+        Importance.LOW,
+        "How many commits one log compaction file holds, at least 2. Readers that know such files "
+            + "read one instead of all those commits. 0 writes none.",
+        "Maintenance",
+        2,
+        Width.MEDIUM,
+        "Commits of a log compaction file");
+    definitions.define(
+        COMPACTION_ENABLED,
+        Type.BOOLEAN,
+        false,
+        null,
+        Importance.MEDIUM,
+        "Whether small data files of a partition are merged into larger ones, in commits that "
+            + "change no row (dataChange=false). A merge that meets any other change of the same files "
+            + "gives way and starts again. The settings that follow say which files, and how.",
+        "Maintenance",
+        3,
+        Width.SHORT,
+        "Compaction");
+    definitions.define(
+        COMPACTION_TARGET_FILE_BYTES,
+        Type.LONG,
+        0L,
+        Range.atLeast(0L),
+        Importance.LOW,
+        "About how many bytes a merged file has, compressed. 0: as delta.target.file.bytes; else 1 "
+            + "MiB at least.",
+        "Maintenance",
+        4,
+        Width.MEDIUM,
+        "Size of merged files");
+    definitions.define(
+        COMPACTION_MIN_FILES,
+        Type.LONG,
+        8L,
+        Range.atLeast(2L),
+        Importance.LOW,
+        "A partition in which fewer small files can be merged is left alone.",
+        "Maintenance",
+        5,
+        Width.MEDIUM,
+        "Files worth a merge");
+    definitions.define(
+        COMPACTION_SCOPE,
+        Type.STRING,
+        "cold",
+        ValidString.in("cold", "all"),
+        Importance.LOW,
+        "Which files are merged. cold: those of partitions to which nothing was added for "
+            + "delta.compaction.cold.ms, so that rows are merged once and nobody is in the way; in a "
+            + "table without partitions, files that are as old. all: those of every partition.",
+        "Maintenance",
+        6,
+        Width.SHORT,
+        "Scope of compaction");
+    definitions.define(
+        COMPACTION_COLD_MS,
+        Type.LONG,
+        3600000L,
+        Range.atLeast(1000L),
+        Importance.LOW,
+        "How long, in milliseconds, nothing was added to a partition that counts as cold "
+            + "(delta.compaction.scope=cold).",
+        "Maintenance",
+        7,
+        Width.MEDIUM,
+        "When a partition is cold");
+    definitions.define(
+        COMPACTION_INTERVAL_MS,
+        Type.LONG,
+        600000L,
+        Range.atLeast(1000L),
+        Importance.LOW,
+        "How often, in milliseconds, small files are looked for. Each look reads the list of the "
+            + "table's files.",
+        "Maintenance",
+        8,
+        Width.MEDIUM,
+        "Compaction interval");
+    definitions.define(
+        COMPACTION_MEMORY_BYTES,
+        Type.LONG,
+        134217728L,
+        Range.atLeast(16777216L),
+        Importance.MEDIUM,
+        "What merging holds in native memory at most. It is a part of delta.memory.budget.bytes, "
+            + "and never more than a quarter of that; where rows that come in need it, merging goes on "
+            + "later. A worker works on one table at a time. With an order, as many rows are ordered "
+            + "together as fit into it.",
+        "Maintenance",
+        9,
+        Width.MEDIUM,
+        "Memory of compaction");
+    definitions.define(
+        COMPACTION_MAX_BYTES_PER_SECOND,
+        Type.LONG,
+        33554432L,
+        Range.atLeast(0L),
+        Importance.LOW,
+        "How many bytes of data files merging reads in a second at most, so that it leaves "
+            + "processor, disk and network to the records that come in. 0 sets no limit.",
+        "Maintenance",
+        10,
+        Width.MEDIUM,
+        "Rate of compaction");
+    definitions.define(
+        COMPACTION_ORDER_BY,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Columns that the rows of merged files are ordered by, the first one first, such as "
+            + "customer, address.country, so that readers skip more of them. Names with other characters "
+            + "than letters, digits, _, -, $ and @ stand in backquotes. Without it rows stay as they "
+            + "came. The table has to have all of the columns. Not together with "
+            + "delta.compaction.z.order.by.",
+        "Maintenance",
+        11,
+        Width.LONG,
+        "Order of merged files");
+    definitions.define(
+        COMPACTION_Z_ORDER_BY,
+        Type.STRING,
+        null,
+        null,
+        Importance.LOW,
+        "Columns in all of which rows that are near each other come into the same merged files "
+            + "(Z-order), for queries that ask for one of them or another. Written as "
+            + "delta.compaction.order.by, and not together with it.",
+        "Maintenance",
+        12,
+        Width.LONG,
+        "Z-order of merged files");
+    definitions.define(
+        VACUUM_MODE,
+        Type.STRING,
+        "off",
+        ValidString.in("off", "dry-run", "delete"),
+        Importance.MEDIUM,
+        "What becomes of files in the table's folder that no version within the table's "
+            + "delta.deletedFileRetentionDuration refers to. off: nothing. dry-run: the log says how "
+            + "many there are, and how large. delete deletes them: versions before that can no longer be "
+            + "read. docs/maintenance.md says what is spared.",
+        "Maintenance",
+        13,
+        Width.SHORT,
+        "Vacuum");
+    definitions.define(
+        VACUUM_INTERVAL_MS,
+        Type.LONG,
+        86400000L,
+        Range.atLeast(1000L),
+        Importance.LOW,
+        "How often, in milliseconds, delta.vacuum.mode is done. Each time lists all files in the "
+            + "table's folder.",
+        "Maintenance",
+        14,
+        Width.MEDIUM,
+        "Vacuum interval");
+    definitions.define(
         VALIDATE_CONNECTIVITY,
         Type.BOOLEAN,
         false,
@@ -1629,6 +1854,36 @@ public final class Settings {
     }
     if (isGiven(settings, REGISTRY_TLS_KEY_FILE) && !isGiven(settings, REGISTRY_TLS_CERT_FILE)) {
       refuse(values, REGISTRY_TLS_KEY_FILE, "means nothing without delta.registry.tls.cert.file; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_ORDER_BY) && isGiven(settings, COMPACTION_Z_ORDER_BY)) {
+      refuse(values, COMPACTION_Z_ORDER_BY, "cannot be given together with delta.compaction.order.by; give one of the two");
+    }
+    if (isGiven(settings, COMPACTION_TARGET_FILE_BYTES) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_TARGET_FILE_BYTES, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_MIN_FILES) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_MIN_FILES, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_SCOPE) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_SCOPE, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_COLD_MS) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_COLD_MS, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_INTERVAL_MS) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_INTERVAL_MS, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_MEMORY_BYTES) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_MEMORY_BYTES, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_MAX_BYTES_PER_SECOND) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_MAX_BYTES_PER_SECOND, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_ORDER_BY) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_ORDER_BY, "means nothing without delta.compaction.enabled; give both, or none");
+    }
+    if (isGiven(settings, COMPACTION_Z_ORDER_BY) && !isGiven(settings, COMPACTION_ENABLED)) {
+      refuse(values, COMPACTION_Z_ORDER_BY, "means nothing without delta.compaction.enabled; give both, or none");
     }
     for (String name : settings.keySet()) {
       if (name.startsWith(PREFIX) && !NAMES.contains(name) && !isOfATable(name)) {
