@@ -137,8 +137,7 @@ fn array<'a>(batch: &'a RecordBatch, column: &[usize]) -> &'a ArrayRef {
     inner.iter().fold(batch.column(first), |array, place| array.as_struct().column(*place))
 }
 
-/// A column by its name; names of nested ones are behind a dot.
-/// Where they are in a schema: the column, the column in that, and so on. An error is the setting's that names them.
+/// Where the columns are in a schema: the column, the column in that, and so on. An error is the setting's that names them.
 pub fn find_columns(
     order: &Order,
     fields: &[Field],
@@ -155,6 +154,7 @@ pub fn find_columns(
     found.collect()
 }
 
+/// A column by its name; names of nested ones are behind a dot.
 fn find(fields: &[Field], name: &str) -> std::result::Result<Vec<usize>, &'static str> {
     let same = |field: &&Field, name: &str| field.name.to_lowercase() == name.to_lowercase();
     let position = |name: &str| fields.iter().position(|field| same(&field, name));
