@@ -14,7 +14,10 @@ use delta_kernel::actions::LOG_TXN_SCHEMA;
 use delta_kernel::committer::{CommitMetadata, CommitResponse, Committer, PublishMetadata};
 use delta_kernel::engine::arrow_data::EngineDataArrowExt;
 use delta_kernel::engine::arrow_utils::to_json_bytes;
-use delta_kernel::{DeltaResult, DeltaResultIterator, Engine, FileMeta, FilteredEngineData, Snapshot};
+use delta_kernel::{
+    DeltaResult, DeltaResultIterator, Engine, EvaluationHandler, FileMeta, FilteredEngineData, JsonHandler,
+    ParquetHandler, Snapshot, StorageHandler,
+};
 use sluice_core::{Code, Error};
 
 use crate::log::Domain;
@@ -32,6 +35,32 @@ pub fn engine(store: &dyn Store, world: &Arc<dyn World>) -> KernelEngine {
         .with_buffer_size(READS_AT_ONCE)
         .with_task_executor(Arc::new(KernelExecutor(world.clone())))
         .build()
+}
+
+/// An engine of handlers that are not all the same one's.
+pub struct Handlers {
+    pub evaluation: Arc<dyn EvaluationHandler>,
+    pub storage: Arc<dyn StorageHandler>,
+    pub parquet: Arc<dyn ParquetHandler>,
+    pub json: Arc<dyn JsonHandler>,
+}
+
+impl Engine for Handlers {
+    fn evaluation_handler(&self) -> Arc<dyn EvaluationHandler> {
+        self.evaluation.clone()
+    }
+
+    fn storage_handler(&self) -> Arc<dyn StorageHandler> {
+        self.storage.clone()
+    }
+
+    fn json_handler(&self) -> Arc<dyn JsonHandler> {
+        self.json.clone()
+    }
+
+    fn parquet_handler(&self) -> Arc<dyn ParquetHandler> {
+        self.parquet.clone()
+    }
 }
 
 /// Commits by claiming the version at our store.

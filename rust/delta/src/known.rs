@@ -11,13 +11,13 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::schema::SchemaRef;
 use delta_kernel::table_features::TableFeature;
 use delta_kernel::{
-    DeltaResult, DeltaResultIterator, Engine, EngineData, Error, EvaluationHandler,
-    FileDataReadResultIterator, FileMeta, FileSize, FilteredEngineData, JsonHandler, ParquetHandler,
-    PredicateRef, Snapshot, StorageHandler,
+    DeltaResult, DeltaResultIterator, Engine, EngineData, Error, FileDataReadResultIterator, FileMeta,
+    FileSize, FilteredEngineData, JsonHandler, PredicateRef, Snapshot,
 };
 use serde_json::json;
 use url::Url;
 
+use crate::kernel::Handlers;
 use crate::log::Domain;
 
 /// Of one version.
@@ -56,37 +56,12 @@ impl Known {
         let domains = self.domains.values().map(|domain| json!({"domainMetadata": domain}));
         let actions: StringArray = once(info).chain(domains).map(|action| Some(action.to_string())).collect();
         let actions = RecordBatch::try_from_iter([("action", Arc::new(actions) as _)])?;
-        Ok(KnowingEngine {
+        Ok(Handlers {
             evaluation: real.evaluation_handler(),
             storage: real.storage_handler(),
             parquet: real.parquet_handler(),
             json: Arc::new(KnownActions { real: real.json_handler(), actions }),
         })
-    }
-}
-
-struct KnowingEngine {
-    evaluation: Arc<dyn EvaluationHandler>,
-    storage: Arc<dyn StorageHandler>,
-    parquet: Arc<dyn ParquetHandler>,
-    json: Arc<dyn JsonHandler>,
-}
-
-impl Engine for KnowingEngine {
-    fn evaluation_handler(&self) -> Arc<dyn EvaluationHandler> {
-        self.evaluation.clone()
-    }
-
-    fn storage_handler(&self) -> Arc<dyn StorageHandler> {
-        self.storage.clone()
-    }
-
-    fn json_handler(&self) -> Arc<dyn JsonHandler> {
-        self.json.clone()
-    }
-
-    fn parquet_handler(&self) -> Arc<dyn ParquetHandler> {
-        self.parquet.clone()
     }
 }
 

@@ -12,8 +12,8 @@ use delta_kernel::engine::arrow_utils::to_json_bytes;
 use delta_kernel::schema::SchemaRef;
 use delta_kernel::{
     DeltaResult, DeltaResultIterator, DeltaResultIteratorStatic, Engine, EngineData, Error as KernelError,
-    EvaluationHandler, FileDataReadResultIterator, FileMeta, FileSize, FileSlice, FilteredEngineData,
-    JsonHandler, ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
+    FileDataReadResultIterator, FileMeta, FileSize, FileSlice, FilteredEngineData, JsonHandler,
+    ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
 };
 use object_store::{ObjectMeta, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
@@ -24,6 +24,7 @@ use sluice_core::{Code, Error, Result};
 use url::Url;
 
 use super::Maintained;
+use crate::kernel::Handlers;
 use crate::store::{DataFile, Store, commit_name, object_path, root_path, store_error};
 use crate::world::World;
 
@@ -83,7 +84,7 @@ impl LogWriter {
 
     /// An engine that writes by this, and is `real` for the rest.
     pub fn engine(&self, real: &dyn Engine) -> impl Engine + use<> {
-        LogEngine {
+        Handlers {
             evaluation: real.evaluation_handler(),
             storage: Arc::new(LogStorage { real: real.storage_handler(), writer: self.clone() }),
             parquet: Arc::new(LogParquet { real: real.parquet_handler(), writer: self.clone() }),
@@ -141,31 +142,6 @@ fn same(one: &ObjectMeta, other: &ObjectMeta) -> bool {
 fn gone(store: &dyn Store, version: u64) -> Error {
     let message = format!("{} of table {} is gone or another one", commit_name(version), store.root());
     Error::new(Code::TableReplaced, message)
-}
-
-struct LogEngine {
-    evaluation: Arc<dyn EvaluationHandler>,
-    storage: Arc<dyn StorageHandler>,
-    parquet: Arc<dyn ParquetHandler>,
-    json: Arc<dyn JsonHandler>,
-}
-
-impl Engine for LogEngine {
-    fn evaluation_handler(&self) -> Arc<dyn EvaluationHandler> {
-        self.evaluation.clone()
-    }
-
-    fn storage_handler(&self) -> Arc<dyn StorageHandler> {
-        self.storage.clone()
-    }
-
-    fn json_handler(&self) -> Arc<dyn JsonHandler> {
-        self.json.clone()
-    }
-
-    fn parquet_handler(&self) -> Arc<dyn ParquetHandler> {
-        self.parquet.clone()
-    }
 }
 
 struct LogParquet {
