@@ -139,6 +139,12 @@ impl Waiting {
         if self.asks.is_empty() { &mut self.upkeep } else { &mut self.asks }
     }
 
+    /// It is the next one again.
+    fn put_back(&mut self, ask: Ask) {
+        let queue = if ask.what.is_upkeep() { &mut self.upkeep } else { &mut self.asks };
+        queue.push_front(ask);
+    }
+
     /// What comes next, and whose it is, for the log.
     fn take_up(&mut self, state: &TableState) -> Span {
         if self.group.is_none() && self.asks.is_empty() && !self.units.is_empty() {
@@ -158,8 +164,7 @@ impl Waiting {
             self.group = None;
         } else if let Some(Ask { spec, patience, span, what }) = self.queue().pop_front() {
             let Err((what, error)) = what.work(&spec, state) else { return Ok(()) };
-            let queue = if what.is_upkeep() { &mut self.upkeep } else { &mut self.asks };
-            queue.push_front(Ask { spec, patience, span, what });
+            self.put_back(Ask { spec, patience, span, what });
             return Err(error);
         }
         Ok(())
@@ -201,8 +206,7 @@ impl Waiting {
             let worked = attempts.outage().worked();
             longest = failure.left(if worked { ask.patience } else { ask.patience.min(PATIENCE_AT_FIRST) });
             match longest {
-                Some(_) if ask.what.is_upkeep() => self.upkeep.push_front(ask),
-                Some(_) => self.asks.push_front(ask),
+                Some(_) => self.put_back(ask),
                 None => ask.what.fail(failure.last()),
             }
         }
