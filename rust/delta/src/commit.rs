@@ -238,8 +238,8 @@ impl TableState {
         let mut txns: Vec<(String, i64)> = units()
             .flat_map(|unit| unit.intervals.iter().map(|interval| (interval.app_id.clone(), interval.to)))
             .collect();
-        let turn = match self.held(LEASE_APP_ID) {
-            Ok(held) => self.lease.offer(held, self.world.epoch_millis()),
+        let turn = match self.offered_turn() {
+            Ok(turn) => turn,
             Err(error) => return Attempt::Unknown(error),
         };
         txns.extend(turn.map(|until| (LEASE_APP_ID.to_owned(), until)));
@@ -249,11 +249,7 @@ impl TableState {
             units: units().map(unit_origin).collect(),
             alterations: vec![],
         };
-        let attempt = self.claim(OPERATION, origin, &files, &txns);
-        if let (Attempt::Landed(_), Some(until)) = (&attempt, turn) {
-            self.lease.landed(until);
-        }
-        attempt
+        self.claim(OPERATION, origin, &files, &txns)
     }
 
     /// One try to make the next version of these.
@@ -272,6 +268,9 @@ impl TableState {
             Ok(CommitResult::CommittedTransaction(committed)) => {
                 self.world.reached(FailPoint::CommitLanded);
                 let version = committed.commit_version();
+                if let Some((_, until)) = txns.iter().find(|(app_id, _)| app_id == LEASE_APP_ID) {
+                    self.lease.landed(*until);
+                }
                 if let Err(error) = self.committed(committed.post_commit_snapshot().cloned(), txns, said()) {
                     warn!("after commit {version} to {}: {error}", self.store.root());
                 }

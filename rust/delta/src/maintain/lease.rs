@@ -82,22 +82,23 @@ impl Lease {
 }
 
 impl TableState {
+    /// See [`Lease::offer`].
+    pub(crate) fn offered_turn(&self) -> Result<Option<i64>> {
+        Ok(self.lease.offer(self.held(LEASE_APP_ID)?, self.world.epoch_millis()))
+    }
+
     /// Takes the turn, or takes it again, by a commit of its own, unless it is another one's. After an error it may have been taken.
     pub(crate) fn take_turn(&mut self) -> Result<Turn> {
         let mut races = 0;
         loop {
             self.advance("")?;
             self.lease.want();
-            let now = self.world.epoch_millis();
-            let Some(until) = self.lease.offer(self.held(LEASE_APP_ID)?, now) else {
-                return Ok(self.lease.whose(now));
+            let Some(until) = self.offered_turn()? else {
+                return Ok(self.lease.whose(self.world.epoch_millis()));
             };
             let origin = Origin { commit: self.world.uuid().to_string(), units: vec![], alterations: vec![] };
             match self.claim(OPERATION, origin, &[], &[(LEASE_APP_ID.to_owned(), until)]) {
-                Attempt::Landed(_) => {
-                    self.lease.landed(until);
-                    return Ok(Turn::Ours(until));
-                }
+                Attempt::Landed(_) => return Ok(Turn::Ours(until)),
                 Attempt::Lost => {
                     races += 1;
                     self.lost_race(races);

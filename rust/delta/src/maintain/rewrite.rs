@@ -98,7 +98,7 @@ impl TableState {
             }
             let version = self.current()?.tip.version() + 1;
             let now = self.world.epoch_millis();
-            let turn = self.lease.offer(self.held(LEASE_APP_ID)?, now);
+            let turn = self.offered_turn()?;
             let commit = rewrite_commit(self, rewriting, version, now, turn)?;
             rewriting.tried = true;
             match self.store.claim(version, &commit)? {
