@@ -132,7 +132,12 @@ impl Duties {
     fn log_due_at(&self, snapshot: &SnapshotRef, wishes: &Maintenance) -> Result<u64> {
         let checkpoint = checkpoint::due_at(snapshot);
         self.meter.since_checkpoint(Some(checkpoint::commits_since(snapshot)));
+        let last = snapshot.log_segment().checkpoint_version;
         match wishes.log_compaction_commits {
+            // A file that is due no sooner than the checkpoint is not needed, and not looked for.
+            Some(commits) if last.is_some_and(|last| last.saturating_add(commits.get()) >= checkpoint) => {
+                Ok(checkpoint)
+            }
             Some(commits) if checkpoint > snapshot.version() => {
                 Ok(checkpoint.min(compact_log::due_at(&self.table, snapshot, commits)?))
             }
